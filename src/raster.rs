@@ -1,0 +1,96 @@
+//! Planes of `f32`: images and relevance maps.
+
+/// Height and width of a pumpkin image in pixels.
+pub const SIDE: usize = 98;
+
+/// One H x W plane, borrowed, in row-major order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Raster<'a> {
+    pub height: usize,
+    pub width: usize,
+    pub pixels: &'a [f32],
+}
+
+impl<'a> Raster<'a> {
+    /// Views `pixels` as a plane.
+    ///
+    /// # Panics
+    /// Panics when `pixels` does not hold `height * width` values.
+    pub fn new(height: usize, width: usize, pixels: &'a [f32]) -> Self {
+        assert_eq!(pixels.len(), height * width, "a plane of {height} x {width}");
+        Self { height, width, pixels }
+    }
+
+    pub fn at(&self, row: usize, col: usize) -> f32 {
+        self.pixels[row * self.width + col]
+    }
+
+    /// Sum over all pixels, in `f64`.
+    pub fn sum(&self) -> f64 {
+        self.pixels.iter().map(|&v| f64::from(v)).sum()
+    }
+}
+
+/// A stack of planes of one size, `[count, height, width]` in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RasterStack {
+    height: usize,
+    width: usize,
+    pixels: Vec<f32>,
+}
+
+impl RasterStack {
+    /// Wraps `pixels` of shape `[count, height, width]`.
+    ///
+    /// # Panics
+    /// Panics when `pixels` is not a whole number of planes.
+    pub fn new(height: usize, width: usize, pixels: Vec<f32>) -> Self {
+        assert_eq!(pixels.len() % (height * width), 0, "whole planes of {height} x {width}");
+        Self { height, width, pixels }
+    }
+
+    pub fn zeros(count: usize, height: usize, width: usize) -> Self {
+        Self::new(height, width, vec![0.0; count * height * width])
+    }
+
+    /// How many planes there are.
+    pub fn len(&self) -> usize {
+        self.pixels.len() / (self.height * self.width)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pixels.is_empty()
+    }
+
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    pub fn get(&self, index: usize) -> Raster<'_> {
+        let area = self.height * self.width;
+        Raster::new(self.height, self.width, &self.pixels[index * area..(index + 1) * area])
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Raster<'_>> {
+        self.pixels.chunks_exact(self.height * self.width).map(|plane| Raster::new(self.height, self.width, plane))
+    }
+
+    /// All pixels, plane after plane.
+    pub fn pixels(&self) -> &[f32] {
+        &self.pixels
+    }
+
+    pub fn pixels_mut(&mut self) -> &mut [f32] {
+        &mut self.pixels
+    }
+
+    /// The planes `range`, copied.
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
+        let area = self.height * self.width;
+        Self::new(self.height, self.width, self.pixels[range.start * area..range.end * area].to_vec())
+    }
+}

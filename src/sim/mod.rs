@@ -1,0 +1,5 @@
+//! Simulation of pumpkins that age by known signs.
+
+mod settings;
+
+pub use settings::{DataSettings, Distribution, GrowthMode};

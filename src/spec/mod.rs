@@ -1,0 +1,7 @@
+//! The TOML specification of an experiment.
+
+mod model;
+mod train;
+
+pub use model::{ModelSettings, OutputBias, Task};
+pub use train::{Keep, Optimizer, Schedule, TrainSettings};
