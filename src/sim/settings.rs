@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spec::Invalid;
+
 /// How ages are distributed over a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -62,5 +64,120 @@ impl Default for DataSettings {
             max_age: 80,
             seed: 0,
         }
+    }
+}
+
+/// Fewest pumpkins that can be split into train, validation and test.
+const MIN_SAMPLES: usize = 100;
+
+/// Oldest age that the simulation is meant for, in years.
+const MAX_AGE: u32 = 120;
+
+impl DataSettings {
+    /// Checks the settings, and names every one that cannot be used.
+    pub fn validate(&self) -> Result<(), Vec<Invalid>> {
+        let mut problems = self.problems_of_ages();
+        if self.n_samples < MIN_SAMPLES {
+            problems.insert(
+                0,
+                Invalid::new(
+                    "data.n_samples",
+                    format!("{} pumpkins are too few to split", self.n_samples),
+                    format!("use at least {MIN_SAMPLES}"),
+                ),
+            );
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// What keeps ages from being drawn, whatever the number of samples.
+    pub(super) fn problems_of_ages(&self) -> Vec<Invalid> {
+        let mut problems = Vec::new();
+        let mut reject = |key: &str, message: String, help: String| {
+            problems.push(Invalid::new(format!("data.{key}"), message, help));
+        };
+        if self.min_age >= self.max_age {
+            reject(
+                "min_age",
+                format!("the youngest age, {}, is not below the oldest, {}", self.min_age, self.max_age),
+                "choose min_age < max_age".into(),
+            );
+        }
+        if self.max_age > MAX_AGE {
+            reject("max_age", format!("no pumpkin gets {} years old", self.max_age), format!("use at most {MAX_AGE}"));
+        } else if self.growth_mode == GrowthMode::TangPing && self.max_age >= 100 {
+            reject(
+                "max_age",
+                "a tang_ping pumpkin has no height left at 100 years".into(),
+                "use a max_age below 100, or another growth_mode".into(),
+            );
+        }
+        if !(0.0..=1.0).contains(&self.skew_factor) {
+            reject("skew_factor", format!("{} is not a share", self.skew_factor), "use a number from 0 to 1".into());
+        }
+        let (min, max) = (self.min_age, self.max_age);
+        match (self.distribution, self.target_bias) {
+            (Distribution::Biased, None) => reject(
+                "target_bias",
+                "a biased distribution needs the age it gathers around".into(),
+                format!("add target_bias, in years between {min} and {max}, or use distribution = \"uniform\""),
+            ),
+            (Distribution::Uniform, Some(_)) => reject(
+                "target_bias",
+                "a uniform distribution gathers around no age".into(),
+                "remove target_bias, or use distribution = \"biased\"".into(),
+            ),
+            (Distribution::Biased, Some(bias)) if !(f64::from(min)..=f64::from(max)).contains(&bias) => reject(
+                "target_bias",
+                format!("{bias} years is no age between {min} and {max}"),
+                "choose an age between min_age and max_age".into(),
+            ),
+            _ => {}
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(settings: &DataSettings) -> Vec<String> {
+        settings.validate().err().unwrap_or_default().into_iter().map(|invalid| invalid.key).collect()
+    }
+
+    #[test]
+    fn defaults_and_a_biased_distribution_are_valid() {
+        assert_eq!(keys(&DataSettings::default()), [""; 0]);
+        let biased =
+            DataSettings { distribution: Distribution::Biased, target_bias: Some(55.0), ..DataSettings::default() };
+        assert_eq!(keys(&biased), [""; 0]);
+    }
+
+    #[test]
+    fn every_setting_that_cannot_be_is_named() {
+        let base = DataSettings::default;
+        let biased = |bias| DataSettings { distribution: Distribution::Biased, target_bias: bias, ..base() };
+        let cases = [
+            (DataSettings { n_samples: 99, ..base() }, "data.n_samples"),
+            (DataSettings { min_age: 80, ..base() }, "data.min_age"),
+            (DataSettings { max_age: 121, ..base() }, "data.max_age"),
+            (DataSettings { max_age: 100, growth_mode: GrowthMode::TangPing, ..base() }, "data.max_age"),
+            (DataSettings { skew_factor: 1.01, ..base() }, "data.skew_factor"),
+            (DataSettings { skew_factor: f64::NAN, ..base() }, "data.skew_factor"),
+            (DataSettings { target_bias: Some(55.0), ..base() }, "data.target_bias"),
+            (biased(None), "data.target_bias"),
+            (biased(Some(81.0)), "data.target_bias"),
+            (biased(Some(f64::NAN)), "data.target_bias"),
+        ];
+        for (settings, key) in cases {
+            assert_eq!(keys(&settings), [key], "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn all_problems_are_reported_at_once() {
+        let settings = DataSettings { n_samples: 1, min_age: 90, skew_factor: -1.0, ..DataSettings::default() };
+        assert_eq!(keys(&settings), ["data.n_samples", "data.min_age", "data.skew_factor"]);
     }
 }

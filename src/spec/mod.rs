@@ -1,7 +1,24 @@
-//! The TOML specification of an experiment.
+//! The TOML specification of an experiment: layers -> merged -> validated.
 
+mod experiment;
+mod explain;
+mod explain_error;
+mod heatmaps;
+mod invalid;
+mod layers;
 mod model;
+mod resolved;
+mod run;
+mod source;
 mod train;
 
+pub use experiment::{ExperimentSettings, ExperimentSpec};
+pub use explain::ExplainSettings;
+pub use explain_error::near_miss;
+pub use heatmaps::HeatmapSettings;
+pub use invalid::Invalid;
+pub use layers::{Layer, Layers, Origin};
 pub use model::{ModelSettings, OutputBias, Task};
+pub use resolved::{ResolvedSpec, check};
+pub use run::{Device, Executor, RunSettings, Workers};
 pub use train::{Keep, Optimizer, Schedule, TrainSettings};
