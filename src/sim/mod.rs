@@ -1,5 +1,23 @@
 //! Simulation of pumpkins that age by known signs.
+//!
+//! Ages are drawn ([`draw_ages`]), then each pumpkin's record ([`Pumpkin`]): its size and the signs of its age. The
+//! image follows from the record alone, so that it can be painted again with any sign left out ([`Without`]).
+//! After XDLreg (Hofmann et al., NeuroImage 2022, doi 10.1016/j.neuroimage.2022.119504).
 
+mod ages;
+mod body;
+mod dataset;
+mod growth;
+mod mask;
+mod pumpkin;
 mod settings;
+mod signs;
+mod split;
 
+pub use ages::draw_ages;
+pub use dataset::{Dataset, SimulateError, simulate, simulate_ages};
+pub use mask::Mask;
+pub use pumpkin::{Pumpkin, Without};
 pub use settings::{DataSettings, Distribution, GrowthMode};
+pub use signs::{Lesion, Pixel, Tumour};
+pub use split::Split;
