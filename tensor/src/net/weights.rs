@@ -1,0 +1,163 @@
+//! The parameters of a PumpkinNet as plain numbers, and their file format (safetensors).
+
+use std::collections::BTreeMap;
+
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
+use thiserror::Error;
+use xdlreg::spec::Task;
+
+use super::architecture::{Architecture, BLOCKS};
+
+/// One named parameter in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+/// All parameters of a PumpkinNet, in the order in which the network uses them.
+///
+/// Convolutions are `[filters, channels, rows, columns]`, dense layers `[outputs, inputs]`; the inputs of `dense` are
+/// in channel, row, column order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights {
+    architecture: Architecture,
+    parameters: Vec<Parameter>,
+}
+
+/// Why a file holds no weights of a PumpkinNet.
+#[derive(Debug, Error)]
+pub enum WeightsError {
+    #[error("the weights are no complete safetensors file: {0}")]
+    Format(#[from] SafeTensorError),
+    #[error("the weights lack the tensor `{name}` (there are: {})", present.join(", "))]
+    Missing { name: String, present: Vec<String> },
+    #[error("the weights hold the tensor `{name}`, which a PumpkinNet of this shape does not have")]
+    Unexpected { name: String },
+    #[error("the tensor `{name}` is of type {found:?}, expected F32")]
+    Type { name: String, found: Dtype },
+    #[error("the tensor `{name}` has shape {found:?}, expected {expected:?}")]
+    Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+    #[error("the tensor `{name}` holds {value} at position {index}; weights must be finite")]
+    NotFinite { name: String, index: usize, value: f32 },
+}
+
+impl Weights {
+    /// Weights of `architecture` with the values that `fill` gives for a parameter's name and shape.
+    ///
+    /// # Panics
+    /// Panics when `fill` returns another number of values than the shape has.
+    pub fn build(architecture: Architecture, mut fill: impl FnMut(&str, &[usize]) -> Vec<f32>) -> Self {
+        let parameters = architecture
+            .parameters()
+            .into_iter()
+            .map(|(name, shape)| {
+                let values = fill(&name, &shape);
+                assert_eq!(values.len(), shape.iter().product::<usize>(), "values of {name}");
+                Parameter { name, shape, values }
+            })
+            .collect();
+        Self { architecture, parameters }
+    }
+
+    pub fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The parameter `name`.
+    ///
+    /// # Panics
+    /// Panics when this architecture has no such parameter.
+    pub fn get(&self, name: &str) -> &Parameter {
+        self.parameters.iter().find(|p| p.name == name).unwrap_or_else(|| panic!("no parameter named {name}"))
+    }
+
+    /// Reads a safetensors file; the architecture is inferred from names and shapes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
+        let mut tensors: BTreeMap<_, _> = SafeTensors::deserialize(bytes)?.tensors().into_iter().collect();
+        let architecture = infer(&tensors)?;
+        let mut parameters = Vec::new();
+        for (name, shape) in architecture.parameters() {
+            let tensor = take(&mut tensors, &name)?;
+            parameters.push(read(name, shape, &tensor)?);
+        }
+        match tensors.into_keys().next() {
+            Some(name) => Err(WeightsError::Unexpected { name }),
+            None => Ok(Self { architecture, parameters }),
+        }
+    }
+
+    /// The safetensors file; equal weights give equal bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_safetensors(self.parameters.iter().map(|p| (p.name.clone(), p)), None)
+    }
+}
+
+/// A safetensors file of `parameters` under the given names.
+pub(super) fn to_safetensors<'a>(
+    parameters: impl Iterator<Item = (String, &'a Parameter)>,
+    metadata: Option<(String, String)>,
+) -> Vec<u8> {
+    let bytes: Vec<(String, &Parameter, Vec<u8>)> = parameters
+        .map(|(name, parameter)| {
+            let data = parameter.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name, parameter, data)
+        })
+        .collect();
+    let views = bytes.iter().map(|(name, parameter, data)| {
+        let view = TensorView::new(Dtype::F32, parameter.shape.clone(), data).expect("values fill the shape");
+        (name, view)
+    });
+    safetensors::serialize(views, metadata.map(|pair| [pair].into())).expect("a header of names and shapes")
+}
+
+/// The parameter `name` of exactly this shape, type F32 and finite.
+pub(super) fn read(name: String, shape: Vec<usize>, tensor: &TensorView) -> Result<Parameter, WeightsError> {
+    if tensor.dtype() != Dtype::F32 {
+        return Err(WeightsError::Type { name, found: tensor.dtype() });
+    }
+    if tensor.shape() != shape {
+        return Err(WeightsError::Shape { name, expected: shape, found: tensor.shape().to_vec() });
+    }
+    let values: Vec<f32> =
+        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(WeightsError::NotFinite { value: values[index], name, index }),
+        None => Ok(Parameter { name, shape, values }),
+    }
+}
+
+fn missing(name: &str, tensors: &BTreeMap<String, TensorView>) -> WeightsError {
+    WeightsError::Missing { name: name.into(), present: tensors.keys().cloned().collect() }
+}
+
+fn take<'a>(tensors: &mut BTreeMap<String, TensorView<'a>>, name: &str) -> Result<TensorView<'a>, WeightsError> {
+    tensors.remove(name).ok_or_else(|| missing(name, tensors))
+}
+
+fn infer(tensors: &BTreeMap<String, TensorView>) -> Result<Architecture, WeightsError> {
+    let rows = |name: &str| match tensors.get(name) {
+        None => Err(missing(name, tensors)),
+        Some(tensor) => match tensor.shape() {
+            [rows, ..] if *rows > 0 => Ok(*rows),
+            found => Err(WeightsError::Shape { name: name.into(), expected: vec![1], found: found.to_vec() }),
+        },
+    };
+    let mut conv_filters = [0; BLOCKS];
+    for (block, filters) in conv_filters.iter_mut().enumerate() {
+        *filters = rows(&format!("conv{}.weight", block + 1))?;
+    }
+    let task = if rows("output.weight")? == 2 { Task::Classification } else { Task::Regression };
+    let batch_norm = tensors.keys().any(|name| name.starts_with("bn"));
+    Ok(Architecture { task, conv_filters, dense_units: rows("dense.weight")?, batch_norm })
+}
+
+#[cfg(test)]
+#[path = "weights_tests.rs"]
+mod tests;
