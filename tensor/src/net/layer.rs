@@ -79,8 +79,11 @@ pub(super) fn max_pool(input: &Tensor) -> Tensor {
 }
 
 /// The same image with channels innermost in memory, for which libtorch's CPU pooling is vectorised (nine times as
-/// fast on the first block).
+/// fast on the first block). On CUDA that layout would make the gradient depend on the order of threads.
 fn channels_last(input: &Tensor) -> Tensor {
+    if input.device().is_cuda() {
+        return input.shallow_clone();
+    }
     input.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
 

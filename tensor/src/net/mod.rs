@@ -1,11 +1,21 @@
 //! PumpkinNet and its training.
 
 pub mod architecture;
+mod autograd;
+mod engine;
+mod init;
 pub mod layer;
+mod loss;
+mod optimizer;
 pub mod pumpkin_net;
+mod train;
+mod train_state;
 pub mod weights;
 
 pub use architecture::Architecture;
+pub use init::initial_weights;
 pub use layer::Layer;
 pub use pumpkin_net::PumpkinNet;
+pub use train::{TrainError, Trained, Training};
+pub use train_state::{Kept, TrainState, TrainStateError};
 pub use weights::{Weights, WeightsError};

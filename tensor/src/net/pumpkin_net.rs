@@ -29,8 +29,12 @@ impl PumpkinNet {
             let shape: Vec<i64> = parameter.shape.iter().map(|&side| side as i64).collect();
             Tensor::from_slice(&parameter.values).view(shape.as_slice()).to_device(device)
         };
-        let architecture = weights.architecture();
-        Self { layers: chain(architecture, tensors), architecture, device }
+        Self::from_tensors(weights.architecture(), device, tensors)
+    }
+
+    /// A network of the tensors that `tensor` gives for the parameters' names.
+    pub fn from_tensors(architecture: Architecture, device: Device, tensor: impl Fn(&str) -> Tensor) -> Self {
+        Self { layers: chain(architecture, tensor), architecture, device }
     }
 
     pub fn architecture(&self) -> Architecture {
@@ -61,7 +65,7 @@ impl PumpkinNet {
         (inputs, self.shape_output(x))
     }
 
-    fn shape_output(&self, output: Tensor) -> Tensor {
+    pub(super) fn shape_output(&self, output: Tensor) -> Tensor {
         match self.architecture.task {
             Task::Regression => output.squeeze_dim(1),
             Task::Classification => output,

@@ -80,7 +80,10 @@ impl Weights {
 
     /// Reads a safetensors file; the architecture is inferred from names and shapes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        let mut tensors: BTreeMap<_, _> = SafeTensors::deserialize(bytes)?.tensors().into_iter().collect();
+        Self::from_tensors(SafeTensors::deserialize(bytes)?.tensors().into_iter().collect())
+    }
+
+    pub(super) fn from_tensors(mut tensors: BTreeMap<String, TensorView>) -> Result<Self, WeightsError> {
         let architecture = infer(&tensors)?;
         let mut parameters = Vec::new();
         for (name, shape) in architecture.parameters() {

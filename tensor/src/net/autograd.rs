@@ -1,0 +1,167 @@
+//! Training steps by libtorch's automatic differentiation, on any device and for every architecture.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use tch::{Device, Kind, Reduction, Tensor, no_grad};
+use xdlreg::raster::RasterStack;
+use xdlreg::spec::{Task, TrainSettings};
+
+use super::architecture::{Architecture, is_trainable};
+use super::engine::{Engine, trainable_values};
+use super::layer::{BATCH_NORM_EPSILON, Layer};
+use super::loss::Objective;
+use super::optimizer::{Moments, TensorState, Update};
+use super::pumpkin_net::{PumpkinNet, to_tensor};
+use super::weights::Weights;
+
+/// Weight of a batch in batch norm's running statistics: 1 - 0.99, Keras' momentum.
+const BATCH_NORM_UPDATE: f64 = 0.01;
+
+/// Images that are evaluated at once.
+const BATCH: usize = 64;
+
+/// The network's tensors, its optimiser and all samples on one device.
+#[derive(Debug)]
+pub struct Autograd {
+    settings: TrainSettings,
+    task: Task,
+    device: Device,
+    images: Tensor,
+    targets: Tensor,
+    net: PumpkinNet,
+    state: TensorState,
+    /// Views of the trainable part of `state`, in its order, that record gradients.
+    leaves: Vec<Tensor>,
+    /// All tensors of the network by name.
+    tensors: Vec<(String, Tensor)>,
+    outputs: Vec<Tensor>,
+}
+
+impl Autograd {
+    pub fn new(
+        images: &RasterStack,
+        objective: &Objective,
+        settings: &TrainSettings,
+        weights: &Weights,
+        moments: &Moments,
+        device: Device,
+    ) -> Self {
+        let state = TensorState::new(&trainable_values(weights), moments, device);
+        let tensors = views(weights, &state.weights, device);
+        let leaves = tensors.iter().filter(|(name, _)| is_trainable(name)).map(|(_, t)| t.shallow_clone()).collect();
+        let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let net = PumpkinNet::from_tensors(weights.architecture(), device, |name| by_name[name].shallow_clone());
+        let targets = Tensor::from_slice(objective.targets()).to_device(device);
+        let targets = match objective.task() {
+            Task::Regression => targets,
+            Task::Classification => targets.to_kind(Kind::Int64),
+        };
+        Self {
+            settings: settings.clone(),
+            task: objective.task(),
+            device,
+            images: to_tensor(images, 0..images.len()).to_device(device),
+            targets,
+            net,
+            state,
+            leaves,
+            tensors,
+            outputs: Vec::new(),
+        }
+    }
+
+    fn loss(&self, output: &Tensor, targets: &Tensor) -> Tensor {
+        match self.task {
+            Task::Regression => output.mse_loss(targets, Reduction::Mean),
+            Task::Classification => output.cross_entropy_for_logits(targets),
+        }
+    }
+}
+
+impl Engine for Autograd {
+    fn step(&mut self, batch: &[usize], mask: &[f32], learning_rate: f64) {
+        let indices: Vec<i64> = batch.iter().map(|&sample| sample as i64).collect();
+        let indices = Tensor::from_slice(&indices).to_device(self.device);
+        let mask = Tensor::from_slice(mask).view([batch.len() as i64, -1]).to_device(self.device);
+        let output = forward_training(&self.net, &self.images.index_select(0, &indices), &mask);
+        let loss = self.loss(&output, &self.targets.index_select(0, &indices));
+        let gradients = Tensor::run_backward(&[loss], &self.leaves, false, false);
+        self.outputs.push(output.detach());
+        no_grad(|| {
+            let flat: Vec<Tensor> = gradients.iter().map(|gradient| gradient.reshape(-1)).collect();
+            let update = Update::new(&self.settings, learning_rate, self.state.steps + 1);
+            self.state.apply(update, &Tensor::cat(&flat, 0));
+        });
+    }
+
+    fn take_outputs(&mut self) -> Vec<f32> {
+        let outputs: Vec<Tensor> = self.outputs.drain(..).map(|output| output.reshape(-1)).collect();
+        values(&Tensor::cat(&outputs, 0))
+    }
+
+    fn evaluate(&mut self, samples: Range<usize>) -> Vec<f32> {
+        let mut outputs = Vec::new();
+        for start in samples.clone().step_by(BATCH) {
+            let length = BATCH.min(samples.end - start);
+            let batch = self.images.narrow(0, start as i64, length as i64);
+            outputs.extend(values(&no_grad(|| self.net.forward(&batch))));
+        }
+        outputs
+    }
+
+    fn weights(&self) -> Weights {
+        let by_name: HashMap<&str, &Tensor> = self.tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
+        Weights::build(self.architecture(), |name, _| values(by_name[name]))
+    }
+
+    fn moments(&self) -> Moments {
+        self.state.moments()
+    }
+}
+
+impl Autograd {
+    fn architecture(&self) -> Architecture {
+        self.net.architecture()
+    }
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    Vec::<f32>::try_from(tensor.detach().reshape(-1)).expect("f32 values")
+}
+
+/// A tensor for every parameter: trainable ones are views of `flat` that record gradients, so that one update of
+/// `flat` moves them all.
+fn views(weights: &Weights, flat: &Tensor, device: Device) -> Vec<(String, Tensor)> {
+    let mut start = 0;
+    let view = |parameter: &super::weights::Parameter| {
+        let shape: Vec<i64> = parameter.shape.iter().map(|&side| side as i64).collect();
+        let tensor = if is_trainable(&parameter.name) {
+            let length = parameter.values.len() as i64;
+            let part = flat.narrow(0, start, length).view(shape.as_slice()).detach().set_requires_grad(true);
+            start += length;
+            part
+        } else {
+            Tensor::from_slice(&parameter.values).to_device(device)
+        };
+        (parameter.name.clone(), tensor)
+    };
+    weights.parameters().iter().map(view).collect()
+}
+
+/// Outputs in training mode: batch norm normalises by the batch and updates its running statistics, dropout
+/// multiplies by `mask`.
+fn forward_training(net: &PumpkinNet, images: &Tensor, mask: &Tensor) -> Tensor {
+    let mut x = images.shallow_clone();
+    for (_, layer) in &net.layers {
+        x = match layer {
+            Layer::BatchNorm { weight, bias, running_mean, running_var } => {
+                let (weight, bias, mean, var) = (Some(weight), Some(bias), Some(running_mean), Some(running_var));
+                x.batch_norm(weight, bias, mean, var, true, BATCH_NORM_UPDATE, BATCH_NORM_EPSILON, false)
+            }
+            Layer::Dropout => x * mask,
+            other => other.forward(&x),
+        };
+    }
+    net.shape_output(x)
+}

@@ -1,0 +1,57 @@
+//! Initial weights.
+
+use rand::RngExt;
+use xdlreg::seed;
+
+use super::architecture::Architecture;
+use super::weights::Weights;
+
+/// Glorot-uniform kernels (Glorot and Bengio 2010), zero biases, neutral batch norm, and `output_bias`.
+///
+/// Every kernel has a random stream of its own, so the same seed gives the same convolutions whatever follows them.
+pub fn initial_weights(architecture: Architecture, output_bias: f32, model_seed: u64) -> Weights {
+    Weights::build(architecture, |name, shape| {
+        let count = shape.iter().product();
+        match name {
+            "output.bias" => vec![output_bias; count],
+            _ if shape.len() > 1 => glorot(name, shape, count, model_seed),
+            _ if name.ends_with(".running_var") || (name.starts_with("bn") && name.ends_with(".weight")) => {
+                vec![1.0; count]
+            }
+            _ => vec![0.0; count],
+        }
+    })
+}
+
+/// U(-l, l) with l = sqrt(6 / (fan_in + fan_out)), fans counting the kernel's area.
+fn glorot(name: &str, shape: &[usize], count: usize, model_seed: u64) -> Vec<f32> {
+    let area: usize = shape[2..].iter().product();
+    let limit = (6.0 / (area * (shape[0] + shape[1])) as f64).sqrt();
+    let mut stream = seed::stream(model_seed, &format!("init {name}"), 0);
+    (0..count).map(|_| stream.random_range(-limit..limit) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use xdlreg::spec::ModelSettings;
+
+    use super::*;
+
+    #[test]
+    fn kernels_fill_the_glorot_interval_and_all_else_is_neutral() {
+        let model = ModelSettings { batch_norm: true, ..ModelSettings::default() };
+        let weights = initial_weights(Architecture::of(&model), 51.5, 7);
+        let kernel = &weights.get("conv4.weight").values;
+        let limit = (6.0f32 / (9.0 * (64.0 + 32.0))).sqrt();
+        let mean = kernel.iter().sum::<f32>() / kernel.len() as f32;
+        let variance = kernel.iter().map(|w| w * w).sum::<f32>() / kernel.len() as f32;
+        assert!(kernel.iter().all(|w| w.abs() <= limit));
+        assert!(mean.abs() < 0.03 * limit, "mean {mean}");
+        assert!((variance / (limit * limit / 3.0) - 1.0).abs() < 0.05, "variance {variance}");
+        assert!(weights.get("conv2.bias").values.iter().all(|&b| b == 0.0));
+        assert!(weights.get("bn3.weight").values.iter().all(|&b| b == 1.0));
+        assert!(weights.get("bn3.running_mean").values.iter().all(|&b| b == 0.0));
+        assert!(weights.get("bn3.running_var").values.iter().all(|&b| b == 1.0));
+        assert_eq!(weights.get("output.bias").values, [51.5]);
+    }
+}
