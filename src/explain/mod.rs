@@ -1,1 +1,9 @@
 //! What an explanation is, as data: rules, composites and analyzers. The tensor side carries them out.
+
+mod analyzer;
+mod composite;
+mod rule;
+
+pub use analyzer::{Analyzer, Parameter, analyzer, analyzer_names, analyzers};
+pub use composite::{Activation, Composite, LayerKind, LayerSite, Selector, Start};
+pub use rule::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, Term, WeightPart};

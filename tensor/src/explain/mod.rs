@@ -1,0 +1,114 @@
+//! Explanations: one engine that carries out the rules and composites of [`xdlreg::explain`].
+
+mod error;
+mod linear;
+mod pool;
+mod propagate;
+mod rule;
+
+use std::sync::Mutex;
+use std::thread;
+
+use tch::{Kind, Tensor, no_grad};
+use xdlreg::event::{Progress, ProgressSink};
+use xdlreg::explain::analyzer;
+use xdlreg::raster::{RasterStack, SIDE};
+use xdlreg::spec::{ExplainSettings, Task};
+
+pub use error::ExplainError;
+pub use propagate::{Propagated, Propagator};
+
+use crate::net::PumpkinNet;
+use crate::net::pumpkin_net::to_tensor;
+
+/// Images propagated at once on a CPU: few enough that a batch's feature maps stay in a core's cache.
+const CPU_BATCH: usize = 4;
+/// Images propagated at once on a GPU.
+const GPU_BATCH: usize = 256;
+
+/// Relevance of every pixel of every image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelevanceMaps {
+    /// A map an image; for relevance propagation of a regression in years.
+    pub maps: RasterStack,
+    /// The predictions that are explained: ages in years, or the probability of "old".
+    pub predictions: Vec<f32>,
+}
+
+/// Explains the prediction of `net` for every image.
+///
+/// On a CPU, as many batches are propagated side by side as libtorch has threads; the maps do not depend on that
+/// number. Memory does not grow with the number of images, but for the maps.
+///
+/// # Errors
+/// [`ExplainError`] for an unknown analyzer, images of another size, and relevance that is not finite.
+pub fn explain(
+    net: &PumpkinNet,
+    images: &RasterStack,
+    settings: &ExplainSettings,
+    sink: &dyn ProgressSink,
+) -> Result<RelevanceMaps, ExplainError> {
+    let (height, width) = (images.height(), images.width());
+    if (height, width) != (SIDE, SIDE) {
+        return Err(ExplainError::ImageSize { height, width });
+    }
+    let analyzer = analyzer(&settings.analyzer)
+        .ok_or_else(|| ExplainError::UnknownAnalyzer { name: settings.analyzer.clone() })?;
+    let composite = analyzer.composite(settings);
+    let non_negative = images.pixels().iter().all(|&pixel| pixel >= 0.0);
+    let threads = tch::get_num_threads();
+    let (batch, workers) = if net.device().is_cuda() { (GPU_BATCH, 1) } else { (CPU_BATCH, threads.max(1) as usize) };
+    let propagators = (0..workers.min(images.len().div_ceil(batch)))
+        .map(|_| no_grad(|| Propagator::new(net, &composite, non_negative)))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let mut maps = RasterStack::zeros(images.len(), height, width);
+    let mut predictions = vec![0.0; images.len()];
+    let batches = maps.pixels_mut().chunks_mut(batch * height * width).zip(predictions.chunks_mut(batch)).enumerate();
+    let queue = Mutex::new((batches, 0));
+    let total = images.len() as u64;
+    thread::scope(|scope| {
+        for propagator in propagators {
+            let queue = &queue;
+            let (device, task) = (net.device(), net.architecture().task);
+            scope.spawn(move || {
+                tch::set_num_threads(1);
+                let next = || queue.lock().expect("no worker panics with the lock").0.next();
+                while let Some((index, (maps, predictions))) = next() {
+                    let start = index * batch;
+                    let input = to_tensor(images, start..start + predictions.len()).to_device(device);
+                    let Propagated { relevance, output } = no_grad(|| propagator.propagate(&input));
+                    copy(&relevance, maps);
+                    copy(&predicted(&output, task), predictions);
+                    let done = {
+                        let mut queue = queue.lock().expect("no worker panics with the lock");
+                        queue.1 += predictions.len() as u64;
+                        queue.1
+                    };
+                    sink.report(Progress::Step { done, total, unit: "maps".into() });
+                }
+            });
+        }
+    });
+    tch::set_num_threads(threads);
+    let broken = maps.iter().position(|map| map.pixels.iter().any(|pixel| !pixel.is_finite()));
+    match broken {
+        Some(sample) => Err(ExplainError::NotFinite { sample, analyzer: settings.analyzer.clone() }),
+        None => Ok(RelevanceMaps { maps, predictions }),
+    }
+}
+
+/// Ages, or probabilities of "old", of outputs `[n, outputs]`.
+fn predicted(output: &Tensor, task: Task) -> Tensor {
+    match task {
+        Task::Regression => output.squeeze_dim(1),
+        Task::Classification => output.softmax(1, Kind::Float).select(1, 1),
+    }
+}
+
+fn copy(values: &Tensor, target: &mut [f32]) {
+    values.contiguous().copy_data(target, target.len());
+}
+
+#[cfg(test)]
+mod parity_tests;
