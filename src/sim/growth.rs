@@ -27,6 +27,8 @@ impl GrowthMode {
         }
     }
 
+    pub const ALL: [Self; 4] = [Self::Human, Self::Eternal, Self::TangPing, Self::NoGrowth];
+
     /// Name as written in a specification.
     pub fn name(self) -> &'static str {
         match self {
@@ -37,7 +39,10 @@ impl GrowthMode {
         }
     }
 
-    pub const ALL: [Self; 4] = [Self::Human, Self::Eternal, Self::TangPing, Self::NoGrowth];
+    /// The growth mode of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
 }
 
 #[cfg(test)]

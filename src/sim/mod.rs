@@ -6,6 +6,7 @@
 
 mod ages;
 mod body;
+mod classes;
 mod dataset;
 mod growth;
 mod mask;
@@ -15,6 +16,7 @@ mod signs;
 mod split;
 
 pub use ages::draw_ages;
+pub use classes::is_old;
 pub use dataset::{Dataset, SimulateError, simulate, simulate_ages};
 pub use mask::Mask;
 pub use pumpkin::{Pumpkin, Without};

@@ -1,0 +1,64 @@
+//! Images, maps and vectors as `.npy` files that NumPy opens.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+pub use super::npy::NpyError;
+use super::npy::{Header, read_floats, write_array};
+use crate::raster::RasterStack;
+
+/// A file that cannot be read as the array it should be.
+#[derive(Debug, Error)]
+#[error("{}: {problem}", path.display())]
+pub struct ArrayError {
+    pub path: PathBuf,
+    pub problem: NpyError,
+}
+
+/// Reads planes of shape `[n, height, width]`, float32 or float64.
+pub fn read_stack(path: &Path) -> Result<RasterStack, ArrayError> {
+    let (shape, values) =
+        read(path, |shape| matches!(shape, &[_, height, width] if height > 0 && width > 0), "[n, height, width]")?;
+    Ok(RasterStack::new(shape[1], shape[2], values))
+}
+
+/// Reads a vector of shape `[n]`, float32 or float64.
+pub fn read_vector(path: &Path) -> Result<Vec<f32>, ArrayError> {
+    Ok(read(path, |shape| matches!(shape, [_]), "[n]")?.1)
+}
+
+/// Writes planes as float32 of shape `[n, height, width]`; a file that is there is replaced.
+pub fn write_stack(stack: &RasterStack, path: &Path) -> io::Result<()> {
+    write(&[stack.len(), stack.height(), stack.width()], stack.pixels(), path)
+}
+
+/// Writes a vector as float32 of shape `[n]`; a file that is there is replaced.
+pub fn write_vector(values: &[f32], path: &Path) -> io::Result<()> {
+    write(&[values.len()], values, path)
+}
+
+fn read(
+    path: &Path,
+    fits: impl Fn(&[usize]) -> bool,
+    expected: &'static str,
+) -> Result<(Vec<usize>, Vec<f32>), ArrayError> {
+    let values = || {
+        let mut file = File::open(path)?;
+        let header = Header::read(&mut file)?;
+        if !fits(&header.shape) {
+            return Err(NpyError::Shape { found: header.shape, expected });
+        }
+        let values = read_floats(&header, &mut file)?;
+        Ok((header.shape, values))
+    };
+    values().map_err(|problem| ArrayError { path: path.to_owned(), problem })
+}
+
+fn write(shape: &[usize], values: &[f32], path: &Path) -> io::Result<()> {
+    let mut writer = BufWriter::new(File::create(path)?);
+    write_array(shape, values, &mut writer)?;
+    writer.flush()
+}

@@ -1,0 +1,12 @@
+//! What is written to disk and read again.
+
+pub mod arrays;
+pub mod dataset;
+mod entry;
+pub mod inputs;
+mod key;
+mod npy;
+pub mod tables;
+
+pub use entry::{Draft, Entry, Lookup, Manifest, Store, write_atomically};
+pub use key::Key;

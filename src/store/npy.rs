@@ -1,0 +1,210 @@
+//! The `.npy` format (numpy.lib.format, versions 1 to 3): a header in Python's notation, then plain values.
+//!
+//! Files come from anywhere, so nothing that a header claims is believed before it is checked.
+
+use std::io::{self, Read, Write};
+
+use thiserror::Error;
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// Longest header that is read; those of plain arrays have about 100 bytes.
+const MAX_HEADER: usize = 1 << 16;
+
+/// Bytes that are converted at a time.
+const CHUNK: usize = 1 << 16;
+
+/// Why an array cannot be read.
+#[derive(Debug, Error)]
+pub enum NpyError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("not a .npy file")]
+    NotNpy,
+    #[error("the .npy header cannot be understood: {0}")]
+    Header(&'static str),
+    #[error("holds values of type {found}, not {expected}")]
+    DType { found: String, expected: &'static str },
+    #[error("has the shape {found:?}, not {expected}")]
+    Shape { found: Vec<usize>, expected: &'static str },
+    #[error("is in Fortran order; save numpy.ascontiguousarray(array) instead")]
+    FortranOrder,
+    #[error("is cut off: {found} of {expected} values are there")]
+    Truncated { found: usize, expected: usize },
+    #[error("its {values} values do not fit into memory")]
+    Memory { values: usize },
+}
+
+/// Type and shape of an array in row-major order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    /// As numpy writes it, such as "<f4".
+    pub dtype: String,
+    pub shape: Vec<usize>,
+}
+
+impl Header {
+    pub fn new(dtype: impl Into<String>, shape: &[usize]) -> Self {
+        Self { dtype: dtype.into(), shape: shape.to_vec() }
+    }
+
+    /// Number of values.
+    pub fn values(&self) -> Result<usize, NpyError> {
+        let product = self.shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
+        product.ok_or(NpyError::Header("the shape is too large"))
+    }
+
+    pub fn read(reader: &mut impl Read) -> Result<Self, NpyError> {
+        let mut start = [0; 8];
+        fill(reader, &mut start)?;
+        let (magic, version) = start.split_at(MAGIC.len());
+        if magic != MAGIC {
+            return Err(NpyError::NotNpy);
+        }
+        let mut length = [0; 4];
+        match version[0] {
+            1 => fill(reader, &mut length[..2])?,
+            2 | 3 => fill(reader, &mut length)?,
+            _ => return Err(NpyError::Header("its version is unknown")),
+        }
+        let length = u32::from_le_bytes(length) as usize;
+        if length > MAX_HEADER {
+            return Err(NpyError::Header("it is too long"));
+        }
+        let mut text = vec![0; length];
+        fill(reader, &mut text)?;
+        Self::parse(std::str::from_utf8(&text).map_err(|_| NpyError::Header("it is not text"))?)
+    }
+
+    /// Parses "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 98, 98), }", whatever the order of the entries.
+    fn parse(text: &str) -> Result<Self, NpyError> {
+        let value = |key: &str| {
+            let (_, after) = text.split_once(key)?;
+            after.trim_start().strip_prefix(':').map(str::trim_start)
+        };
+        let dtype = value("'descr'").and_then(|text| text.strip_prefix('\'')?.split_once('\''));
+        let (dtype, _) = dtype.ok_or(NpyError::Header("it names no plain type"))?;
+        let order = value("'fortran_order'").ok_or(NpyError::Header("it names no order"))?;
+        let shape = value("'shape'").and_then(|text| text.strip_prefix('(')?.split_once(')'));
+        let (lengths, _) = shape.ok_or(NpyError::Header("it names no shape"))?;
+        let shape = lengths.split(',').map(str::trim).filter(|length| !length.is_empty());
+        let shape = shape.map(str::parse).collect::<Result<Vec<usize>, _>>();
+        let header = Self::new(dtype, &shape.map_err(|_| NpyError::Header("its shape is not made of numbers"))?);
+        // The order of values only matters where there are several dimensions.
+        if order.starts_with("True") && header.shape.len() > 1 {
+            return Err(NpyError::FortranOrder);
+        }
+        Ok(header)
+    }
+
+    pub fn write(&self, writer: &mut impl Write) -> io::Result<()> {
+        let lengths: String = self.shape.iter().map(|length| format!("{length}, ")).collect();
+        let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': ({lengths}), }}", self.dtype);
+        // Values start at a multiple of 64 bytes.
+        let start = MAGIC.len() + 4 + text.len() + 1;
+        text.extend(std::iter::repeat_n(' ', start.next_multiple_of(64) - start));
+        text.push('\n');
+        writer.write_all(MAGIC)?;
+        writer.write_all(&[1, 0])?;
+        writer.write_all(&(text.len() as u16).to_le_bytes())?;
+        writer.write_all(text.as_bytes())
+    }
+}
+
+/// A number that arrays are made of.
+pub(super) trait Element: Copy {
+    const DTYPE: &'static str;
+    const SIZE: usize = size_of::<Self>();
+    /// # Panics
+    /// Panics when there are not [`Self::SIZE`] bytes.
+    fn from_le(bytes: &[u8]) -> Self;
+    fn extend_le(self, bytes: &mut Vec<u8>);
+}
+
+macro_rules! element {
+    ($($number:ty, $dtype:literal;)*) => {$(
+        impl Element for $number {
+            const DTYPE: &'static str = $dtype;
+
+            fn from_le(bytes: &[u8]) -> Self {
+                Self::from_le_bytes(bytes.try_into().expect("as many bytes as the number has"))
+            }
+
+            fn extend_le(self, bytes: &mut Vec<u8>) {
+                bytes.extend_from_slice(&self.to_le_bytes());
+            }
+        }
+    )*};
+}
+
+element! {
+    f32, "<f4";
+    f64, "<f8";
+    i32, "<i4";
+    u32, "<u4";
+    u64, "<u8";
+}
+
+/// Reads `count` values, whatever they are called in the header.
+pub(super) fn read_values<T: Element>(reader: &mut impl Read, count: usize) -> Result<Vec<T>, NpyError> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count).map_err(|_| NpyError::Memory { values: count })?;
+    let mut buffer = vec![0; CHUNK.min(count.saturating_mul(T::SIZE))];
+    while values.len() < count {
+        let wanted = ((count - values.len()) * T::SIZE).min(CHUNK);
+        let found = read_up_to(reader, &mut buffer[..wanted])?;
+        values.extend(buffer[..found].chunks_exact(T::SIZE).map(T::from_le));
+        if found < wanted {
+            return Err(NpyError::Truncated { found: values.len(), expected: count });
+        }
+    }
+    Ok(values)
+}
+
+/// Reads a float32 or float64 array after its header.
+pub(super) fn read_floats(header: &Header, reader: &mut impl Read) -> Result<Vec<f32>, NpyError> {
+    match header.dtype.as_str() {
+        f32::DTYPE => read_values(reader, header.values()?),
+        f64::DTYPE => {
+            let values: Vec<f64> = read_values(reader, header.values()?)?;
+            Ok(values.into_iter().map(|value| value as f32).collect())
+        }
+        other => Err(NpyError::DType { found: other.to_owned(), expected: "little-endian float32 or float64" }),
+    }
+}
+
+/// Writes a header and its values.
+///
+/// # Panics
+/// Panics when the shape does not fit the number of values.
+pub(super) fn write_array<T: Element>(shape: &[usize], values: &[T], writer: &mut impl Write) -> io::Result<()> {
+    assert_eq!(shape.iter().product::<usize>(), values.len(), "an array of shape {shape:?}");
+    Header::new(T::DTYPE, shape).write(writer)?;
+    let mut bytes = Vec::with_capacity(CHUNK);
+    for chunk in values.chunks(CHUNK / T::SIZE) {
+        bytes.clear();
+        chunk.iter().for_each(|value| value.extend_le(&mut bytes));
+        writer.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Fills `buffer` from the head of a file, which is no `.npy` file where that ends too early.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> Result<(), NpyError> {
+    let found = read_up_to(reader, buffer)?;
+    if found < buffer.len() { Err(NpyError::NotNpy) } else { Ok(()) }
+}
+
+/// Reads until `buffer` is full or the file ends; the number of bytes read.
+fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut found = 0;
+    while found < buffer.len() {
+        match reader.read(&mut buffer[found..]) {
+            Ok(0) => break,
+            Ok(read) => found += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
