@@ -1,10 +1,12 @@
 //! All that happens while an experiment runs, typed and serializable.
 //!
-//! Workers send events over a pipe, the runner writes them to `events.jsonl`, reporters show them.
+//! Workers report [`Progress`] over a pipe; the runner turns it into [`Event`]s, which are written to
+//! `events.jsonl` and shown by reporters.
 
 use serde::{Deserialize, Serialize};
 
 use crate::stage::StageName;
+use crate::store::Key;
 
 /// Losses of one epoch of training. `loss` is the training objective, `mae` in years.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,3 +45,60 @@ impl<F: Fn(Progress) + Sync> ProgressSink for F {
 
 /// For callers that do not want to know.
 pub fn silent(_: Progress) {}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Complete, and its results can be used.
+    Done,
+    /// A stage could not be finished.
+    Failed,
+    /// Not reached, because the experiment was stopped before.
+    Pending,
+}
+
+impl RunStatus {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+/// Which stage, of which runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRef {
+    pub stage: StageName,
+    pub key: Key,
+    pub run_ids: Vec<String>,
+}
+
+/// Something that happened to an experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    ExperimentStarted { name: String, folder: String, runs: usize, stages: usize, cached: usize },
+    RunStarted { run_id: String },
+    /// The stage's result was in the store.
+    StageCached(StageRef),
+    StageStarted(StageRef),
+    /// Part of a stage is done. Shown, but not recorded in `events.jsonl`.
+    StageProgress { #[serde(flatten)] stage: StageRef, done: u64, total: u64, unit: String },
+    EpochFinished { #[serde(flatten)] stage: StageRef, epochs: usize, #[serde(flatten)] epoch: Epoch },
+    StageFinished { #[serde(flatten)] stage: StageRef, seconds: f64 },
+    /// A worker was lost; the stage is tried again.
+    StageRetried { #[serde(flatten)] stage: StageRef, attempt: usize, reason: String },
+    StageFailed { #[serde(flatten)] stage: StageRef, reason: String },
+    RunFinished { run_id: String, status: RunStatus, #[serde(skip_serializing_if = "Option::is_none")] reason: Option<String> },
+    Note { message: String },
+    Interrupted,
+    ExperimentFinished { done: usize, failed: usize, seconds: f64 },
+}
+
+/// Receives all events of an experiment, in order.
+pub trait EventSink {
+    fn emit(&mut self, event: &Event);
+}

@@ -1,7 +1,25 @@
+//! Declarative experiments on explainable deep learning for regression.
+//!
+//! Data flows one way: a spec ([`spec`]) is expanded into a plan of stages ([`stage`], [`runner`]), which simulate
+//! pumpkins ([`sim`]), train a network, explain its predictions, score the explanations ([`metric`]) and draw
+//! them ([`figure`]). What needs libtorch is in the package `xdlreg-tensor`; nothing here loads it.
+
+pub mod cli;
+pub mod clock;
+pub mod error;
 pub mod event;
 pub mod explain;
+pub mod figure;
+pub mod machine;
+pub mod metric;
 pub mod raster;
+pub mod reporter;
+pub mod runner;
 pub mod seed;
 pub mod sim;
+mod simulation;
 pub mod spec;
 pub mod stage;
+pub mod store;
+
+pub use simulation::{RunSimulation, run_simulation};

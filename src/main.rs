@@ -1,1 +1,18 @@
-fn main() {}
+//! `xdlreg-run`: parse, run, exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use xdlreg::cli::{self, Cli, Command};
+
+fn main() -> ExitCode {
+    cli::finish(match Cli::parse().verb() {
+        Command::Run(args) => cli::run::run(&args),
+        Command::Plan(args) => cli::plan::run(&args),
+        Command::Simulate(args) => cli::simulate::run(&args),
+        Command::Explain(args) => cli::explain::run(&args),
+        Command::Render(args) => cli::render::run(&args),
+        Command::Schema => cli::schema::run(),
+        Command::Completions(args) => cli::completions::run(&args),
+    })
+}

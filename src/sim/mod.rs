@@ -11,6 +11,8 @@ mod dataset;
 mod growth;
 mod mask;
 mod pumpkin;
+#[cfg(test)]
+mod reference_test;
 mod settings;
 mod signs;
 mod split;

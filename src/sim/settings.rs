@@ -1,13 +1,15 @@
 //! `[data]`: which pumpkins are simulated.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Invalid;
 
 /// How ages are distributed over a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Distribution {
     /// Every age between `min_age` and `max_age` is equally likely.
     Uniform,
@@ -16,8 +18,9 @@ pub enum Distribution {
 }
 
 /// What ageing does to a pumpkin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum GrowthMode {
     /// Grows until 20, then gains lesions (from 40) and atrophies (all life long).
     Human,
@@ -75,7 +78,7 @@ const MAX_AGE: u32 = 120;
 
 impl DataSettings {
     /// Checks the settings, and names every one that cannot be used.
-    pub fn validate(&self) -> Result<(), Vec<Invalid>> {
+    pub fn validate(&self) -> Vec<Invalid> {
         let mut problems = self.problems_of_ages();
         if self.n_samples < MIN_SAMPLES {
             problems.insert(
@@ -87,7 +90,7 @@ impl DataSettings {
                 ),
             );
         }
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        problems
     }
 
     /// What keeps ages from being drawn, whatever the number of samples.
@@ -143,7 +146,7 @@ mod tests {
     use super::*;
 
     fn keys(settings: &DataSettings) -> Vec<String> {
-        settings.validate().err().unwrap_or_default().into_iter().map(|invalid| invalid.key).collect()
+        settings.validate().into_iter().map(|invalid| invalid.key).collect()
     }
 
     #[test]

@@ -13,9 +13,9 @@ mod source;
 mod train;
 
 pub use experiment::{ExperimentSettings, ExperimentSpec};
-pub use explain::ExplainSettings;
+pub use explain::{Bias, ExplainSettings};
 pub use explain_error::near_miss;
-pub use heatmaps::HeatmapSettings;
+pub use heatmaps::{HeatmapSettings, PictureFormat};
 pub use invalid::Invalid;
 pub use layers::{Layer, Layers, Origin};
 pub use model::{ModelSettings, OutputBias, Task};

@@ -1,7 +1,12 @@
 //! `[model]`: the network.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::invalid::Invalid;
 
 /// What the network predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,27 +19,67 @@ pub enum Task {
 }
 
 /// Where the bias of the output layer starts (the network's "target bias", in XDLreg's words).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OutputBias {
-    Named(NamedOutputBias),
+    /// The mean age of the whole data set.
+    TargetMean,
+    Zero,
     /// A number of years.
     Years(f64),
 }
 
-/// An output bias by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum NamedOutputBias {
-    /// The mean age of the whole data set.
-    TargetMean,
-    /// Zero.
-    Zero,
+impl Serialize for OutputBias {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::TargetMean => serializer.serialize_str("target-mean"),
+            Self::Zero => serializer.serialize_str("zero"),
+            Self::Years(years) => serializer.serialize_f64(*years),
+        }
+    }
 }
 
-impl OutputBias {
-    pub const TARGET_MEAN: Self = Self::Named(NamedOutputBias::TargetMean);
-    pub const ZERO: Self = Self::Named(NamedOutputBias::Zero);
+impl<'de> Deserialize<'de> for OutputBias {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = OutputBias;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"target-mean\", \"zero\" or a number of years")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OutputBias, E> {
+                match text {
+                    "target-mean" => Ok(OutputBias::TargetMean),
+                    "zero" => Ok(OutputBias::Zero),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_f64<E: de::Error>(self, years: f64) -> Result<OutputBias, E> {
+                Ok(OutputBias::Years(years))
+            }
+
+            fn visit_i64<E: de::Error>(self, years: i64) -> Result<OutputBias, E> {
+                Ok(OutputBias::Years(years as f64))
+            }
+
+            fn visit_u64<E: de::Error>(self, years: u64) -> Result<OutputBias, E> {
+                Ok(OutputBias::Years(years as f64))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for OutputBias {
+    fn schema_name() -> Cow<'static, str> {
+        "OutputBias".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [{ "enum": ["target-mean", "zero"] }, { "type": "number" }] })
+    }
 }
 
 /// `[model]`: PumpkinNet and its start.
@@ -61,12 +106,47 @@ impl Default for ModelSettings {
     fn default() -> Self {
         Self {
             task: Task::Regression,
-            output_bias: OutputBias::TARGET_MEAN,
+            output_bias: OutputBias::TargetMean,
             batch_norm: false,
             dropout: 0.5,
             conv_filters: [16, 16, 32, 64, 32],
             dense_units: 64,
             seed: 0,
         }
+    }
+}
+
+impl ModelSettings {
+    pub fn validate(&self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
+        if !(0.0..1.0).contains(&self.dropout) {
+            invalid.push(Invalid::new(
+                "model.dropout",
+                format!("a share of {} cannot be dropped", self.dropout),
+                "use a number from 0 to below 1",
+            ));
+        }
+        if let OutputBias::Years(years) = self.output_bias
+            && !years.is_finite()
+        {
+            invalid.push(Invalid::new(
+                "model.output_bias",
+                format!("{years} is no number of years"),
+                "use \"target-mean\", \"zero\" or a finite number",
+            ));
+        }
+        if self.task == Task::Classification && self.output_bias != OutputBias::TargetMean {
+            invalid.push(Invalid::new(
+                "model.output_bias",
+                "the output layer of a classification has no bias",
+                "leave model.output_bias out, or use model.task = \"regression\"",
+            ));
+        }
+        for (key, sizes) in [("model.conv_filters", &self.conv_filters[..]), ("model.dense_units", &[self.dense_units])] {
+            if sizes.iter().any(|size| !(1..=4096).contains(size)) {
+                invalid.push(Invalid::new(key, format!("{sizes:?} is out of range"), "use 1 to 4096 in each layer"));
+            }
+        }
+        invalid
     }
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::invalid::Invalid;
+
 /// Which optimiser updates the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -74,5 +76,46 @@ impl Default for TrainSettings {
             keep: Keep::Last,
             checkpoint_every: 10,
         }
+    }
+}
+
+impl TrainSettings {
+    pub fn validate(&self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
+        let mut refuse = |wrong: bool, key: &str, message: String, help: &str| {
+            if wrong {
+                invalid.push(Invalid::new(format!("train.{key}"), message, help));
+            }
+        };
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        refuse(self.epochs == 0, "epochs", "a training of 0 epochs learns nothing".into(), "use at least 1");
+        refuse(self.batch_size == 0, "batch_size", "a batch of 0 images is empty".into(), "use at least 1");
+        let rate = self.learning_rate;
+        refuse(!positive(rate), "learning_rate", format!("{rate} is no step size"), "use a number above 0, such as 5e-4");
+        let decay = self.weight_decay;
+        let decays = self.optimizer == Optimizer::Adamw;
+        refuse(!(decay >= 0.0 && decay.is_finite()), "weight_decay", format!("{decay} is no decay"), "use 0 or more");
+        refuse(
+            decay > 0.0 && !decays,
+            "weight_decay",
+            "only \"adamw\" decays weights".into(),
+            "set train.optimizer = \"adamw\", or leave train.weight_decay out",
+        );
+        let momentum = self.momentum;
+        refuse(!share(momentum), "momentum", format!("{momentum} is no momentum"), "use a number from 0 to below 1");
+        refuse(
+            momentum > 0.0 && self.optimizer != Optimizer::Sgd,
+            "momentum",
+            "only \"sgd\" reads a momentum".into(),
+            "set train.optimizer = \"sgd\", or leave train.momentum out",
+        );
+        refuse(
+            self.checkpoint_every == 0,
+            "checkpoint_every",
+            "checkpoints every 0 epochs make no sense".into(),
+            "use at least 1; a number above train.epochs keeps none",
+        );
+        invalid
     }
 }

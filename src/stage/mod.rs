@@ -1,6 +1,20 @@
-//! The stages of a run.
+//! The stages of a run: thin adapters that load, call the domain and save.
+//!
+//! Training and explaining need libtorch and are carried out by the package `xdlreg-tensor`.
+
+pub mod evaluate;
+mod job;
+mod load;
+pub mod render;
+pub mod simulate;
+
+use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use job::{Compute, Job, LIBTORCH_VERSION, StageContext};
 
 /// The five stages, in the order of the data's flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -11,4 +25,67 @@ pub enum StageName {
     Explain,
     Evaluate,
     Render,
+}
+
+impl StageName {
+    pub const ALL: [Self; 5] = [Self::Simulate, Self::Train, Self::Explain, Self::Evaluate, Self::Render];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Simulate => "simulate",
+            Self::Train => "train",
+            Self::Explain => "explain",
+            Self::Evaluate => "evaluate",
+            Self::Render => "render",
+        }
+    }
+}
+
+impl fmt::Display for StageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Files of the entries that stages leave in the store.
+pub mod files {
+    /// The data set, of `simulate`.
+    pub const DATA: &str = "set.npz";
+    /// The trained weights, of `train`.
+    pub const MODEL: &str = "model.safetensors";
+    /// Losses of every epoch, of `train`.
+    pub const EPOCHS: &str = "epochs.json";
+    /// The prediction of every sample, of `train`.
+    pub const PREDICTIONS: &str = "predictions.npy";
+    /// TensorBoard's event files, of `train`.
+    pub const TENSORBOARD: &str = "tensorboard";
+    /// The best weights at a checkpoint epoch, of `train`: a folder.
+    pub const CHECKPOINTS: &str = "checkpoints";
+    /// One map for every explained sample, of `explain`.
+    pub const RELEVANCE: &str = "relevance.npy";
+    /// The output of the network that each map explains, of `explain`.
+    pub const OUTPUTS: &str = "outputs.npy";
+    /// Scores, of `evaluate`.
+    pub const MEASUREMENTS: &str = "measurements.json";
+}
+
+/// Why a stage could not be finished.
+#[derive(Debug, Error)]
+pub enum StageError {
+    /// Doing it again cannot help: the settings or their results are at fault.
+    #[error("{0}")]
+    Failed(String),
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+impl StageError {
+    pub fn failed(error: impl fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
 }

@@ -1,1 +1,106 @@
-fn main() {}
+//! `xdlreg-worker`: carries out stages for `xdlreg-run`, the only program that loads libtorch.
+//!
+//! It reads requests as JSON lines from standard input, replies on standard output, and ends with its input.
+
+use std::io::{self, BufRead, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use xdlreg::event::{Progress, ProgressSink};
+use xdlreg::runner::{Reply, Request};
+use xdlreg::spec::Device;
+use xdlreg::stage::LIBTORCH_VERSION;
+use xdlreg::store::Store;
+use xdlreg_tensor::net::device;
+use xdlreg_tensor::stage::{carry_out, explain_files};
+
+/// Carries out stages for xdlreg-run
+#[derive(Debug, Parser)]
+#[command(name = "xdlreg-worker", version)]
+struct Args {
+    /// Where tensors are computed: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// Threads of stages whose results do not depend on it
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+}
+
+fn main() -> io::Result<()> {
+    let args = Args::parse();
+    log_to_standard_error();
+    let (compute, note) = match device::prepare(args.device) {
+        Ok(ready) => ready,
+        Err(reason) => return reply(&Reply::NoDevice { reason }),
+    };
+    tch::set_num_threads(args.threads as i32);
+    rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global().map_err(io::Error::other)?;
+    reply(&Reply::Ready { compute, libtorch: LIBTORCH_VERSION.to_owned(), note })?;
+    for line in io::stdin().lock().lines() {
+        let request = serde_json::from_str(&line?)?;
+        reply(&answer(request))?;
+    }
+    Ok(())
+}
+
+fn answer(request: Request) -> Reply {
+    let start = Instant::now();
+    let progress = Throttled::new();
+    let done = match request {
+        Request::Stage { job, store } => carry_out(&job, &Store::new(store), &progress),
+        Request::ExplainFiles { weights, images, explain, compute, out } => {
+            explain_files(&weights, &images, &explain, device::of(compute), &out, &progress)
+                .map(|()| start.elapsed().as_secs_f64())
+        }
+    };
+    match done {
+        Ok(seconds) => Reply::Done { seconds },
+        Err(error) => Reply::Failed { reason: error.to_string() },
+    }
+}
+
+fn reply(reply: &Reply) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()
+}
+
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("XDLREG_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_env_filter(filter).init();
+}
+
+/// Passes progress on, steps no more often than a person can see.
+struct Throttled {
+    last: Mutex<Option<Instant>>,
+}
+
+impl Throttled {
+    const INTERVAL: Duration = Duration::from_millis(100);
+
+    fn new() -> Self {
+        Self { last: Mutex::new(None) }
+    }
+
+    fn is_due(&self, progress: &Progress) -> bool {
+        let Progress::Step { done, total, .. } = progress else { return true };
+        let Ok(mut last) = self.last.lock() else { return false };
+        if done < total && last.is_some_and(|last| last.elapsed() < Self::INTERVAL) {
+            return false;
+        }
+        *last = Some(Instant::now());
+        true
+    }
+}
+
+impl ProgressSink for Throttled {
+    fn report(&self, progress: Progress) {
+        if self.is_due(&progress) {
+            // A runner that went away closes standard input too, which ends this worker.
+            let _ = reply(&Reply::Progress(progress));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Arguments as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::sim::{Distribution, GrowthMode};
+
+/// Declarative experiments on explainable deep learning for regression
+#[derive(Debug, Parser)]
+#[command(
+    name = "xdlreg-run",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Exit codes: 0 all done; 1 some runs failed; 2 the spec or the command line is wrong, nothing was \
+                  written; 130 interrupted, the same command goes on."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Option<RunArgs>,
+}
+
+impl Cli {
+    /// The verb; a bare SPEC runs it.
+    pub fn verb(self) -> Command {
+        match (self.command, self.run) {
+            (Some(command), _) => command,
+            (None, Some(args)) => Command::Run(args),
+            (None, None) => unreachable!("SPEC is required where there is no verb"),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run an experiment, or go on with it
+    Run(RunArgs),
+    /// Say what would run, what is cached, what is shared
+    Plan(PlanArgs),
+    /// Draw pumpkins into a file for NumPy
+    Simulate(SimulateArgs),
+    /// Explain the predictions of a network
+    Explain(ExplainArgs),
+    /// Draw heatmaps of relevance maps
+    Render(RenderArgs),
+    /// Print the JSON Schema of specs, for editors
+    Schema,
+    /// Print shell completions
+    Completions(CompletionsArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// The experiment, a TOML file
+    pub spec: PathBuf,
+    /// Set a key of the spec, such as train.epochs=2
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Folder for results folders, instead of experiment.output
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Worker processes at once, instead of run.workers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Show failures only
+    #[arg(long, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Write events as JSON lines to standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SimulateArgs {
+    /// How many pumpkins; of each age, if ages are given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub n: u32,
+    /// What ageing does: human, eternal, tang_ping or no_growth
+    #[arg(long, value_name = "MODE", default_value = "human")]
+    pub growth_mode: GrowthMode,
+    /// An age in years; may be given several times
+    #[arg(long, value_name = "YEARS", conflicts_with_all = ["distribution", "target_bias"],
+          value_parser = clap::value_parser!(u32).range(0..=120))]
+    pub age: Vec<u32>,
+    /// How ages are distributed: uniform or biased
+    #[arg(long, value_name = "NAME", default_value = "uniform")]
+    pub distribution: Distribution,
+    /// The age around which a biased distribution gathers
+    #[arg(long, value_name = "YEARS")]
+    pub target_bias: Option<f64>,
+    /// Seed of all that is random
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+    /// The file to write
+    #[arg(long, value_name = "SET.npz")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// A trained network
+    #[arg(long, value_name = "NET.safetensors")]
+    pub weights: PathBuf,
+    /// Images [n, height, width], float32: .npy, or a set.npz of `simulate`
+    #[arg(long, value_name = "IMAGES")]
+    pub images: PathBuf,
+    /// How relevance is found, such as lrp.epsilon
+    #[arg(long, value_name = "NAME")]
+    pub analyzer: Option<String>,
+    /// Set a key, such as explain.epsilon=0.01 or run.device=cpu
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// The file to write: maps [n, height, width], float32
+    #[arg(long, value_name = "MAPS.npy")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RenderArgs {
+    /// Images [n, height, width], float32: .npy, or a set.npz of `simulate`, whose signs are then marked
+    #[arg(long, value_name = "IMAGES")]
+    pub images: PathBuf,
+    /// Relevance maps [n, height, width], float32
+    #[arg(long, value_name = "MAPS.npy")]
+    pub maps: PathBuf,
+    /// Ages [n] in years, for names and titles
+    #[arg(long, value_name = "AGES.npy")]
+    pub ages: Option<PathBuf>,
+    /// Predictions [n] in years, for names and titles
+    #[arg(long, value_name = "PREDICTIONS.npy")]
+    pub predictions: Option<PathBuf>,
+    /// Label the colour bar in years instead of from -1 to 1
+    #[arg(long)]
+    pub true_scale: bool,
+    /// The folder to write pictures into
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell to print them for
+    pub shell: Shell,
+}

@@ -1,0 +1,53 @@
+//! `xdlreg-run explain`: relevance maps of images from a file.
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use super::ExplainArgs;
+use super::files::{absolute, publish};
+use crate::error::{EXIT_OK, Error, Result};
+use crate::machine;
+use crate::runner::{Heard, Reply, Request, Worker, resolve_device};
+use crate::spec::{Device, Layers, Origin, check};
+
+pub fn run(args: &ExplainArgs) -> Result<u8> {
+    let mut layers = Layers::from_sets(&args.sets)?;
+    if let Some(name) = &args.analyzer {
+        let value = toml::Value::String(name.clone());
+        layers.push_value(Origin::CommandLine(format!("--analyzer {name}")), "explain.analyzer", value)?;
+    }
+    let spec = layers.merge()?;
+    check(&layers, [spec.explain.validate(), spec.run.validate()].concat())?;
+    let (compute, _) = resolve_device(spec.run.device)?;
+    publish(&args.out, |temporary| {
+        let request = Request::ExplainFiles {
+            weights: absolute(&args.weights),
+            images: absolute(&args.images),
+            explain: spec.explain.clone(),
+            compute,
+            out: absolute(temporary),
+        };
+        ask(&request, spec.run.device)
+    })?;
+    println!("maps in {}", args.out.display());
+    Ok(EXIT_OK)
+}
+
+/// Has a worker of its own fulfil one request. What the worker refuses is a mistake in the files given.
+fn ask(request: &Request, device: Device) -> Result<()> {
+    let (sender, receiver) = mpsc::channel();
+    let mut worker = Worker::start(0, device, machine::cores(), Path::new("/dev/null"), sender)?;
+    let lost = |worker: &mut Worker| Error::Failed { message: worker.epitaph(), help: None };
+    worker.send(request).map_err(|_| lost(&mut worker))?;
+    for (_, heard) in receiver {
+        match heard {
+            Heard::Reply(Reply::Done { .. }) => return Ok(()),
+            Heard::Reply(Reply::Failed { reason } | Reply::NoDevice { reason }) => {
+                return Err(Error::Usage { message: reason, help: None });
+            }
+            Heard::Closed => break,
+            Heard::Reply(Reply::Progress(_) | Reply::Ready { .. }) | Heard::Garbled(_) => {}
+        }
+    }
+    Err(lost(&mut worker))
+}

@@ -1,0 +1,60 @@
+//! `xdlreg-run render`: heatmaps of relevance maps from a file.
+
+use super::RenderArgs;
+use super::files::unwritable;
+use crate::error::{EXIT_OK, Error, Result};
+use crate::event::silent;
+use crate::figure::{self, Heatmap, Signs};
+use crate::store::inputs::{read_images, read_maps, read_values};
+use crate::store::write_atomically;
+
+pub fn run(args: &RenderArgs) -> Result<u8> {
+    let (images, pumpkins) = read_images(&args.images)?;
+    let maps = read_maps(&args.maps)?;
+    let shape = |stack: &crate::raster::RasterStack| (stack.len(), stack.height(), stack.width());
+    if shape(&images) != shape(&maps) {
+        return Err(Error::usage(
+            format!(
+                "{} holds {:?} (count, height, width), but {} holds {:?}",
+                args.images.display(),
+                shape(&images),
+                args.maps.display(),
+                shape(&maps)
+            ),
+            "give the maps of these images",
+        ));
+    }
+    let values = |path: &Option<std::path::PathBuf>| {
+        path.as_deref().map(|path| read_values(path, images.len())).transpose()
+    };
+    let (ages, predictions) = (values(&args.ages)?, values(&args.predictions)?);
+    let age = |index: usize| match (&ages, &pumpkins) {
+        (Some(ages), _) => Some(f64::from(ages[index])),
+        (None, Some(pumpkins)) => Some(f64::from(pumpkins[index].age)),
+        (None, None) => None,
+    };
+    let mut names = Vec::new();
+    let mut pictures = Vec::new();
+    for index in 0..images.len() {
+        let prediction = predictions.as_ref().map(|values| f64::from(values[index]));
+        let signs = pumpkins.as_ref().map(|pumpkins| Signs::from(&pumpkins[index]));
+        for signs in std::iter::once(None).chain(signs.map(Some)) {
+            names.push(figure::file_name(index, age(index), prediction, signs.is_some()));
+            pictures.push(Heatmap {
+                image: images.get(index),
+                relevance: maps.get(index),
+                signs,
+                true_scale: args.true_scale,
+                title: figure::title(index, age(index), prediction),
+            });
+        }
+    }
+    let drawn = figure::render(&pictures, &silent).map_err(|error| Error::Usage { message: error.to_string(), help: None })?;
+    std::fs::create_dir_all(&args.out).map_err(|error| unwritable(&args.out, &error))?;
+    for (name, picture) in names.iter().zip(&drawn) {
+        let path = args.out.join(name);
+        write_atomically(&path, picture).map_err(|error| unwritable(&path, &error))?;
+    }
+    println!("{} pictures in {}", drawn.len(), args.out.display());
+    Ok(EXIT_OK)
+}

@@ -1,0 +1,30 @@
+//! `xdlreg-run SPEC`: run an experiment, or go on with it.
+
+use super::{RunArgs, plan, stop};
+use crate::error::{EXIT_FAILED, EXIT_OK, Result};
+use crate::reporter::{Style, reporter, summarize};
+use crate::runner::{RunOptions, run_experiment};
+use crate::spec::ResolvedSpec;
+
+pub fn run(args: &RunArgs) -> Result<u8> {
+    if args.dry_run {
+        return plan::run(&args.plan);
+    }
+    let resolved = ResolvedSpec::read(&args.plan.spec, &args.plan.sets, args.plan.output.as_deref())?;
+    let options = RunOptions { spec_path: Some(args.plan.spec.clone()), jobs: args.jobs.map(usize::from) };
+    let style = match (args.quiet, args.json) {
+        (true, _) => Style::Quiet,
+        (_, true) => Style::Json,
+        _ => Style::Auto,
+    };
+    execute(&resolved, &options, style)
+}
+
+/// Runs a resolved spec and shows what came out.
+pub fn execute(resolved: &ResolvedSpec, options: &RunOptions, style: Style) -> Result<u8> {
+    let outcome = run_experiment(resolved, options, reporter(style).as_mut(), stop::on_signal()?)?;
+    if style == Style::Auto {
+        print!("{}", summarize(&outcome));
+    }
+    Ok(if outcome.failed == 0 { EXIT_OK } else { EXIT_FAILED })
+}

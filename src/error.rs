@@ -1,0 +1,89 @@
+//! What a user is told when something is wrong, and the exit codes.
+
+use std::path::Path;
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use thiserror::Error;
+
+/// All runs are done.
+pub const EXIT_OK: u8 = 0;
+/// Some runs failed; the others are complete and in the tables.
+pub const EXIT_FAILED: u8 = 1;
+/// The spec or the command line is wrong: nothing was started, nothing written.
+pub const EXIT_USAGE: u8 = 2;
+/// Interrupted; the same command goes on from what was finished.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
+/// An error that ends a command. Rendered once, by [`Error::render`].
+#[derive(Debug, Error, Diagnostic)]
+pub enum Error {
+    /// A mistake at a place in a spec file.
+    #[error("{message}")]
+    Spec {
+        message: String,
+        #[source_code]
+        source_code: NamedSource<String>,
+        #[label("{label}")]
+        span: SourceSpan,
+        label: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// A mistake on the command line, in the environment or in an input file.
+    #[error("{message}")]
+    Usage {
+        message: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// Several mistakes of one spec, told together.
+    #[error("the spec has {} mistakes", .0.len())]
+    Several(#[related] Vec<Error>),
+    /// Work that was begun could not be finished.
+    #[error("{message}")]
+    Failed {
+        message: String,
+        #[help]
+        help: Option<String>,
+    },
+    /// Stopped by Ctrl-C or a termination signal.
+    #[error("interrupted: the same command goes on from what was finished")]
+    Interrupted,
+}
+
+impl Error {
+    pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), help: Some(help.into()) }
+    }
+
+    pub fn failed(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), help: Some(help.into()) }
+    }
+
+    /// A file or folder that a command could not read or write while working.
+    pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::Failed { message: format!("cannot {doing} {}: {error}", path.display()), help: None }
+    }
+
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Spec { .. } | Self::Usage { .. } | Self::Several(_) => EXIT_USAGE,
+            Self::Failed { .. } => EXIT_FAILED,
+            Self::Interrupted => EXIT_INTERRUPTED,
+        }
+    }
+
+    /// The message as shown on standard error: what, where in the file, what to do.
+    pub fn render(&self, color: bool) -> String {
+        use miette::{GraphicalReportHandler, GraphicalTheme};
+        let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(110).with_context_lines(1);
+        let mut text = String::new();
+        match handler.render_report(&mut text, self) {
+            Ok(()) => text,
+            Err(_) => format!("{self}\n"),
+        }
+    }
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,119 @@
+//! Bars on a terminal: one for the experiment, one for each stage under way.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::runs;
+use crate::clock::duration;
+use crate::event::{Event, EventSink, StageRef};
+use crate::store::Key;
+
+const OVERALL: &str = "{prefix:>10} [{bar:30.green}] {pos}/{len} stages, {elapsed} {msg}";
+const STAGE: &str = "{prefix:>10} [{bar:30.cyan}] {pos}/{len} {msg}";
+/// As [`STAGE`], for units that have a rate.
+const STEPS: &str = "{prefix:>10} [{bar:30.cyan}] {human_pos}/{human_len} {msg}, {per_sec}, {eta} left";
+const TICK: Duration = Duration::from_millis(200);
+
+/// Live bars on standard error.
+pub struct Bars {
+    all: MultiProgress,
+    overall: ProgressBar,
+    stages: HashMap<Key, ProgressBar>,
+}
+
+impl Default for Bars {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bars {
+    pub fn new() -> Self {
+        let all = MultiProgress::new();
+        let overall = all.add(ProgressBar::new(0).with_style(style(OVERALL)));
+        Self { all, overall, stages: HashMap::new() }
+    }
+
+    fn say(&self, line: &str) {
+        // A terminal that went away ends the output, not the work.
+        let _ = self.all.println(line);
+    }
+
+    fn begin(&mut self, stage: &StageRef) {
+        let bar = self.all.insert_before(&self.overall, ProgressBar::new(0).with_style(style(STAGE)));
+        bar.set_prefix(stage.stage.name());
+        bar.set_message(runs(&stage.run_ids));
+        bar.enable_steady_tick(TICK);
+        self.stages.insert(stage.key.clone(), bar);
+    }
+
+    fn end(&mut self, stage: &StageRef) {
+        if let Some(bar) = self.stages.remove(&stage.key) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates above are valid").progress_chars("=> ")
+}
+
+impl EventSink for Bars {
+    fn emit(&mut self, event: &Event) {
+        match event {
+            Event::ExperimentStarted { name, folder, runs, stages, cached } => {
+                self.say(&format!("{name}: {runs} runs, {stages} stages, {cached} of them cached; results in {folder}"));
+                self.overall.set_prefix("all");
+                self.overall.set_length(*stages as u64);
+                self.overall.enable_steady_tick(TICK);
+            }
+            Event::StageStarted(stage) => self.begin(stage),
+            Event::StageCached(_) => self.overall.inc(1),
+            Event::StageProgress { stage, done, total, unit } => {
+                if let Some(bar) = self.stages.get(&stage.key) {
+                    if bar.length() != Some(*total) || bar.message() != *unit {
+                        bar.set_style(style(STEPS));
+                        bar.set_length(*total);
+                        bar.set_message(unit.clone());
+                    }
+                    bar.set_position(*done);
+                }
+            }
+            Event::EpochFinished { stage, epochs, epoch } => {
+                if let Some(bar) = self.stages.get(&stage.key) {
+                    let left = (epochs - epoch.epoch) as f64 * epoch.epoch_seconds;
+                    bar.set_style(style(STAGE));
+                    bar.set_length(*epochs as u64);
+                    bar.set_position(epoch.epoch as u64);
+                    bar.set_message(format!(
+                        "epochs, loss {:.2}, validation mae {:.2}, {} left",
+                        epoch.train_loss,
+                        epoch.val_mae,
+                        duration(left)
+                    ));
+                }
+            }
+            Event::StageFinished { stage, seconds } => {
+                self.end(stage);
+                self.overall.inc(1);
+                self.say(&format!("{:>10} {} in {}", stage.stage.name(), runs(&stage.run_ids), duration(*seconds)));
+            }
+            Event::StageRetried { stage, attempt, reason } => {
+                self.end(stage);
+                self.say(&format!("{:>10} retry {attempt}, because {reason}", stage.stage.name()));
+            }
+            Event::StageFailed { stage, reason } => {
+                self.end(stage);
+                self.say(&format!("{:>10} failed for {}: {reason}", stage.stage.name(), runs(&stage.run_ids)));
+            }
+            Event::Note { message } => self.say(&format!("{:>10} {message}", "note")),
+            Event::Interrupted | Event::ExperimentFinished { .. } => {
+                self.stages.drain().for_each(|(_, bar)| bar.finish_and_clear());
+                self.overall.finish_and_clear();
+            }
+            Event::RunStarted { .. } | Event::RunFinished { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Plain lines on standard error, for logs and pipes.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::runs;
+use crate::clock::duration;
+use crate::event::{Event, EventSink};
+use crate::store::Key;
+
+/// Progress within a stage is told no more often than this.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Writes a line for what begins and ends, and now and then for what goes on.
+#[derive(Debug, Default)]
+pub struct Lines {
+    stages: HashMap<Key, Began>,
+}
+
+#[derive(Debug)]
+struct Began {
+    at: Instant,
+    told: Instant,
+}
+
+impl Lines {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// When the stage began, if it is time to tell of it again.
+    fn due(&mut self, key: &Key, last: bool) -> Option<Instant> {
+        let began = self.stages.get_mut(key)?;
+        if !last && began.told.elapsed() < INTERVAL {
+            return None;
+        }
+        began.told = Instant::now();
+        Some(began.at)
+    }
+}
+
+/// "120 pumpkins/s, 3.5 s left".
+pub fn pace(done: u64, total: u64, unit: &str, elapsed: Duration) -> String {
+    let rate = done as f64 / elapsed.as_secs_f64().max(1e-9);
+    let shown = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
+    format!("{shown} {unit}/s, {} left", duration((total - done) as f64 / rate.max(1e-9)))
+}
+
+impl EventSink for Lines {
+    fn emit(&mut self, event: &Event) {
+        match event {
+            Event::ExperimentStarted { name, folder, runs, stages, cached } => {
+                eprintln!("{name}: {runs} runs, {stages} stages, {cached} of them cached; results in {folder}");
+            }
+            Event::StageStarted(stage) => {
+                let now = Instant::now();
+                self.stages.insert(stage.key.clone(), Began { at: now, told: now });
+                eprintln!("{}: started for {}", stage.stage, runs(&stage.run_ids));
+            }
+            Event::StageCached(stage) => eprintln!("{}: cached for {}", stage.stage, runs(&stage.run_ids)),
+            Event::StageProgress { stage, done, total, unit } if done < total => {
+                if let Some(began) = self.due(&stage.key, false) {
+                    let pace = pace(*done, *total, unit, began.elapsed());
+                    eprintln!("{}: {done} of {total} {unit}, {pace}", stage.stage);
+                }
+            }
+            Event::EpochFinished { stage, epochs, epoch } => {
+                if let Some(began) = self.due(&stage.key, epoch.epoch == *epochs) {
+                    let pace = pace(epoch.epoch as u64, *epochs as u64, "epochs", began.elapsed());
+                    eprintln!(
+                        "{}: epoch {} of {epochs}, loss {:.2}, validation loss {:.2}, mae {:.2}; {pace}",
+                        stage.stage, epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_mae
+                    );
+                }
+            }
+            Event::StageFinished { stage, seconds } => {
+                self.stages.remove(&stage.key);
+                eprintln!("{}: done in {}", stage.stage, duration(*seconds));
+            }
+            Event::StageRetried { stage, attempt, reason } => {
+                eprintln!("{}: retry {attempt}, because {reason}", stage.stage);
+            }
+            Event::StageFailed { stage, reason } => {
+                eprintln!("{}: failed for {}: {reason}", stage.stage, runs(&stage.run_ids));
+            }
+            Event::Note { message } => eprintln!("note: {message}"),
+            Event::Interrupted => eprintln!("stopping"),
+            Event::StageProgress { .. }
+            | Event::RunStarted { .. }
+            | Event::RunFinished { .. }
+            | Event::ExperimentFinished { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a user sees while an experiment runs.
+
+mod bars;
+mod json;
+mod lines;
+mod summary;
+
+use std::io::IsTerminal;
+
+pub use bars::Bars;
+pub use json::JsonLines;
+pub use lines::Lines;
+pub use summary::summarize;
+
+use crate::event::{Event, EventSink};
+
+/// How much is shown, and in what form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Bars on a terminal, plain lines elsewhere.
+    Auto,
+    Quiet,
+    /// One JSON object a line on standard output.
+    Json,
+}
+
+/// The reporter for a style.
+pub fn reporter(style: Style) -> Box<dyn EventSink> {
+    match style {
+        Style::Quiet => Box::new(Quiet),
+        Style::Json => Box::new(JsonLines),
+        Style::Auto if std::io::stderr().is_terminal() => Box::new(Bars::new()),
+        Style::Auto => Box::new(Lines::new()),
+    }
+}
+
+/// Shows failures only.
+struct Quiet;
+
+impl EventSink for Quiet {
+    fn emit(&mut self, event: &Event) {
+        if let Event::StageFailed { stage, reason } = event {
+            eprintln!("{} failed ({}): {reason}", stage.stage, runs(&stage.run_ids));
+        }
+    }
+}
+
+/// "run 1a2b3c" or "3 runs".
+fn runs(run_ids: &[String]) -> String {
+    match run_ids {
+        [run_id] => format!("run {run_id}"),
+        several => format!("{} runs", several.len()),
+    }
+}

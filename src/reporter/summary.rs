@@ -1,0 +1,32 @@
+//! The last words: what came out and where it is.
+
+use std::fmt::Write;
+
+use crate::runner::Outcome;
+
+/// How many runs are named one by one.
+const SHOWN: usize = 20;
+
+/// The summary of a finished experiment; its last lines name where tables and heatmaps are.
+pub fn summarize(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let mut say = |line: String| {
+        let _ = writeln!(text, "{line}");
+    };
+    for run in outcome.runs.iter().take(SHOWN) {
+        let score = |(name, value): &(String, f64)| format!("{name} {value:.3}");
+        let scores = run.scores.iter().map(score).collect::<Vec<_>>().join(", ");
+        match &run.failure {
+            None => say(format!("run {}: {scores}", run.run_id)),
+            Some(reason) => say(format!("run {} failed: {reason}", run.run_id)),
+        }
+    }
+    if outcome.runs.len() > SHOWN {
+        say(format!("... and {} more runs", outcome.runs.len() - SHOWN));
+    }
+    let folder = outcome.folder.display();
+    say(format!("{} done, {} failed", outcome.done, outcome.failed));
+    say(format!("tables:   {folder}/*.parquet"));
+    say(format!("heatmaps: {folder}/heatmaps/"));
+    text
+}

@@ -1,0 +1,52 @@
+//! `events.jsonl`: all that happened, a JSON object a line, appended over all starts of an experiment.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::clock;
+use crate::event::Event;
+
+/// An event with the time when it happened.
+#[derive(Debug, Serialize)]
+pub struct Stamped<'a> {
+    /// RFC 3339, UTC.
+    pub time: String,
+    #[serde(flatten)]
+    pub event: &'a Event,
+}
+
+impl<'a> Stamped<'a> {
+    pub fn now(event: &'a Event) -> Self {
+        Self { time: clock::now(), event }
+    }
+
+    /// One line of JSON, with its line end.
+    pub fn to_line(&self) -> io::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        Ok(line)
+    }
+}
+
+/// The file that events are appended to.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+}
+
+impl Journal {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::options().create(true).append(true).open(path)? })
+    }
+
+    /// Appends an event in one write, so that a line is never torn. Progress within a stage is not recorded.
+    pub fn record(&mut self, event: &Event) -> io::Result<()> {
+        if matches!(event, Event::StageProgress { .. }) {
+            return Ok(());
+        }
+        self.file.write_all(&Stamped::now(event).to_line()?)
+    }
+}

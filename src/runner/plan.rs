@@ -1,0 +1,166 @@
+//! The plan: what every run needs, with equal stages made once.
+
+use std::collections::HashMap;
+
+use crate::spec::ExperimentSpec;
+use crate::stage::{Compute, Job, StageName};
+use crate::store::Key;
+
+/// A stage to be done for one or more runs.
+#[derive(Debug, Clone)]
+pub struct Task {
+    pub job: Job,
+    pub key: Key,
+    /// Indices of the tasks whose results it reads; all are smaller than its own.
+    pub upstream: Vec<usize>,
+    /// Indices of the runs that need it.
+    pub runs: Vec<usize>,
+}
+
+impl Task {
+    pub fn stage(&self) -> StageName {
+        self.job.stage()
+    }
+}
+
+/// One run: a pipeline through all stages.
+#[derive(Debug, Clone)]
+pub struct PlannedRun {
+    pub run_id: String,
+    pub spec: ExperimentSpec,
+    /// Its tasks, one a stage, in the order of [`StageName::ALL`].
+    pub tasks: [usize; 5],
+}
+
+impl PlannedRun {
+    pub fn task(&self, stage: StageName) -> usize {
+        self.tasks[stage as usize]
+    }
+}
+
+/// All runs and tasks of an experiment.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub runs: Vec<PlannedRun>,
+    pub tasks: Vec<Task>,
+}
+
+impl Plan {
+    /// Plans the pipelines of `specs`. Runs with the same settings are one; so are tasks with the same key.
+    pub fn new(specs: impl IntoIterator<Item = ExperimentSpec>, compute: Compute) -> Self {
+        let mut plan = Self::default();
+        let mut index_of = HashMap::new();
+        let mut known_runs = HashMap::new();
+        for spec in specs {
+            let run_id = run_id(&spec);
+            if known_runs.insert(run_id.clone(), ()).is_some() {
+                continue;
+            }
+            let run = plan.runs.len();
+            let tasks = plan.add_pipeline(&spec, compute, run, &mut index_of);
+            plan.runs.push(PlannedRun { run_id, spec, tasks });
+        }
+        plan
+    }
+
+    fn add_pipeline(
+        &mut self,
+        spec: &ExperimentSpec,
+        compute: Compute,
+        run: usize,
+        index_of: &mut HashMap<Key, usize>,
+    ) -> [usize; 5] {
+        let mut add = |job: Job, upstream: &[usize]| {
+            let key = job.key();
+            let index = *index_of.entry(key.clone()).or_insert(self.tasks.len());
+            if index == self.tasks.len() {
+                self.tasks.push(Task { job, key: key.clone(), upstream: upstream.to_vec(), runs: Vec::new() });
+            }
+            self.tasks[index].runs.push(run);
+            (index, key)
+        };
+        let subset = spec.explain.subset;
+        let (simulate, dataset) = add(Job::Simulate { data: spec.data.clone() }, &[]);
+        let train = Job::Train {
+            dataset: dataset.clone(),
+            model: spec.model.clone(),
+            train: spec.train.clone(),
+            compute,
+            threads: spec.run.threads_per_worker,
+        };
+        let (train, network) = add(train, &[simulate]);
+        let explain = Job::Explain {
+            dataset: dataset.clone(),
+            network: network.clone(),
+            explain: spec.explain.clone(),
+            compute,
+        };
+        let (explain, relevance) = add(explain, &[simulate, train]);
+        let evaluate = Job::Evaluate {
+            dataset: dataset.clone(),
+            network: network.clone(),
+            relevance: relevance.clone(),
+            task: spec.model.task,
+            subset,
+        };
+        let (evaluate, _) = add(evaluate, &[simulate, train, explain]);
+        let render = Job::Render { dataset, network, relevance, subset, heatmaps: spec.heatmaps.clone() };
+        let (render, _) = add(render, &[simulate, train, explain]);
+        [simulate, train, explain, evaluate, render]
+    }
+
+    /// The identifiers of the runs that need a task.
+    pub fn run_ids(&self, task: &Task) -> Vec<String> {
+        task.runs.iter().map(|&run| self.runs[run].run_id.clone()).collect()
+    }
+
+    /// How many tasks of a stage there are.
+    pub fn count(&self, stage: StageName) -> usize {
+        self.tasks.iter().filter(|task| task.stage() == stage).count()
+    }
+}
+
+/// Names a run by what it computes. How it is drawn or executed makes no other run.
+pub fn run_id(spec: &ExperimentSpec) -> String {
+    let inputs = serde_json::json!({
+        "data": spec.data, "model": spec.model, "train": spec.train, "explain": spec.explain,
+    });
+    Key::of(&inputs).short(10).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_share_equal_stages_and_a_picture_setting_forces_no_training() {
+        let base = ExperimentSpec::default();
+        let mut other_seed = base.clone();
+        other_seed.model.seed = 1;
+        let mut other_analyzer = base.clone();
+        other_analyzer.explain.analyzer = "lrp.epsilon".into();
+        let plan = Plan::new([base.clone(), other_seed, other_analyzer, base.clone()], Compute::Cpu);
+        let counts = StageName::ALL.map(|stage| plan.count(stage));
+        assert_eq!((plan.runs.len(), counts), (3, [1, 2, 3, 3, 3]));
+        assert_eq!(plan.tasks[plan.runs[0].task(StageName::Train)].runs, [0, 2]);
+        assert!(plan.tasks.iter().enumerate().all(|(index, task)| task.upstream.iter().all(|&up| up < index)));
+
+        let mut drawn_otherwise = base.clone();
+        drawn_otherwise.heatmaps.count = 3;
+        let other = Plan::new([drawn_otherwise], Compute::Cpu);
+        let keys = |plan: &Plan| plan.runs[0].tasks.map(|task| plan.tasks[task].key.clone());
+        let (keys, other_keys) = (keys(&plan), keys(&other));
+        assert_eq!((&keys[..4], &plan.runs[0].run_id), (&other_keys[..4], &other.runs[0].run_id));
+        assert_ne!(keys[4], other_keys[4]);
+    }
+
+    #[test]
+    fn results_of_cpu_and_cuda_are_told_apart_and_devices_of_one_kind_are_not() {
+        let train_key = |compute| {
+            let plan = Plan::new([ExperimentSpec::default()], compute);
+            plan.tasks[1].key.clone()
+        };
+        assert_ne!(train_key(Compute::Cpu), train_key(Compute::Cuda(0)));
+        assert_eq!(train_key(Compute::Cuda(0)), train_key(Compute::Cuda(1)));
+    }
+}

@@ -1,0 +1,73 @@
+//! `[experiment]` and the whole spec.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::invalid::Invalid;
+use super::{ExplainSettings, HeatmapSettings, ModelSettings, RunSettings, TrainSettings};
+use crate::sim::DataSettings;
+
+/// `[experiment]`: what it is called and where its results go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExperimentSettings {
+    /// Name of the results folder; by default the spec file's name without ending.
+    pub name: String,
+    /// A line for the report.
+    pub description: String,
+    /// Folder in which results folders are made.
+    pub output: String,
+}
+
+impl Default for ExperimentSettings {
+    fn default() -> Self {
+        Self { name: String::new(), description: String::new(), output: "results".into() }
+    }
+}
+
+impl ExperimentSettings {
+    fn validate(&self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
+        let unsafe_name = self.name.is_empty()
+            || self.name.starts_with('.')
+            || self.name.len() > 100
+            || self.name.chars().any(|c| c == '/' || c == '\\' || c == '\0' || c.is_control());
+        if unsafe_name {
+            invalid.push(Invalid::new(
+                "experiment.name",
+                format!("{:?} cannot name a results folder", self.name),
+                "use 1 to 100 characters without slashes that do not start with a dot",
+            ));
+        }
+        if self.output.is_empty() {
+            invalid.push(Invalid::new("experiment.output", "no folder for results", "use for example \"results\""));
+        }
+        invalid
+    }
+}
+
+/// A whole experiment, every layer merged. Unknown keys are refused.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExperimentSpec {
+    pub experiment: ExperimentSettings,
+    pub data: DataSettings,
+    pub model: ModelSettings,
+    pub train: TrainSettings,
+    pub explain: ExplainSettings,
+    pub heatmaps: HeatmapSettings,
+    pub run: RunSettings,
+}
+
+impl ExperimentSpec {
+    /// Everything that cannot be carried out, each with its dotted key.
+    pub fn validate(&self) -> Vec<Invalid> {
+        let mut invalid = self.experiment.validate();
+        invalid.extend(self.data.validate());
+        invalid.extend(self.model.validate());
+        invalid.extend(self.train.validate());
+        invalid.extend(self.explain.validate());
+        invalid.extend(self.run.validate());
+        invalid
+    }
+}

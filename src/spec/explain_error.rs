@@ -1,0 +1,107 @@
+//! From what serde found to what a user can act on: the place in the file, the near miss, the way out.
+
+use figment::error::{Actual, Kind};
+
+use super::invalid::Invalid;
+use super::layers::{Layers, Origin};
+use crate::error::Error;
+
+/// Names are near when they differ by a third of their letters at most.
+const NEAR: f64 = 0.67;
+
+/// The most similar of `candidates`, if one is similar enough.
+pub fn near_miss<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(&name, candidate), candidate))
+        .filter(|(similarity, _)| *similarity >= NEAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean `epochs`?" with all that would be allowed.
+fn suggestion(name: &str, allowed: &[&str]) -> String {
+    let list = allowed.join(", ");
+    match near_miss(name, allowed.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`? Allowed: {list}"),
+        None => format!("allowed: {list}"),
+    }
+}
+
+/// Puts an error at the place where its key was written.
+fn at(layers: &Layers, path: &[&str], point_at_key: bool, message: String, label: String, help: String) -> Error {
+    let Some(layer) = layers.strongest(path) else {
+        return Error::usage(message, help);
+    };
+    match (&layer.source, &layer.origin) {
+        (Some(source), _) => match source.locate(path) {
+            Some((key, value)) => source.error(if point_at_key { key } else { value }, message, label, Some(help)),
+            None => Error::usage(format!("{}: {message}", source.path.display()), help),
+        },
+        (None, Origin::Default) => Error::usage(message, help),
+        (None, origin) => Error::usage(format!("{origin}: {message}"), help),
+    }
+}
+
+/// A setting that cannot be carried out, at the place where it (or else its section) was written.
+pub fn place(layers: &Layers, invalid: Invalid) -> Error {
+    let path: Vec<&str> = invalid.key.split('.').collect();
+    let written = (1..=path.len()).rev().map(|end| &path[..end]).find(|path| layers.strongest(path).is_some());
+    let label = if written.is_some_and(|path| path.len() > 1) { invalid.message.clone() } else { "here".into() };
+    let message = format!("{}: {}", invalid.key, invalid.message);
+    at(layers, written.unwrap_or(&path), written.is_some_and(|path| path.len() == 1), message, label, invalid.help)
+}
+
+/// A value of the wrong type or an unknown key.
+pub fn explain(layers: &Layers, error: figment::Error) -> Error {
+    let mut path: Vec<String> = error.path.clone();
+    let shown = |path: &[String]| path.join(".");
+    let (message, label, help, point_at_key) = match &error.kind {
+        Kind::UnknownField(name, allowed) => {
+            let section = if path.is_empty() { "the spec".to_owned() } else { format!("[{}]", shown(&path)) };
+            path.push(name.clone());
+            let help = suggestion(name, allowed);
+            (format!("unknown key `{name}` in {section}"), "unknown key".to_owned(), help, true)
+        }
+        Kind::UnknownVariant(name, allowed) => {
+            let message = format!("{}: unknown value \"{name}\"", shown(&path));
+            (message, "unknown value".to_owned(), suggestion(name, allowed), false)
+        }
+        Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
+            let (expected, actual) = (plain(expected), describe(actual));
+            let message = format!("{}: expected {expected}, found {actual}", shown(&path));
+            (message, format!("expected {expected}"), format!("write {expected}"), false)
+        }
+        other => {
+            let text = other.to_string();
+            (format!("{}: {text}", shown(&path)), text, "see `xdlreg-run schema` for what is allowed".into(), false)
+        }
+    };
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    at(layers, &path, point_at_key, message, label, help)
+}
+
+/// Rust's type names, in a user's words.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number, 0 or more",
+        "f64" | "f32" => "a number",
+        "a boolean" => "true or false",
+        _ if expected.starts_with("struct ") => "a table of settings",
+        _ => expected,
+    }
+}
+
+fn describe(actual: &Actual) -> String {
+    match actual {
+        Actual::Str(text) => format!("the text \"{text}\""),
+        Actual::Signed(value) => value.to_string(),
+        Actual::Unsigned(value) => value.to_string(),
+        Actual::Float(value) => format!("{value:?}"),
+        Actual::Bool(value) => value.to_string(),
+        Actual::Seq => "a list".into(),
+        Actual::Map => "a table".into(),
+        other => other.to_string(),
+    }
+}

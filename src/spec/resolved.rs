@@ -1,0 +1,59 @@
+//! A spec that can be carried out, with where every value came from.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::explain_error::place;
+use super::layers::{Layers, Origin};
+use super::{ExperimentSpec, Invalid};
+use crate::error::{Error, Result};
+
+/// A merged and validated spec.
+#[derive(Debug, Clone)]
+pub struct ResolvedSpec {
+    pub spec: ExperimentSpec,
+    pub layers: Layers,
+}
+
+impl ResolvedSpec {
+    /// Reads, merges and validates a spec file under the environment and `--set KEY=VALUE` options.
+    /// The experiment is called like the file where the spec gives no name.
+    pub fn read(path: &Path, sets: &[String], output: Option<&Path>) -> Result<Self> {
+        let mut layers = Layers::read(path, sets)?;
+        if let Some(output) = output {
+            let option = format!("--output {}", output.display());
+            let value = toml::Value::String(output.display().to_string());
+            layers.push_value(Origin::CommandLine(option), "experiment.output", value)?;
+        }
+        let mut spec = layers.merge()?;
+        if spec.experiment.name.is_empty() && layers.strongest(&["experiment", "name"]).is_none() {
+            spec.experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        }
+        check(&layers, spec.validate())?;
+        Ok(Self { spec, layers })
+    }
+
+    /// The spec as TOML, every value with its origin.
+    pub fn to_toml(&self) -> String {
+        let tree = toml::Table::try_from(&self.spec).expect("settings are representable in TOML");
+        let mut text = String::from("# Every setting of this experiment and where its value came from.\n");
+        for (section, values) in &tree {
+            let _ = write!(text, "\n[{section}]\n");
+            for (key, value) in values.as_table().into_iter().flatten() {
+                let origin = self.layers.origin(&format!("{section}.{key}"));
+                let _ = writeln!(text, "{key} = {value}  # {origin}");
+            }
+        }
+        text
+    }
+}
+
+/// Turns what cannot be carried out into errors that point at the place where it was written.
+pub fn check(layers: &Layers, invalid: Vec<Invalid>) -> Result<()> {
+    let mut errors: Vec<Error> = invalid.into_iter().map(|invalid| place(layers, invalid)).collect();
+    match errors.len() {
+        0 => Ok(()),
+        1 => Err(errors.remove(0)),
+        _ => Err(Error::Several(errors)),
+    }
+}

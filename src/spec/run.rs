@@ -1,0 +1,183 @@
+//! `[run]`: where and how the work is done. Nothing here changes a result.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::invalid::Invalid;
+
+/// Where tensors live: "auto", "cpu", "cuda" or "cuda:N".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// CUDA where it is found, else the CPU.
+    Auto,
+    Cpu,
+    /// The CUDA device of this index.
+    Cuda(usize),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(0) => f.write_str("cuda"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("`{text}` is no device: expected \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"")),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Device {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Device {
+    fn schema_name() -> Cow<'static, str> {
+        "Device".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]+)?)$" })
+    }
+}
+
+/// How many worker processes run at once: "auto" or a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// As many as the cores that this process may use allow.
+    Auto,
+    Count(usize),
+}
+
+impl Serialize for Workers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Count(count) => serializer.serialize_u64(*count as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Workers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Workers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"auto\" or a number of workers")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Workers, E> {
+                match text {
+                    "auto" => Ok(Workers::Auto),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Workers, E> {
+                Ok(Workers::Count(count as usize))
+            }
+
+            fn visit_i64<E: de::Error>(self, count: i64) -> Result<Workers, E> {
+                u64::try_from(count)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(count), &self))
+                    .and_then(|count| self.visit_u64(count))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Workers {
+    fn schema_name() -> Cow<'static, str> {
+        "Workers".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1 }] })
+    }
+}
+
+/// Who starts the workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Executor {
+    /// This process, on this machine.
+    Local,
+}
+
+/// `[run]`: the execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunSettings {
+    /// "auto" (CUDA where it is found, else the CPU), "cpu", "cuda" or "cuda:N".
+    pub device: Device,
+    /// Worker processes at once: "auto" or a number.
+    pub workers: Workers,
+    /// Who starts the workers: "local".
+    pub executor: Executor,
+    /// Threads that one training uses.
+    pub threads_per_worker: usize,
+    /// How often a stage whose worker died or hung is tried again.
+    pub retries: usize,
+    /// Seconds after which a stage without any sign of life counts as hanging; 0 waits for ever.
+    pub timeout: u64,
+    /// Stops at the first failure instead of finishing the other runs.
+    pub fail_fast: bool,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            device: Device::Auto,
+            workers: Workers::Auto,
+            executor: Executor::Local,
+            threads_per_worker: 1,
+            retries: 1,
+            timeout: 0,
+            fail_fast: false,
+        }
+    }
+}
+
+impl RunSettings {
+    pub fn validate(&self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
+        if self.workers == Workers::Count(0) {
+            invalid.push(Invalid::new("run.workers", "no worker would do the work", "use \"auto\" or at least 1"));
+        }
+        if self.threads_per_worker == 0 {
+            invalid.push(Invalid::new("run.threads_per_worker", "a worker needs a thread", "use at least 1"));
+        }
+        invalid
+    }
+}

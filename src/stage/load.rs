@@ -1,0 +1,39 @@
+//! What later stages read of earlier ones.
+
+use std::path::PathBuf;
+
+use super::{StageContext, StageError, StageName, files};
+use crate::raster::RasterStack;
+use crate::sim::Dataset;
+use crate::store::{Entry, Key, arrays, dataset};
+
+impl StageContext<'_> {
+    fn entry(&self, stage: StageName, key: &Key) -> Result<Entry, StageError> {
+        self.store.require(stage, key).map_err(StageError::io(self.store.root()))
+    }
+
+    /// The data set of a finished simulation.
+    pub fn dataset(&self, key: &Key) -> Result<Dataset, StageError> {
+        let entry = self.entry(StageName::Simulate, key)?;
+        dataset::load(&entry.file(files::DATA)).map_err(StageError::failed)
+    }
+
+    /// The weights file of a finished training.
+    pub fn model(&self, key: &Key) -> Result<PathBuf, StageError> {
+        Ok(self.entry(StageName::Train, key)?.file(files::MODEL))
+    }
+
+    /// The prediction of every sample: years, or the probability of "old".
+    pub fn predictions(&self, key: &Key) -> Result<Vec<f32>, StageError> {
+        let entry = self.entry(StageName::Train, key)?;
+        arrays::read_vector(&entry.file(files::PREDICTIONS)).map_err(StageError::failed)
+    }
+
+    /// The maps of a finished explanation, with the output that each one explains.
+    pub fn relevance(&self, key: &Key) -> Result<(RasterStack, Vec<f32>), StageError> {
+        let entry = self.entry(StageName::Explain, key)?;
+        let maps = arrays::read_stack(&entry.file(files::RELEVANCE)).map_err(StageError::failed)?;
+        let outputs = arrays::read_vector(&entry.file(files::OUTPUTS)).map_err(StageError::failed)?;
+        Ok((maps, outputs))
+    }
+}

@@ -1,0 +1,44 @@
+//! Render: relevance maps -> pictures.
+
+use super::{StageContext, StageError};
+use crate::figure::{self, Heatmap, Signs};
+use crate::sim::Split;
+use crate::spec::HeatmapSettings;
+use crate::store::{Draft, Key};
+
+/// Draws the first `heatmaps.count` explained samples into `draft`: plain, and with pointers where asked for.
+pub fn run(
+    (dataset, network, relevance): (&Key, &Key, &Key),
+    subset: Split,
+    heatmaps: &HeatmapSettings,
+    draft: &Draft,
+    context: &StageContext,
+) -> Result<(), StageError> {
+    let data = context.dataset(dataset)?;
+    let predictions = context.predictions(network)?;
+    let (maps, _) = context.relevance(relevance)?;
+    let samples: Vec<usize> = subset.range(data.len()).take(heatmaps.count).collect();
+
+    let pointers: &[bool] = if heatmaps.pointers { &[false, true] } else { &[false] };
+    let mut names = Vec::new();
+    let mut pictures = Vec::new();
+    for (index, &sample) in samples.iter().enumerate() {
+        let age = Some(f64::from(data.pumpkins[sample].age));
+        let prediction = Some(f64::from(predictions[sample]));
+        for &pointer in pointers {
+            names.push(figure::file_name(index, age, prediction, pointer));
+            pictures.push(Heatmap {
+                image: data.images.get(sample),
+                relevance: maps.get(index),
+                signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
+                true_scale: heatmaps.true_scale,
+                title: figure::title(index, age, prediction),
+            });
+        }
+    }
+    for (name, picture) in names.iter().zip(figure::render(&pictures, context.progress).map_err(StageError::failed)?) {
+        let path = draft.file(name).map_err(StageError::io(draft.folder()))?;
+        std::fs::write(&path, picture).map_err(StageError::io(path))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! The tables of an experiment, as Parquet files.
+//!
+//! Rows stand in the order of the plan, so two executions of one spec give the same bytes, except in columns that
+//! record time, memory, host or place: their names end in `_seconds`, `_bytes`, `_at` or `_host`.
+
+use std::io;
+use std::path::Path;
+
+use polars::prelude::*;
+
+use super::entry::write_atomically;
+use crate::event::{Epoch, RunStatus};
+use crate::sim::{Pumpkin, Split};
+use crate::stage::StageName;
+use crate::stage::evaluate::Measurement;
+
+/// All that the tables tell of a run. What a failed run did not reach is empty.
+#[derive(Debug, Clone)]
+pub struct RunRecord {
+    pub run_id: String,
+    pub status: RunStatus,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// The keys of its stages.
+    pub keys: [String; 5],
+    pub train_seconds: Option<f64>,
+    /// Over all stages, as they took when they were made.
+    pub total_seconds: Option<f64>,
+    pub peak_memory_bytes: Option<u64>,
+    pub epochs: Vec<Epoch>,
+    /// Of every sample: the age, and the prediction.
+    pub predictions: Vec<(u32, f32)>,
+    pub measurements: Vec<Measurement>,
+}
+
+/// A data set and its key.
+#[derive(Debug, Clone)]
+pub struct DatasetRecord {
+    pub key: String,
+    pub pumpkins: Vec<Pumpkin>,
+}
+
+/// Why a table could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error(transparent)]
+    Polars(#[from] PolarsError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Writes all tables into `folder`; each is replaced as a whole, so that readers never see a part.
+pub fn write_all(folder: &Path, runs: &[RunRecord], datasets: &[DatasetRecord]) -> Result<(), TableError> {
+    write(runs_table(runs)?, &folder.join("runs.parquet"))?;
+    write(epochs_table(runs)?, &folder.join("epochs.parquet"))?;
+    write(predictions_table(runs)?, &folder.join("predictions.parquet"))?;
+    write(measurements_table(runs)?, &folder.join("measurements.parquet"))?;
+    write(samples_table(datasets)?, &folder.join("samples.parquet"))
+}
+
+fn write(mut table: DataFrame, path: &Path) -> Result<(), TableError> {
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Zstd(None)).finish(&mut table)?;
+    Ok(write_atomically(path, &bytes)?)
+}
+
+/// A column of one value for each item.
+fn column<T, V>(name: &str, items: &[T], value: impl Fn(&T) -> V) -> Column
+where
+    Series: NamedFrom<Vec<V>, [V]>,
+    Vec<V>: AsRef<[V]>,
+{
+    Series::new(name.into(), items.iter().map(value).collect::<Vec<V>>()).into()
+}
+
+fn runs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
+    let mut columns = vec![
+        column("run_id", runs, |run| run.run_id.clone()),
+        column("status", runs, |run| run.status.name()),
+        column("reason", runs, |run| run.reason.clone()),
+    ];
+    for metric in metric_names(runs) {
+        columns.push(column(&metric, runs, |run| {
+            run.measurements.iter().find(|row| row.sample.is_none() && row.metric == metric).and_then(|row| row.value)
+        }));
+    }
+    for stage in StageName::ALL {
+        columns.push(column(&format!("{stage}_key"), runs, |run| run.keys[stage as usize].clone()));
+    }
+    columns.push(column("train_seconds", runs, |run| run.train_seconds));
+    columns.push(column("total_seconds", runs, |run| run.total_seconds));
+    columns.push(column("peak_memory_bytes", runs, |run| run.peak_memory_bytes));
+    DataFrame::new(runs.len(), columns)
+}
+
+/// Scores of whole runs, in the order in which they first appear.
+fn metric_names(runs: &[RunRecord]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for row in runs.iter().flat_map(|run| &run.measurements).filter(|row| row.sample.is_none()) {
+        if !names.contains(&row.metric) {
+            names.push(row.metric.clone());
+        }
+    }
+    names
+}
+
+fn epochs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
+    let rows: Vec<(&str, &Epoch)> =
+        runs.iter().flat_map(|run| run.epochs.iter().map(|epoch| (run.run_id.as_str(), epoch))).collect();
+    let columns = vec![
+        column("run_id", &rows, |(run_id, _)| *run_id),
+        column("epoch", &rows, |(_, epoch)| epoch.epoch as u32),
+        column("train_loss", &rows, |(_, epoch)| epoch.train_loss),
+        column("train_mae", &rows, |(_, epoch)| epoch.train_mae),
+        column("val_loss", &rows, |(_, epoch)| epoch.val_loss),
+        column("val_mae", &rows, |(_, epoch)| epoch.val_mae),
+        column("epoch_seconds", &rows, |(_, epoch)| epoch.epoch_seconds),
+    ];
+    DataFrame::new(rows.len(), columns)
+}
+
+fn predictions_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
+    let mut rows = Vec::new();
+    for run in runs {
+        let samples = run.predictions.len();
+        for (sample, (age, prediction)) in run.predictions.iter().enumerate() {
+            rows.push((run.run_id.as_str(), Split::of(sample, samples).name(), sample as u32, *age, *prediction));
+        }
+    }
+    let columns = vec![
+        column("run_id", &rows, |row| row.0),
+        column("split", &rows, |row| row.1),
+        column("sample", &rows, |row| row.2),
+        column("age", &rows, |row| row.3),
+        column("prediction", &rows, |row| row.4),
+    ];
+    DataFrame::new(rows.len(), columns)
+}
+
+fn measurements_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
+    let rows: Vec<(&str, &Measurement)> =
+        runs.iter().flat_map(|run| run.measurements.iter().map(|row| (run.run_id.as_str(), row))).collect();
+    let columns = vec![
+        column("run_id", &rows, |(run_id, _)| *run_id),
+        column("sample", &rows, |(_, row)| row.sample.map(|sample| sample as u32)),
+        column("metric", &rows, |(_, row)| row.metric.as_str()),
+        column("sign", &rows, |(_, row)| row.sign.clone()),
+        column("value", &rows, |(_, row)| row.value),
+        column("unit", &rows, |(_, row)| row.unit.as_str()),
+    ];
+    DataFrame::new(rows.len(), columns)
+}
+
+fn samples_table(datasets: &[DatasetRecord]) -> PolarsResult<DataFrame> {
+    let mut rows: Vec<(&str, u32, &Pumpkin)> = Vec::new();
+    for dataset in datasets {
+        let samples = dataset.pumpkins.iter().enumerate();
+        rows.extend(samples.map(|(sample, pumpkin)| (dataset.key.as_str(), sample as u32, pumpkin)));
+    }
+    let list = |name: &str, values: fn(&Pumpkin) -> Vec<i32>| -> Column {
+        let lists = rows.iter().map(|(_, _, pumpkin)| Series::new(PlSmallStr::EMPTY, values(pumpkin)));
+        lists.collect::<ListChunked>().with_name(name.into()).into_series().into()
+    };
+    let tumour = |name: &str, value: fn(&crate::sim::Tumour) -> i32| -> Column {
+        column(name, &rows, |(_, _, pumpkin)| pumpkin.tumour.as_ref().map(value))
+    };
+    let columns = vec![
+        column("simulate_key", &rows, |row| row.0),
+        column("sample", &rows, |row| row.1),
+        column("name", &rows, |row| row.2.name.clone()),
+        column("age", &rows, |row| row.2.age),
+        column("height", &rows, |row| row.2.height),
+        column("width", &rows, |row| row.2.width),
+        column("n_lesions", &rows, |row| row.2.lesions.len() as u32),
+        column("n_atrophies", &rows, |row| row.2.atrophies.len() as u32),
+        list("lesion_rows", |pumpkin| pumpkin.lesions.iter().map(|lesion| lesion.row.into()).collect()),
+        list("lesion_cols", |pumpkin| pumpkin.lesions.iter().map(|lesion| lesion.col.into()).collect()),
+        list("atrophy_rows", |pumpkin| pumpkin.atrophies.iter().map(|pixel| pixel.row.into()).collect()),
+        list("atrophy_cols", |pumpkin| pumpkin.atrophies.iter().map(|pixel| pixel.col.into()).collect()),
+        tumour("tumour_row0", |tumour| tumour.row0.into()),
+        tumour("tumour_row1", |tumour| tumour.row1.into()),
+        tumour("tumour_col0", |tumour| tumour.col0.into()),
+        tumour("tumour_col1", |tumour| tumour.col1.into()),
+    ];
+    DataFrame::new(rows.len(), columns)
+}

@@ -1,0 +1,89 @@
+//! Train: data set -> network, with its history and predictions.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use tch::Device;
+use xdlreg::event::{Progress, ProgressSink};
+use xdlreg::spec::{ModelSettings, TrainSettings};
+use xdlreg::stage::{StageContext, StageError, files};
+use xdlreg::store::{Draft, Key, arrays, write_atomically};
+
+use crate::net::{Kept, PumpkinNet, TrainState, Trained, Training, tensorboard};
+
+/// Where a training stands, in its scratch folder.
+const STATE: &str = "state.safetensors";
+
+/// Trains into `draft`. After every epoch the state is stored, and an earlier one is gone on from.
+#[allow(clippy::too_many_arguments, reason = "the fields of the job that it carries out")]
+pub fn run(
+    dataset: &Key,
+    model: &ModelSettings,
+    settings: &TrainSettings,
+    device: Device,
+    threads: usize,
+    key: &Key,
+    draft: &Draft,
+    context: &StageContext,
+) -> Result<(), StageError> {
+    let data = context.dataset(dataset)?;
+    let ages = data.ages();
+    let training = Training { images: &data.images, ages: &ages, model, settings, device };
+    let scratch = context.store.scratch(key);
+    fs::create_dir_all(&scratch).map_err(StageError::io(&scratch))?;
+    let state_file = scratch.join(STATE);
+    let resume = resume(&state_file, context.progress);
+
+    let all_threads = tch::get_num_threads();
+    tch::set_num_threads(threads as i32);
+    let mut unwritten = None;
+    let trained = training.run(resume, context.progress, &mut |state: &TrainState| {
+        match write_atomically(&state_file, &state.to_bytes()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                unwritten = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    tch::set_num_threads(all_threads);
+    if let Some(error) = unwritten {
+        return Err(StageError::io(state_file)(error));
+    }
+    let trained = trained.map_err(StageError::failed)?;
+    let predictions = PumpkinNet::new(&trained.weights, device).predict(&data.images);
+    save(&trained, &predictions, draft)
+}
+
+/// The state that an earlier attempt reached. One that cannot be read is told and not used.
+fn resume(path: &Path, progress: &dyn ProgressSink) -> Option<TrainState> {
+    let bytes = fs::read(path).ok()?;
+    match TrainState::from_bytes(&bytes) {
+        Ok(state) => {
+            progress.report(Progress::Note { message: format!("training goes on after epoch {}", state.epoch()) });
+            Some(state)
+        }
+        Err(error) => {
+            progress.report(Progress::Note { message: format!("training starts anew: {error}") });
+            None
+        }
+    }
+}
+
+fn save(trained: &Trained, predictions: &[f32], draft: &Draft) -> Result<(), StageError> {
+    let write = |name: &str, contents: &[u8]| {
+        let path = draft.file(name).map_err(StageError::io(draft.folder()))?;
+        fs::write(&path, contents).map_err(StageError::io(path))
+    };
+    write(files::MODEL, &trained.weights.to_bytes())?;
+    write(files::EPOCHS, &serde_json::to_vec(&trained.history).map_err(StageError::failed)?)?;
+    if let Some(Kept { epoch, weights }) = &trained.checkpoint {
+        write(&format!("{}/epoch-{epoch:03}.safetensors", files::CHECKPOINTS), &weights.to_bytes())?;
+    }
+    for (run, events) in tensorboard::event_files(&trained.history) {
+        write(&format!("{}/{run}", files::TENSORBOARD), &events)?;
+    }
+    let path = draft.file(files::PREDICTIONS).map_err(StageError::io(draft.folder()))?;
+    arrays::write_vector(predictions, &path).map_err(StageError::io(path))
+}
