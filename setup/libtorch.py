@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import fcntl
 import glob
 import importlib.util
@@ -41,6 +40,7 @@ CARGO_CONFIG = REPOSITORY / ".cargo" / "config.toml"
 PYTHON_TAG = "3.11"  # of the wheels; their libtorch is the same for every Python
 OLDEST_GLIBC = (2, 28)
 STAGING = ".staging"
+ROOM_ADVICE = "Make room there, or put the cache elsewhere: export XDLREG_CACHE=/path"
 OURS = "# written by `make setup`"
 
 # Of torch/lib, the CPU flavour leaves out what only CUDA or Python needs. libtorch.so is there to pull in both
@@ -253,51 +253,38 @@ def install(
                 shutil.rmtree(leftover, ignore_errors=True)
         wheels.mkdir(parents=True, exist_ok=True)
         announce(target, pins)
-        try:
-            for number, wheel in enumerate(pins.wheels, 1):
-                say(f"{number}/{len(pins.wheels)}  {wheel.name} {wheel.version}, {wheel.megabytes:.0f} MB")
-                fetch(wheel, wheels)
-            say("unpacking")
-            for wheel in pins.wheels:
-                unpack(wheel.find(wheels), tree, flavour)
-            lib = tree / "torch" / "lib"
-            if (lib / "libtorch_cpu.so").exists() and not (lib / "libtorch.so").exists():
-                (lib / "libtorch.so").write_text(LINKER_SCRIPT)
-            check(tree)
-            (tree / "torch" / "build-version").write_text(VERSION + "\n")
-            tree.rename(target)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Problem(f"{target.parent} is full: {room_advice(pins)}") from error
-            raise
+        for number, wheel in enumerate(pins.wheels, 1):
+            say(f"{number}/{len(pins.wheels)}  {wheel.name} {wheel.version}, {wheel.megabytes:.0f} MB")
+            fetch(wheel, wheels)
+        say("unpacking")
+        for wheel in pins.wheels:
+            unpack(wheel.find(wheels), tree, flavour)
+        lib = tree / "torch" / "lib"
+        if (lib / "libtorch_cpu.so").exists() and not (lib / "libtorch.so").exists():
+            (lib / "libtorch.so").write_text(LINKER_SCRIPT)
+        check(tree)
+        (tree / "torch" / "build-version").write_text(VERSION + "\n")
+        tree.rename(target)
         shutil.rmtree(staging, ignore_errors=True)
         say(f"libtorch is in {target}")
 
 
 def announce(target: Path, pins: Pins) -> None:
     """Say what is about to be fetched, or that there is no room for it."""
-    say(f"{target} is not there yet: fetching {len(pins.wheels)} wheel(s) of PyTorch {VERSION} with pip.")
+    say(f"{target} is not there yet: pip fetches it, out of the wheels of PyTorch {VERSION}.")
     say(
         f"{pins.megabytes:.0f} MB to fetch, {pins.unpacked_megabytes} MB on disk afterwards; "
         f"at 10 MB/s it takes about {max(1, round(pins.megabytes / 600))} min. Once per user."
     )
-    if shutil.disk_usage(target.parent).free < (pins.megabytes + pins.unpacked_megabytes) * 1e6:
-        raise Problem(f"not enough room in {target.parent}: {room_advice(pins)}")
+    megabytes = pins.megabytes + pins.unpacked_megabytes
+    if shutil.disk_usage(target.parent).free < megabytes * 1e6:
+        raise Problem(f"not enough room in {target.parent}: {megabytes:.0f} MB are needed meanwhile.\n{ROOM_ADVICE}")
     if importlib.util.find_spec("pip") is None:
         raise Problem(
             f"{sys.executable} has no pip, which fetches libtorch.\n"
             "Install it (Debian, Ubuntu: python3-pip; otherwise: python3 -m ensurepip --user), or choose another "
             "Python: make PYTHON=/path/to/python3"
         )
-
-
-def room_advice(pins: Pins) -> str:
-    """What a full disk calls for."""
-    total = pins.megabytes + pins.unpacked_megabytes
-    return (
-        f"{total:.0f} MB are needed while setting up.\n"
-        "Make room, or put the cache elsewhere: export XDLREG_CACHE=/path"
-    )
 
 
 # --- Whose libtorch ------------------------------------------------------------------------------------------------
@@ -428,6 +415,9 @@ def main() -> int:
         return 0
     except Problem as problem:
         say(str(problem))
+        return 1
+    except OSError as error:
+        say(f"{error}\n{ROOM_ADVICE}")
         return 1
     except KeyboardInterrupt:
         say("interrupted; the next set-up goes on from here")
