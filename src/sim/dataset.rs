@@ -108,3 +108,71 @@ fn zeros(count: usize, area: usize) -> Option<Vec<f32>> {
     Vec::<f32>::new().try_reserve_exact(len).ok()?;
     Some(vec![0.0; len])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::silent;
+    use crate::sim::Distribution;
+
+    fn settings(growth_mode: GrowthMode) -> DataSettings {
+        DataSettings { n_samples: 230, growth_mode, seed: 3, ..DataSettings::default() }
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        for mode in GrowthMode::ALL {
+            let with = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| simulate(&settings(mode), &silent)).unwrap()
+            };
+            let alone = with(1);
+            assert!(alone == with(3), "{mode:?}");
+            let other = DataSettings { seed: 4, ..settings(mode) };
+            assert!(alone != simulate(&other, &silent).unwrap(), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn every_image_follows_from_its_record() {
+        for mode in GrowthMode::ALL {
+            let dataset = simulate(&settings(mode), &silent).unwrap();
+            for (image, pumpkin) in dataset.images.iter().zip(&dataset.pumpkins) {
+                assert_eq!(image.pixels, pumpkin.redraw(Without::Nothing), "{}", pumpkin.name);
+            }
+        }
+    }
+
+    #[test]
+    fn further_samples_leave_the_first_as_they_are() {
+        let many = simulate_ages(&[50; 30], GrowthMode::Human, 1, &silent).unwrap();
+        let few = simulate_ages(&[50; 4], GrowthMode::Human, 1, &silent).unwrap();
+        assert_eq!(few.pumpkins, many.pumpkins[..4]);
+        assert!(few.images == many.images.slice(0..4));
+        assert_ne!(many.pumpkins[0].height, many.pumpkins[1].height);
+        assert!(simulate_ages(&[], GrowthMode::Human, 1, &silent).unwrap().is_empty());
+    }
+
+    #[test]
+    fn progress_only_grows_and_ends_complete() {
+        let seen = Mutex::new(Vec::new());
+        let record = |progress| match progress {
+            Progress::Step { done, total, unit } => {
+                assert_eq!((total, unit.as_str()), (230, "pumpkins"));
+                seen.lock().unwrap().push(done);
+            }
+            other => panic!("{other:?}"),
+        };
+        simulate(&settings(GrowthMode::Eternal), &record).unwrap();
+        let seen = seen.into_inner().unwrap();
+        assert!(seen.is_sorted() && seen.last() == Some(&230), "{seen:?}");
+    }
+
+    #[test]
+    fn settings_that_cannot_be_and_sets_beyond_memory_are_errors() {
+        let biased = DataSettings { distribution: Distribution::Biased, ..settings(GrowthMode::Human) };
+        let error = simulate(&biased, &silent).unwrap_err();
+        assert!(error.to_string().starts_with("data.target_bias"), "{error}");
+        assert!(zeros(usize::MAX / 4, 8).is_none() && zeros(usize::MAX / 16, 1).is_none());
+    }
+}

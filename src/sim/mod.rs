@@ -7,6 +7,7 @@
 mod ages;
 mod body;
 mod classes;
+mod count;
 mod dataset;
 mod growth;
 mod mask;

@@ -166,3 +166,98 @@ fn draw_name(rng: &mut impl Rng) -> String {
     let letters: String = (0..3).map(|_| rng.random_range('A'..='Z')).collect();
     format!("PH{letters}{:09}", rng.random_range(0..1_000_000_000_u32))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pumpkins(growth_mode: GrowthMode) -> impl Iterator<Item = Pumpkin> {
+        [20, 45, 63, 80].into_iter().map(move |age| Pumpkin::draw(age, growth_mode, u64::from(age)))
+    }
+
+    /// Where two images differ.
+    fn changed(a: &[f32], b: &[f32]) -> Mask {
+        let pixels = (0..SIDE * SIDE).filter(|&k| a[k].to_bits() != b[k].to_bits());
+        pixels.map(|k| Pixel::new(k / SIDE, k % SIDE)).collect()
+    }
+
+    #[test]
+    fn only_human_pumpkins_and_those_that_do_not_grow_bear_signs() {
+        for mode in GrowthMode::ALL {
+            for pumpkin in pumpkins(mode) {
+                let human = mode == GrowthMode::Human;
+                assert_eq!(!pumpkin.lesions.is_empty(), human && pumpkin.age > 40);
+                assert_eq!(!pumpkin.atrophies.is_empty(), human);
+                assert_eq!(pumpkin.tumour.is_some(), mode == GrowthMode::NoGrowth);
+            }
+        }
+    }
+
+    #[test]
+    fn signs_are_drawn_over_body_and_noise_in_the_order_of_the_record() {
+        for pumpkin in pumpkins(GrowthMode::Human) {
+            let mut expected = pumpkin.redraw(Without::Signs);
+            for lesion in &pumpkin.lesions {
+                for (row, col) in (0..9).map(|k| (lesion.row as usize + k / 3 - 1, lesion.col as usize + k % 3 - 1)) {
+                    let pixel = &mut expected[row * SIDE + col];
+                    *pixel = (*pixel + lesion.brightness).clamp(0.0, 1.0);
+                }
+            }
+            assert!(changed(&expected, &pumpkin.redraw(Without::Atrophies)).is_empty());
+            for atrophy in &pumpkin.atrophies {
+                assert!(expected[atrophy.index()] > 0.0, "each atrophy eats tissue");
+                expected[atrophy.index()] = 0.0;
+            }
+            assert!(changed(&expected, &pumpkin.redraw(Without::Nothing)).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_sign_left_out_changes_its_own_pixels_only() {
+        for pumpkin in pumpkins(GrowthMode::Human) {
+            let whole = pumpkin.redraw(Without::Nothing);
+            let full = pumpkin.redraw(Without::Atrophies);
+            for (index, lesion) in pumpkin.lesions.iter().enumerate() {
+                let (rows, cols) = lesion.block();
+                let mut block = Mask::EMPTY;
+                block.insert(rows, cols);
+                let block = block.difference(&pumpkin.atrophy_mask(0));
+                assert!(changed(&whole, &pumpkin.redraw(Without::Lesion(index))).difference(&block).is_empty());
+            }
+            for (index, atrophy) in pumpkin.atrophies.iter().enumerate() {
+                let healed = pumpkin.redraw(Without::Atrophy(index));
+                assert_eq!(changed(&whole, &healed).pixels().collect::<Vec<_>>(), [*atrophy]);
+                assert_eq!(healed[atrophy.index()], full[atrophy.index()]);
+            }
+        }
+    }
+
+    #[test]
+    fn masks_are_the_pixels_that_signs_change() {
+        for pumpkin in pumpkins(GrowthMode::Human) {
+            let whole = pumpkin.redraw(Without::Nothing);
+            let without_lesions = changed(&whole, &pumpkin.redraw(Without::Lesions));
+            assert_eq!(without_lesions, pumpkin.lesion_mask());
+            assert_eq!(changed(&whole, &pumpkin.redraw(Without::Atrophies)), pumpkin.atrophy_mask(0));
+            assert!(pumpkin.atrophy_mask(0).difference(&pumpkin.atrophy_mask(1)).is_empty());
+            assert!(pumpkin.tumour_mask().is_empty());
+        }
+        for pumpkin in pumpkins(GrowthMode::NoGrowth) {
+            let whole = pumpkin.redraw(Without::Nothing);
+            let mask = pumpkin.tumour_mask();
+            let brightness = pumpkin.tumour.unwrap().brightness;
+            assert!(mask.pixels().all(|pixel| whole[pixel.index()] == brightness));
+            assert!(changed(&whole, &pumpkin.redraw(Without::Tumour)).difference(&mask).is_empty());
+            assert_eq!(pumpkin.redraw(Without::Tumour), pumpkin.redraw(Without::Signs));
+        }
+    }
+
+    #[test]
+    fn names_are_two_letters_three_letters_and_nine_digits() {
+        for pumpkin in pumpkins(GrowthMode::Eternal) {
+            let (letters, digits) = pumpkin.name.split_at(5);
+            assert!(letters.starts_with("PH") && letters.bytes().all(|letter| letter.is_ascii_uppercase()));
+            assert!(digits.len() == 9 && digits.bytes().all(|digit| digit.is_ascii_digit()));
+        }
+    }
+}

@@ -4,10 +4,11 @@
 //! deviations) and a lesion brightens it, so that "not 0" means "in the body, and not atrophied".
 
 use rand::{Rng, RngExt};
-use rand_distr::{Distribution, Normal, StandardNormal};
+use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::body::CENTRE;
+use super::count::draw_count;
 use super::mask::Mask;
 use crate::raster::SIDE;
 
@@ -144,30 +145,141 @@ pub(super) fn draw_tumour(body: &Mask, age: u32, rng: &mut impl Rng) -> Option<T
     })
 }
 
-/// Draws a rounded N(mean, sd) on the condition that it is one of 0..=max.
-///
-/// Where the condition has practically no mass, more than 8 standard deviations beyond a limit, it is that limit.
-fn draw_count(mean: f64, sd: f64, max: u32, rng: &mut impl Rng) -> u32 {
-    let (low, high) = (-0.5, f64::from(max) + 0.5);
-    let beyond = ((low - mean) / sd).max((mean - high) / sd);
-    let value = if beyond > 8.0 {
-        mean
-    } else if beyond > 1.0 {
-        let inwards = if mean < low { sd } else { -sd };
-        mean + inwards * draw_tail(beyond, rng)
-    } else {
-        let normal = Normal::new(mean, sd).expect("a finite deviation");
-        normal.sample_iter(rng).find(|value| (low..high).contains(value)).expect("an endless sequence")
-    };
-    value.round().clamp(0.0, f64::from(max)) as u32
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed;
+    use crate::sim::body::ring;
 
-/// Draws a standard normal on the condition that it exceeds `limit > 0` (Marsaglia 1964).
-fn draw_tail(limit: f64, rng: &mut impl Rng) -> f64 {
-    loop {
-        let beyond = (limit * limit - 2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-        if rng.random::<f64>() * beyond < limit {
-            return beyond;
+    /// Whether two samples have the same mean, up to four standard errors of their difference.
+    fn same_mean(a: &[f64], b: &[f64]) -> bool {
+        let describe = |values: &[f64]| {
+            let n = values.len() as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            (mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n / n)
+        };
+        let ((mean_a, error_a), (mean_b, error_b)) = (describe(a), describe(b));
+        (mean_a - mean_b).abs() < 4.0 * (error_a + error_b).sqrt()
+    }
+
+    fn zeros_around(pixel: Pixel, left: &[bool]) -> usize {
+        pixel.neighbourhood().filter(|near| !left[near.index()]).count()
+    }
+
+    /// The published procedure: any pixel that is left, uniformly; gone with a probability of its zeros / 8.
+    fn naive_atrophies(body: &Mask, count: usize, rng: &mut impl Rng) -> Vec<Pixel> {
+        let mut left = body.to_bools();
+        let mut atrophies = Vec::new();
+        while atrophies.len() < count {
+            let pixel = Pixel::new(rng.random_range(0..SIDE), rng.random_range(0..SIDE));
+            if left[pixel.index()] && rng.random_range(0..8) < zeros_around(pixel, &left) {
+                left[pixel.index()] = false;
+                atrophies.push(pixel);
+            }
         }
+        atrophies
+    }
+
+    #[test]
+    fn atrophies_are_distributed_as_by_the_published_procedure() {
+        let body = ring(80.0, 65.0);
+        let mut rng = seed::stream(1, "atrophies", 0);
+        let mut ours = vec![Vec::new(); 4];
+        let mut naive = vec![Vec::new(); 4];
+        for _ in 0..300 {
+            let atrophies = draw_atrophies(&body, 60, &mut rng);
+            let twins = naive_atrophies(&body, atrophies.len(), &mut rng);
+            for (made, statistics) in [(&atrophies, &mut ours), (&twins, &mut naive)] {
+                let radius = |pixel: &Pixel| (f64::from(pixel.row) - 49.0).hypot(f64::from(pixel.col) - 49.0);
+                let mean_radius = |pixels: &[Pixel]| pixels.iter().map(radius).sum::<f64>() / pixels.len() as f64;
+                let left = body.difference(&made.iter().copied().collect()).to_bools();
+                let left = &left;
+                let (first, last) = made.split_at(made.len() / 2);
+                statistics[0].push(mean_radius(first));
+                statistics[1].push(mean_radius(last));
+                // How ragged the rim becomes, and how many atrophies lie in the depth.
+                statistics[2].push(made.iter().map(|&pixel| zeros_around(pixel, left)).sum::<usize>() as f64);
+                let rim = body.difference(&body.erode(1));
+                statistics[3].push(made.iter().filter(|p| rim.contains(p.row.into(), p.col.into())).count() as f64);
+            }
+        }
+        for (ours, naive) in ours.iter().zip(&naive) {
+            assert!(same_mean(ours, naive));
+        }
+    }
+
+    #[test]
+    fn the_first_atrophy_strikes_in_proportion_to_the_zeros_around() {
+        let mut body = Mask::EMPTY;
+        body.insert(40..44, 50..54);
+        let draws = 40_000;
+        let mut hits = vec![0.0; SIDE * SIDE];
+        let mut rng = seed::stream(2, "atrophies", 0);
+        for _ in 0..draws {
+            hits[draw_atrophies(&body, 2, &mut rng)[0].index()] += 1.0;
+        }
+        let flags = body.to_bools();
+        // 4 corners with 5 zeros each, 8 pixels along the edges with 3.
+        let total = 4.0 * 5.0 + 8.0 * 3.0;
+        for pixel in body.pixels() {
+            let expected = f64::from(draws) * zeros_around(pixel, &flags) as f64 / total;
+            assert!((hits[pixel.index()] - expected).abs() <= 5.0 * expected.sqrt(), "{pixel:?}");
+        }
+    }
+
+    #[test]
+    fn atrophies_eat_a_body_that_is_too_small_to_the_last_pixel() {
+        let mut body = Mask::EMPTY;
+        body.insert(40..44, 50..54);
+        let atrophies = draw_atrophies(&body, 80, &mut seed::stream(3, "atrophies", 0));
+        assert_eq!(atrophies.len(), 16);
+        assert_eq!(atrophies.into_iter().collect::<Mask>(), body);
+    }
+
+    #[test]
+    fn lesions_lie_anywhere_in_the_depth_of_the_body() {
+        let body = ring(80.0, 65.0);
+        let flags = body.to_bools();
+        let deep = |pixel: Pixel| {
+            let (row, col) = (usize::from(pixel.row), usize::from(pixel.col));
+            (row - 2..=row + 2).all(|row| (col - 2..=col + 2).all(|col| flags[row * SIDE + col]))
+        };
+        let eligible = body.pixels().filter(|&pixel| deep(pixel)).count();
+        let mut hits = vec![0.0; SIDE * SIDE];
+        let mut brightness = Vec::new();
+        let mut rng = seed::stream(4, "lesions", 0);
+        for lesion in (0..2000).flat_map(|_| draw_lesions(&body, 80, &mut rng)) {
+            let centre = Pixel { row: lesion.row, col: lesion.col };
+            assert!(deep(centre), "{centre:?}");
+            hits[centre.index()] += 1.0;
+            brightness.push(f64::from(lesion.brightness));
+        }
+        // Chi-square over the eligible pixels: its mean is their number, its variance twice that.
+        let expected = brightness.len() as f64 / eligible as f64;
+        let pixels = body.pixels().filter(|&pixel| deep(pixel));
+        let chi_square: f64 = pixels.map(|pixel| (hits[pixel.index()] - expected).powi(2) / expected).sum();
+        let n = eligible as f64;
+        assert!((chi_square - n).abs() < 5.0 * (2.0 * n).sqrt(), "{chi_square} for {n} pixels");
+        let mean = brightness.iter().sum::<f64>() / brightness.len() as f64;
+        assert!((mean - 0.2).abs() < 5.0 * 0.025 / (brightness.len() as f64).sqrt(), "{mean}");
+    }
+
+    #[test]
+    fn a_tumour_fills_the_upper_wall_and_brightens_with_age() {
+        // Rows 10 to 88 are in the body, rows 34 to 64 in the hole.
+        let body = ring(79.0, 80.0);
+        let tumour = |age, index| draw_tumour(&body, age, &mut seed::stream(5, "tumour", index)).unwrap();
+        let Tumour { row0, row1, col0, col1, .. } = tumour(50, 0);
+        // The wall is 24 rows high: 2 rows stay free at either end, and 8 columns on either side are filled.
+        assert_eq!((row0, row1, col0, col1), (12, 32, 41, 57));
+        let n = 2000;
+        let brightness: Vec<f64> = (0..n).map(|index| f64::from(tumour(40, index).brightness)).collect();
+        let mean = brightness.iter().sum::<f64>() / n as f64;
+        let variance = brightness.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n as f64;
+        let expected = 2.0 * 0.025_f64.powi(2);
+        assert!((mean - 0.5).abs() < 5.0 * (expected / n as f64).sqrt(), "{mean}");
+        assert!((variance / expected - 1.0).abs() < 5.0 * (2.0 / n as f64).sqrt(), "{variance}");
+        assert!((0..n).all(|index| (0.0..=1.0).contains(&tumour(80, index).brightness)));
+        assert!(draw_tumour(&Mask::EMPTY, 50, &mut seed::stream(5, "tumour", 0)).is_none());
     }
 }
