@@ -62,3 +62,31 @@ fn write(shape: &[usize], values: &[f32], path: &Path) -> io::Result<()> {
     write_array(shape, values, &mut writer)?;
     writer.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stacks_and_vectors_survive_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("maps.npy");
+        let stack = RasterStack::new(2, 3, (0..24).map(|k| k as f32 / 7.0).collect());
+        write_stack(&stack, &path).unwrap();
+        assert_eq!(read_stack(&path).unwrap(), stack);
+        write_vector(&[1.5, f32::MIN_POSITIVE], &path).unwrap();
+        assert_eq!(read_vector(&path).unwrap(), [1.5, f32::MIN_POSITIVE]);
+    }
+
+    #[test]
+    fn errors_name_the_file_and_what_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ages.npy");
+        assert!(matches!(read_stack(&path).unwrap_err().problem, NpyError::Io(_)));
+        write_vector(&[20.0, 30.0], &path).unwrap();
+        let message = read_stack(&path).unwrap_err().to_string();
+        assert!(message.ends_with("ages.npy: has the shape [2], not [n, height, width]"), "{message}");
+        write(&[4, 0, 98], &[], &path).unwrap();
+        assert!(matches!(read_stack(&path).unwrap_err().problem, NpyError::Shape { .. }));
+    }
+}

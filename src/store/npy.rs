@@ -208,3 +208,83 @@ fn read_up_to(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt;
+
+    use super::*;
+    use crate::seed;
+
+    fn array(header: &str, values: &[u8]) -> Vec<u8> {
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), values].concat()
+    }
+
+    fn read(mut bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), NpyError> {
+        let header = Header::read(&mut bytes)?;
+        let values = read_floats(&header, &mut bytes)?;
+        Ok((header.shape, values))
+    }
+
+    #[test]
+    fn arrays_are_written_as_numpy_does() {
+        let mut bytes = Vec::new();
+        write_array(&[2, 1], &[1.0_f32, -2.5], &mut bytes).unwrap();
+        assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
+        assert!(bytes[10..].starts_with(b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1, ), }   "));
+        assert_eq!(bytes[127], b'\n');
+        assert_eq!(&bytes[128..], [0, 0, 0x80, 0x3f, 0, 0, 0x20, 0xc0]);
+        assert_eq!(read(&bytes).unwrap(), (vec![2, 1], vec![1.0, -2.5]));
+    }
+
+    #[test]
+    fn more_values_than_a_chunk_survive() {
+        let values: Vec<f32> = (0..2 * CHUNK as u32 + 7).map(|k| k as f32).collect();
+        let mut bytes = Vec::new();
+        write_array(&[values.len()], &values, &mut bytes).unwrap();
+        assert_eq!(read(&bytes).unwrap().1, values);
+    }
+
+    #[test]
+    fn headers_of_other_writers_are_understood() {
+        let doubles = [0.5_f64, 3.0].map(f64::to_le_bytes).concat();
+        let reordered = "{'shape':(2,),'descr':'<f8','fortran_order':True}";
+        assert_eq!(read(&array(reordered, &doubles)).unwrap(), (vec![2], vec![0.5, 3.0]));
+        let scalar = "{'descr': '<f8', 'fortran_order': False, 'shape': (), }";
+        assert_eq!(read(&array(scalar, &doubles)).unwrap(), (vec![], vec![0.5]));
+    }
+
+    #[test]
+    fn what_is_no_array_of_floats_is_named() {
+        let header = |dtype, order, shape| {
+            array(&format!("{{'descr': {dtype}, 'fortran_order': {order}, 'shape': {shape}, }}"), &[0; 8])
+        };
+        assert!(matches!(read(b"PK\x03\x04 and so on"), Err(NpyError::NotNpy)));
+        assert!(matches!(read(b""), Err(NpyError::NotNpy)));
+        assert!(matches!(read(&header("'<i8'", "False", "(1,)")), Err(NpyError::DType { .. })));
+        assert!(matches!(read(&header("'>f4'", "False", "(1,)")), Err(NpyError::DType { .. })));
+        assert!(matches!(read(&header("[('a', '<f4')]", "False", "(1,)")), Err(NpyError::Header(_))));
+        assert!(matches!(read(&header("'<f4'", "True", "(2, 1)")), Err(NpyError::FortranOrder)));
+        assert!(matches!(read(&header("'<f4'", "False", "(-2,)")), Err(NpyError::Header(_))));
+        assert!(matches!(read(&header("'<f4'", "False", "(4294967296, 4294967296)")), Err(NpyError::Header(_))));
+        assert!(matches!(read(&header("'<f4'", "False", "(9223372036854775807,)")), Err(NpyError::Memory { .. })));
+        assert!(matches!(read(&header("'<f4'", "False", "(3,)")), Err(NpyError::Truncated { found: 2, expected: 3 })));
+    }
+
+    #[test]
+    fn damaged_files_never_panic() {
+        let mut bytes = Vec::new();
+        write_array(&[3, 2, 2], &[0.25_f32; 12], &mut bytes).unwrap();
+        assert!((0..bytes.len()).all(|length| read(&bytes[..length]).is_err()));
+        let mut rng = seed::stream(0, "damage", 0);
+        for _ in 0..5000 {
+            let mut damaged = bytes.clone();
+            for _ in 0..rng.random_range(1..4) {
+                damaged[rng.random_range(0..bytes.len())] = rng.random();
+            }
+            if let Ok((shape, values)) = read(&damaged) {
+                assert_eq!(shape.iter().product::<usize>(), values.len());
+            }
+        }
+    }
+}
