@@ -3,6 +3,7 @@
 use tch::Tensor;
 use xdlreg::explain::{BiasPart, LayerKind, WeightPart};
 
+use super::memory::channels_last;
 use crate::net::Layer;
 use crate::net::layer::BATCH_NORM_EPSILON;
 
@@ -139,9 +140,4 @@ fn operate(kind: LayerKind, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) 
             None => x * weight,
         },
     }
-}
-
-/// The same tensor with channels innermost in memory, in which libtorch's CPU convolutions and pooling are fastest.
-pub(super) fn channels_last(tensor: &Tensor) -> Tensor {
-    tensor.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }

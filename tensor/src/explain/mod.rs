@@ -2,14 +2,17 @@
 
 mod error;
 mod linear;
+mod memory;
 mod pool;
 mod propagate;
+mod relevance;
 mod rule;
+mod stabilise;
 
 use std::sync::Mutex;
 use std::thread;
 
-use tch::{Kind, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 use xdlreg::event::{Progress, ProgressSink};
 use xdlreg::explain::analyzer;
 use xdlreg::raster::{RasterStack, SIDE};
@@ -31,8 +34,8 @@ const GPU_BATCH: usize = 256;
 pub struct RelevanceMaps {
     /// A map an image; for relevance propagation of a regression in years.
     pub maps: RasterStack,
-    /// The predictions that are explained: ages in years, or the probability of "old".
-    pub predictions: Vec<f32>,
+    /// What relevance started from: ages in years, or the larger logit.
+    pub outputs: Vec<f32>,
 }
 
 /// Explains the prediction of `net` for every image.
@@ -63,8 +66,8 @@ pub fn explain(
         .collect::<Result<Vec<_>, _>>()?;
 
     let mut maps = RasterStack::zeros(images.len(), height, width);
-    let mut predictions = vec![0.0; images.len()];
-    let batches = maps.pixels_mut().chunks_mut(batch * height * width).zip(predictions.chunks_mut(batch)).enumerate();
+    let mut outputs = vec![0.0; images.len()];
+    let batches = maps.pixels_mut().chunks_mut(batch * height * width).zip(outputs.chunks_mut(batch)).enumerate();
     let queue = Mutex::new((batches, 0));
     let total = images.len() as u64;
     thread::scope(|scope| {
@@ -74,15 +77,15 @@ pub fn explain(
             scope.spawn(move || {
                 tch::set_num_threads(1);
                 let next = || queue.lock().expect("no worker panics with the lock").0.next();
-                while let Some((index, (maps, predictions))) = next() {
+                while let Some((index, (maps, outputs))) = next() {
                     let start = index * batch;
-                    let input = to_tensor(images, start..start + predictions.len()).to_device(device);
+                    let input = to_tensor(images, start..start + outputs.len()).to_device(device);
                     let Propagated { relevance, output } = no_grad(|| propagator.propagate(&input));
                     copy(&relevance, maps);
-                    copy(&predicted(&output, task), predictions);
+                    copy(&explained(&output, task), outputs);
                     let done = {
                         let mut queue = queue.lock().expect("no worker panics with the lock");
-                        queue.1 += predictions.len() as u64;
+                        queue.1 += outputs.len() as u64;
                         queue.1
                     };
                     sink.report(Progress::Step { done, total, unit: "maps".into() });
@@ -94,15 +97,15 @@ pub fn explain(
     let broken = maps.iter().position(|map| map.pixels.iter().any(|pixel| !pixel.is_finite()));
     match broken {
         Some(sample) => Err(ExplainError::NotFinite { sample, analyzer: settings.analyzer.clone() }),
-        None => Ok(RelevanceMaps { maps, predictions }),
+        None => Ok(RelevanceMaps { maps, outputs }),
     }
 }
 
-/// Ages, or probabilities of "old", of outputs `[n, outputs]`.
-fn predicted(output: &Tensor, task: Task) -> Tensor {
+/// What relevance starts from, of outputs `[n, outputs]`.
+fn explained(output: &Tensor, task: Task) -> Tensor {
     match task {
         Task::Regression => output.squeeze_dim(1),
-        Task::Classification => output.softmax(1, Kind::Float).select(1, 1),
+        Task::Classification => output.amax([1], false),
     }
 }
 

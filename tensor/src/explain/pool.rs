@@ -1,24 +1,179 @@
-//! Max-pooling that remembers its winners. Relevance is routed to them.
+//! Max-pooling that remembers its winners, and relevance that is routed to them.
+//!
+//! A window's winner is the first in row-major order among equals. On a CPU pooling and routing are done here: libtorch
+//! takes a multiple of the time, with its 64-bit places and a pass over all pixels for each of rectifying, comparing,
+//! dividing and clearing.
 
-use tch::Tensor;
+use tch::{Device, Tensor};
+use xdlreg::explain::Denominator;
 
+use super::memory::{channels_last, pixels, pixels_mut, zeros_channels_last};
+use super::stabilise::{safe, shifted, stabilised};
 use crate::net::layer::{POOL, pool_padding};
 
-/// SAME max-pooling of `[n, channels, rows, columns]` (channels innermost in memory), and each window's winner: the
-/// first in row-major order among equals, as a flat index into its plane.
-pub(super) fn forward(x: &Tensor) -> (Tensor, Tensor) {
-    let (side, stride, padding) = geometry(x);
-    x.max_pool2d_with_indices(side, stride, padding, [1, 1], true)
+/// Channels that are compared at once.
+const LANES: usize = 8;
+
+/// Where the outputs of a max-pool come from.
+#[derive(Debug)]
+pub(super) struct Winners {
+    /// Shape `[n, channels, rows, columns]` of what was pooled.
+    shape: [i64; 4],
+    places: Places,
 }
 
-/// Adds up at every pixel of x the relevance of all windows that it won.
-pub(super) fn backward(x: &Tensor, winners: &Tensor, relevance: &Tensor) -> Tensor {
-    let (side, stride, padding) = geometry(x);
-    x.max_pool2d_with_indices_backward(relevance, side, stride, padding, [1, 1], true, winners)
+#[derive(Debug)]
+enum Places {
+    /// For every output, in order of image, row, column and channel: its winner's place within its image, in the same
+    /// order.
+    Cpu(Vec<u32>),
+    /// Libtorch's: the place within the plane.
+    Device(Tensor),
 }
 
-fn geometry(x: &Tensor) -> ([i64; 2], [i64; 2], [i64; 2]) {
+/// SAME max-pooling of x `[n, channels, rows, columns]` (channels innermost in memory), or of max(x, 0) to `rectify`.
+pub(super) fn max_pool(x: &Tensor, rectify: bool) -> (Tensor, Winners) {
+    let shape = <[i64; 4]>::try_from(x.size()).expect("four dimensions");
+    if x.device() == Device::Cpu {
+        let (pooled, places) = max_pool_on_cpu(x, shape, if rectify { 0.0 } else { f32::NEG_INFINITY });
+        return (pooled, Winners { shape, places: Places::Cpu(places) });
+    }
+    let rectified = if rectify { x.relu() } else { x.shallow_clone() };
+    let (side, stride, padding) = geometry(shape);
+    let (pooled, places) = rectified.max_pool2d_with_indices(side, stride, padding, [1, 1], true);
+    (pooled, Winners { shape, places: Places::Device(places) })
+}
+
+impl Winners {
+    /// Adds up at every pixel the `values` of all windows that it won.
+    pub fn route(&self, values: &Tensor) -> Tensor {
+        match &self.places {
+            Places::Cpu(places) => self.route_on_cpu(places, values, |value, _| value),
+            Places::Device(places) => {
+                let (side, stride, padding) = geometry(self.shape);
+                let pooled = values.new_empty(self.shape, (values.kind(), values.device()));
+                pooled.max_pool2d_with_indices_backward(values, side, stride, padding, [1, 1], true, places)
+            }
+        }
+    }
+
+    /// As [`Self::route`], over `divisors` `[n or 1, channels, rows, columns]`.
+    pub fn route_quotient(&self, values: &Tensor, divisors: &Tensor, denominator: Denominator) -> Tensor {
+        let Places::Cpu(places) = &self.places else {
+            return self.route(values) / stabilised(divisors, denominator);
+        };
+        let image = if divisors.size()[0] == self.shape[0] { self.image() } else { 0 };
+        let divisors = channels_last(divisors);
+        let divisors = pixels(&divisors);
+        let at = |(number, place): (usize, usize)| divisors[number * image + place];
+        match denominator {
+            Denominator::One => self.route(values),
+            Denominator::Safe | Denominator::Epsilon(0.0) => {
+                self.route_on_cpu(places, values, |value, place| value / safe(at(place)))
+            }
+            Denominator::Epsilon(epsilon) => {
+                self.route_on_cpu(places, values, |value, place| value / shifted(at(place), epsilon as f32))
+            }
+        }
+    }
+
+    /// Adds `share(value, (image, place))` at the place of every winner.
+    fn route_on_cpu(&self, places: &[u32], values: &Tensor, share: impl Fn(f32, (usize, usize)) -> f32) -> Tensor {
+        let mut routed = zeros_channels_last(self.shape);
+        let values = channels_last(values);
+        let outputs = places.len() / self.shape[0] as usize;
+        let images = pixels_mut(&mut routed).chunks_exact_mut(self.image());
+        let winners = places.chunks_exact(outputs).zip(pixels(&values).chunks_exact(outputs));
+        for (number, (image, (places, values))) in images.zip(winners).enumerate() {
+            for (&place, &value) in places.iter().zip(values) {
+                let place = place as usize;
+                image[place] += share(value, (number, place));
+            }
+        }
+        routed
+    }
+
+    /// Values in one image.
+    fn image(&self) -> usize {
+        self.shape[1..].iter().product::<i64>() as usize
+    }
+}
+
+fn geometry(shape: [i64; 4]) -> ([i64; 2], [i64; 2], [i64; 2]) {
     let (side, stride) = POOL;
-    let size = x.size();
-    ([side, side], [stride, stride], [pool_padding(size[2]), pool_padding(size[3])])
+    ([side, side], [stride, stride], [pool_padding(shape[2]), pool_padding(shape[3])])
+}
+
+/// Pools max(x, floor).
+fn max_pool_on_cpu(x: &Tensor, shape: [i64; 4], floor: f32) -> (Tensor, Vec<u32>) {
+    let [count, channels, rows, columns] = shape;
+    let (out_rows, out_columns) = ((rows + 1) / 2, (columns + 1) / 2);
+    let mut pooled = zeros_channels_last([count, channels, out_rows, out_columns]);
+    let mut places = vec![0; pooled.numel()];
+    let [channels, rows, columns, out_columns] = [channels, rows, columns, out_columns].map(|side| side as usize);
+    let outputs = out_rows as usize * out_columns * channels;
+    let x = channels_last(x);
+    let images = pixels(&x).chunks_exact(rows * columns * channels);
+    let targets = pixels_mut(&mut pooled).chunks_exact_mut(outputs).zip(places.chunks_exact_mut(outputs));
+    for (image, (pooled, places)) in images.zip(targets) {
+        let cells = pooled.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
+        for (cell, (pooled, places)) in cells.enumerate() {
+            let window = Window::new(cell / out_columns, cell % out_columns, rows, columns, channels);
+            let mut channel = 0;
+            while channel + LANES <= channels {
+                window.compare::<LANES>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
+                channel += LANES;
+            }
+            for channel in channel..channels {
+                window.compare::<1>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
+            }
+        }
+    }
+    (pooled, places)
+}
+
+/// The places of a window's pixels (of their first channel) in row-major order.
+struct Window {
+    places: [usize; 9],
+    count: usize,
+}
+
+impl Window {
+    fn new(row: usize, column: usize, rows: usize, columns: usize, channels: usize) -> Self {
+        let within =
+            |cell: usize, side: usize| (2 * cell).saturating_sub(side % 2)..(2 * cell + 3 - side % 2).min(side);
+        let mut window = Self { places: [0; 9], count: 0 };
+        for row in within(row, rows) {
+            for column in within(column, columns) {
+                window.places[window.count] = (row * columns + column) * channels;
+                window.count += 1;
+            }
+        }
+        window
+    }
+
+    /// Finds the winners of `N` channels from `channel` on.
+    #[inline(always)]
+    fn compare<const N: usize>(
+        &self,
+        image: &[f32],
+        channel: usize,
+        floor: f32,
+        pooled: &mut [f32],
+        places: &mut [u32],
+    ) {
+        let (mut best, mut winner) = ([f32::NEG_INFINITY; N], [0; N]);
+        for (order, place) in self.places[..self.count].iter().enumerate() {
+            let place = place + channel;
+            let values: &[f32; N] = image[place..place + N].try_into().expect("N values");
+            for lane in 0..N {
+                let value = if values[lane] > floor { values[lane] } else { floor };
+                let wins = order == 0 || value > best[lane];
+                best[lane] = if wins { value } else { best[lane] };
+                winner[lane] = if wins { (place + lane) as u32 } else { winner[lane] };
+            }
+        }
+        pooled[..N].copy_from_slice(&best);
+        places[..N].copy_from_slice(&winner);
+    }
 }

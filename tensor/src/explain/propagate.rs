@@ -6,8 +6,10 @@ use xdlreg::raster::SIDE;
 use xdlreg::spec::Task;
 
 use super::error::ExplainError;
-use super::linear::{Linear, Part, channels_last};
-use super::pool;
+use super::linear::{Linear, Part};
+use super::memory::channels_last;
+use super::pool::{Winners, max_pool};
+use super::relevance::Relevance;
 use super::rule::LayerRule;
 use crate::net::{Layer, PumpkinNet};
 use xdlreg::explain::{BiasPart, WeightPart};
@@ -32,7 +34,10 @@ enum Step {
         activation: Activation,
         shared: bool,
     },
-    MaxPool,
+    /// `rectify`: of the rectified input, where nothing happens to relevance in between.
+    MaxPool {
+        rectify: bool,
+    },
     Flatten,
 }
 
@@ -44,10 +49,7 @@ enum Memory {
     },
     /// Where the activation's input was positive, if that matters.
     Relu(Option<Tensor>),
-    MaxPool {
-        x: Tensor,
-        winners: Tensor,
-    },
+    MaxPool(Winners),
     Flatten {
         shape: Vec<i64>,
     },
@@ -77,7 +79,13 @@ impl Propagator {
             let step = match layer {
                 Layer::Dropout => None,
                 Layer::Flatten => Some(Step::Flatten),
-                Layer::MaxPool => Some(Step::MaxPool),
+                Layer::MaxPool => {
+                    let rectify = matches!(steps.last(), Some(Step::Relu { activation: Activation::Pass, .. }));
+                    if rectify {
+                        steps.pop();
+                    }
+                    Some(Step::MaxPool { rectify })
+                }
                 Layer::Relu => {
                     let shared = matches!(steps.last(), Some(Step::Linear { rule, .. }) if rule.needs_output());
                     Some(Step::Relu { activation: composite.activation, shared })
@@ -105,11 +113,11 @@ impl Propagator {
     /// Relevance of every pixel of `images` `[n, 1, rows, columns]`.
     pub fn propagate(&self, images: &Tensor) -> Propagated {
         let (memories, output) = self.forward(images);
-        let mut relevance = self.start(&output);
+        let mut relevance = Relevance::Dense(self.start(&output));
         for (step, memory) in self.steps.iter().zip(memories).rev() {
             relevance = step.backward(memory, relevance);
         }
-        Propagated { relevance: relevance.squeeze_dim(1), output }
+        Propagated { relevance: relevance.dense().squeeze_dim(1), output }
     }
 
     fn forward(&self, images: &Tensor) -> (Vec<Memory>, Tensor) {
@@ -153,29 +161,36 @@ impl Step {
                 let masked = matches!(activation, Activation::Gradient | Activation::Guided);
                 (Memory::Relu(masked.then(|| output.gt(0.0))), output)
             }
-            Self::MaxPool => {
-                let (output, winners) = pool::forward(&x);
-                (Memory::MaxPool { x, winners }, output)
+            Self::MaxPool { rectify } => {
+                let (output, winners) = max_pool(&x, *rectify);
+                (Memory::MaxPool(winners), output)
             }
             Self::Flatten => (Memory::Flatten { shape: x.size() }, x.flatten(1, -1)),
         }
     }
 
-    fn backward(&self, memory: Memory, relevance: Tensor) -> Tensor {
+    fn backward(&self, memory: Memory, relevance: Relevance) -> Relevance {
         match (self, memory) {
-            (Self::Linear { rule, .. }, Memory::Linear { x, z }) => rule.propagate(&x, z.as_ref(), &relevance),
+            (Self::Linear { rule, .. }, Memory::Linear { x, z }) => {
+                Relevance::Dense(rule.propagate(&x, z.as_ref(), &relevance))
+            }
+            (Self::Relu { activation: Activation::Pass, .. }, _) => relevance,
             (Self::Relu { activation, .. }, Memory::Relu(positive)) => {
-                let relevance = match activation {
-                    Activation::Pass | Activation::Gradient => relevance,
-                    Activation::Deconvnet | Activation::Guided => relevance.relu(),
-                };
-                match positive {
+                let mut relevance = relevance.dense();
+                if *activation != Activation::Gradient {
+                    relevance = relevance.relu();
+                }
+                Relevance::Dense(match positive {
                     Some(positive) => relevance * positive,
                     None => relevance,
-                }
+                })
             }
-            (Self::MaxPool, Memory::MaxPool { x, winners }) => pool::backward(&x, &winners, &relevance),
-            (Self::Flatten, Memory::Flatten { shape }) => channels_last(&relevance.view(shape.as_slice())),
+            (Self::MaxPool { .. }, Memory::MaxPool(winners)) => {
+                Relevance::Pooled { values: relevance.dense(), winners }
+            }
+            (Self::Flatten, Memory::Flatten { shape }) => {
+                Relevance::Dense(channels_last(&relevance.dense().view(shape.as_slice())))
+            }
             _ => unreachable!("every step reads its own memory"),
         }
     }

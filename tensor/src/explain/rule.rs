@@ -4,9 +4,7 @@ use tch::Tensor;
 use xdlreg::explain::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, WeightPart};
 
 use super::linear::{Linear, Part};
-
-/// What iNNvestigate puts in place of a zero that it would divide by.
-const SAFE: f64 = 1e-7;
+use super::relevance::Relevance;
 
 /// A rule with the parts of one layer's weights that it needs, computed once.
 #[derive(Debug)]
@@ -53,7 +51,7 @@ impl LayerRule {
     }
 
     /// Relevance of the layer's input, given its input x, its output z (if needed) and the relevance of its output.
-    pub fn propagate(&self, x: &Tensor, z: Option<&Tensor>, relevance: &Tensor) -> Tensor {
+    pub fn propagate(&self, x: &Tensor, z: Option<&Tensor>, relevance: &Relevance) -> Tensor {
         let mut total: Option<Tensor> = None;
         for pass in &self.passes {
             let share = pass.quotient(x, z, relevance);
@@ -104,18 +102,14 @@ impl LayerPass {
     }
 
     /// coefficient * gate(R) / stabilised(d).
-    fn quotient(&self, x: &Tensor, z: Option<&Tensor>, relevance: &Tensor) -> Tensor {
+    fn quotient(&self, x: &Tensor, z: Option<&Tensor>, relevance: &Relevance) -> Tensor {
         let output = || z.expect("the output of a layer whose rule needs it");
-        let mut quotient = match self.denominator {
-            Denominator::One => relevance.shallow_clone(),
-            denominator => match &self.divisor {
-                Divisor::Output => relevance / stabilised(output().shallow_clone(), denominator),
-                Divisor::Fixed(divisor) => relevance / stabilised(divisor.shallow_clone(), denominator),
-                Divisor::Terms { bias, offset } => {
-                    let divisor = self.apply_terms(x, bias.as_ref(), offset.as_ref());
-                    relevance / stabilised(divisor, denominator)
-                }
-            },
+        let divide = |divisor: &Tensor| relevance.divide(divisor, self.denominator);
+        let mut quotient = match (self.denominator, &self.divisor) {
+            (Denominator::One, _) => relevance.dense(),
+            (_, Divisor::Output) => divide(output()),
+            (_, Divisor::Fixed(divisor)) => divide(divisor),
+            (_, Divisor::Terms { bias, offset }) => divide(&self.apply_terms(x, bias.as_ref(), offset.as_ref())),
         };
         match self.gate {
             Gate::Always => {}
@@ -164,16 +158,5 @@ impl Divisor {
             Some(fixed) if !depends => Self::Fixed(fixed),
             offset => Self::Terms { bias, offset },
         }
-    }
-}
-
-fn stabilised(divisor: Tensor, denominator: Denominator) -> Tensor {
-    match denominator {
-        Denominator::Safe | Denominator::Epsilon(0.0) => divisor.masked_fill(&divisor.eq(0.0), SAFE),
-        Denominator::Epsilon(epsilon) => {
-            let signed = (divisor.ge(0.0).to_kind(divisor.kind()) * 2.0 - 1.0) * epsilon;
-            divisor + signed
-        }
-        Denominator::One => divisor,
     }
 }
