@@ -194,6 +194,24 @@ mod tests {
     }
 
     #[test]
+    fn height_and_width_vary_independently_by_a_twentieth_of_the_height() {
+        for (mode, height, width) in [(GrowthMode::Human, 80.0, 65.0), (GrowthMode::TangPing, 40.0, 60.0)] {
+            let n = 1000;
+            let pumpkins = (0..n).map(|seed| Pumpkin::draw(60, mode, seed));
+            let standard = |size: f32, mean: f64| (f64::from(size) - mean) / (height / 20.0);
+            let sizes: Vec<_> =
+                pumpkins.map(|pumpkin| (standard(pumpkin.height, height), standard(pumpkin.width, width))).collect();
+            let mean = |of: fn(f64, f64) -> f64| sizes.iter().map(|&(h, w)| of(h, w)).sum::<f64>() / n as f64;
+            let error = 1.0 / (n as f64).sqrt();
+            assert!(mean(|h, _| h).abs() < 4.0 * error && mean(|_, w| w).abs() < 4.0 * error);
+            assert!(mean(|h, w| h * w).abs() < 4.0 * error);
+            let variance_error = 2.0_f64.sqrt() * error;
+            assert!((mean(|h, _| h * h) - 1.0).abs() < 4.0 * variance_error);
+            assert!((mean(|_, w| w * w) - 1.0).abs() < 4.0 * variance_error);
+        }
+    }
+
+    #[test]
     fn signs_are_drawn_over_body_and_noise_in_the_order_of_the_record() {
         for pumpkin in pumpkins(GrowthMode::Human) {
             let mut expected = pumpkin.redraw(Without::Signs);
