@@ -61,6 +61,19 @@ impl Objective {
         Losses { loss: sum.loss / count, mae: sum.mae / count }
     }
 
+    /// Gradient of the mean loss of a batch of `batch` samples at the raw outputs for `sample`; the second value counts
+    /// for classification only.
+    pub fn gradient(&self, outputs: &[f32], sample: usize, batch: usize) -> [f32; 2] {
+        let (target, share) = (self.targets[sample], 1.0 / batch as f32);
+        match self.task {
+            Task::Regression => [2.0 * (outputs[0] - target) * share, 0.0],
+            Task::Classification => {
+                let old = 1.0 / (1.0 + (outputs[0] - outputs[1]).exp());
+                [(target - old) * share, (old - target) * share]
+            }
+        }
+    }
+
     /// Loss of a network that always answers `output_bias` (or "either"): the scale against which a training that
     /// diverges is told apart from one that is merely bad.
     pub fn untrained_loss(&self, output_bias: f32, samples: std::ops::Range<usize>) -> f64 {

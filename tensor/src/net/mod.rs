@@ -2,12 +2,16 @@
 
 pub mod architecture;
 mod autograd;
+pub mod device;
 mod engine;
 mod init;
+#[cfg(target_arch = "x86_64")]
+mod kernel;
 pub mod layer;
 mod loss;
 mod optimizer;
 pub mod pumpkin_net;
+pub mod tensorboard;
 mod train;
 mod train_state;
 pub mod weights;

@@ -60,6 +60,38 @@ impl Update {
             Optimizer::Sgd => Self::Sgd { rate, momentum: settings.momentum },
         }
     }
+
+    /// Changes plain weights and their moments.
+    #[inline(always)]
+    pub fn apply(self, weights: &mut [f32], moments: &mut Moments, gradient: &[f32]) {
+        moments.steps += 1;
+        let state = weights.iter_mut().zip(&mut moments.first).zip(&mut moments.second).zip(gradient);
+        match self {
+            Self::Adam { rate, decay } => {
+                let (new1, new2) = ((1.0 - BETA1) as f32, (1.0 - BETA2) as f32);
+                let (rate, keep, epsilon) = (rate as f32, (1.0 - decay) as f32, EPSILON as f32);
+                for (((w, m), v), &g) in state {
+                    *m = normal((g - *m).mul_add(new1, *m));
+                    *v = normal(g.mul_add(g, -*v).mul_add(new2, *v));
+                    *w = *w * keep - *m * rate / (v.sqrt() + epsilon);
+                }
+            }
+            Self::Sgd { rate, momentum } => {
+                let (rate, momentum) = (rate as f32, momentum as f32);
+                for (((w, m), _), &g) in state {
+                    *m = normal(*m * momentum - g * rate);
+                    *w += *m;
+                }
+            }
+        }
+    }
+}
+
+/// Zero for what is so small that arithmetic with it would be slow (subnormal numbers): the moments of weights that get
+/// no gradient decay to it.
+#[inline(always)]
+fn normal(value: f32) -> f32 {
+    if value.abs() < f32::MIN_POSITIVE { 0.0 } else { value }
 }
 
 /// Weights and moments on a device of libtorch.
@@ -130,6 +162,17 @@ mod tests {
     const GRADIENTS: [f64; 5] = [0.5, -3.0, 1e-6, 20.0, 0.25];
 
     fn run(settings: &TrainSettings) -> f64 {
+        let (mut weights, mut moments) = ([2.0], Moments::zeros(1));
+        for g in GRADIENTS {
+            let update = Update::new(settings, settings.learning_rate, moments.steps + 1);
+            update.apply(&mut weights, &mut moments, &[g as f32]);
+        }
+        let on_tensors = run_on_tensors(settings);
+        assert!((f64::from(weights[0]) - on_tensors).abs() < 1e-5, "{} against {on_tensors}", weights[0]);
+        on_tensors
+    }
+
+    fn run_on_tensors(settings: &TrainSettings) -> f64 {
         let mut state = TensorState::new(&[2.0], &Moments::zeros(1), Device::Cpu);
         for g in GRADIENTS {
             let update = Update::new(settings, settings.learning_rate, state.steps + 1);

@@ -17,6 +17,8 @@ use super::architecture::Architecture;
 use super::autograd::Autograd;
 use super::engine::Engine;
 use super::init::initial_weights;
+#[cfg(target_arch = "x86_64")]
+use super::kernel::Kernels;
 use super::loss::{Losses, Objective};
 use super::optimizer::learning_rate;
 use super::train_state::{Kept, TrainState};
@@ -142,8 +144,18 @@ impl Training<'_> {
         }
     }
 
-    fn engine(&self, objective: &Objective, state: &TrainState) -> Box<dyn Engine> {
-        Box::new(Autograd::new(self.images, objective, self.settings, &state.weights, &state.moments, self.device))
+    /// Kernels of our own where there are some for this processor and network, else libtorch.
+    fn engine<'b>(&'b self, objective: &'b Objective, state: &TrainState) -> Box<dyn Engine + 'b> {
+        #[cfg(target_arch = "x86_64")]
+        if self.device == Device::Cpu {
+            let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+            let start = (&state.weights, &state.moments);
+            if let Some(kernels) = Kernels::new(self.images, objective, self.settings, start, threads) {
+                return Box::new(kernels);
+            }
+        }
+        let (weights, moments) = (&state.weights, &state.moments);
+        Box::new(Autograd::new(self.images, objective, self.settings, weights, moments, self.device))
     }
 
     /// One pass over the shuffled training samples, and the validation.

@@ -1,0 +1,195 @@
+//! Where the kernels keep every trainable value, and the shapes between the layers.
+
+use super::conv::Plane;
+use super::simd::LANES;
+use crate::net::architecture::{Architecture, BLOCKS, KERNELS, pooled};
+
+/// One block: convolution, ReLU, pooling.
+#[derive(Debug, Clone, Copy)]
+pub struct Block {
+    /// Side of the convolution's kernel.
+    pub side: usize,
+    pub input: Plane,
+    /// The convolution's output.
+    pub output: Plane,
+    pub pooled: Plane,
+    /// Start of the weights, `[filters / 16, side * side * channels, 16]`.
+    pub weights: usize,
+    /// Start of the biases.
+    pub bias: usize,
+}
+
+impl Block {
+    pub fn weight_count(&self) -> usize {
+        self.side * self.side * self.input.channels * self.output.channels
+    }
+}
+
+/// The network as the kernels see it: channels padded to 16, 32 or 64, all parameters in one slice.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    pub blocks: [Block; BLOCKS],
+    pub units: usize,
+    pub outputs: usize,
+    /// Start of the dense weights, `[features, units]`, features in the order row, column, channel.
+    pub dense_weights: usize,
+    pub dense_bias: usize,
+    /// Start of the output weights, `[outputs, units]`.
+    pub output_weights: usize,
+    /// Start of the output biases; they stay zero for classification.
+    pub output_bias: usize,
+    /// Length of the slice of all parameters.
+    pub len: usize,
+    /// For every trainable value in the order of the weights file, where the kernels keep it.
+    places: Vec<u32>,
+    /// For every feature in the order of the kernels, its place in the order of flatten; `None` for padding.
+    pub features: Vec<Option<u32>>,
+}
+
+/// Channels as the kernels have them, or `None` above 64.
+fn padded(channels: usize) -> Option<usize> {
+    [LANES, 2 * LANES, 4 * LANES].into_iter().find(|&padded| channels <= padded)
+}
+
+impl Layout {
+    /// The layout for images of `side` pixels, or `None` where the kernels have no code for the architecture: with batch
+    /// norm, or more than 64 filters.
+    pub fn new(architecture: Architecture, side: usize) -> Option<Self> {
+        if architecture.batch_norm {
+            return None;
+        }
+        let mut start = 0;
+        let mut take = |count: usize| {
+            start += count;
+            start - count
+        };
+        let mut side = side;
+        let mut channels = 1;
+        let mut blocks = Vec::with_capacity(BLOCKS);
+        for (filters, kernel) in architecture.conv_filters.into_iter().zip(KERNELS) {
+            let filters = padded(filters)?;
+            let plane = |side, channels| Plane { height: side, width: side, channels };
+            blocks.push(Block {
+                side: kernel,
+                input: plane(side, channels),
+                output: plane(side, filters),
+                pooled: plane(pooled(side), filters),
+                weights: take(kernel * kernel * channels * filters),
+                bias: take(filters),
+            });
+            (side, channels) = (pooled(side), filters);
+        }
+        let (units, outputs) = (architecture.dense_units, architecture.outputs());
+        let features = features(architecture.channels(BLOCKS), side, channels);
+        let mut layout = Self {
+            dense_weights: take(features.len() * units),
+            dense_bias: take(units),
+            output_weights: take(outputs * units),
+            output_bias: take(outputs),
+            len: start,
+            blocks: blocks.try_into().expect("five blocks"),
+            units,
+            outputs,
+            places: Vec::new(),
+            features,
+        };
+        layout.places = layout.find_places(architecture);
+        Some(layout)
+    }
+
+    /// Values in the order of the weights file, as the kernels want them.
+    pub fn pack(&self, values: &[f32]) -> Vec<f32> {
+        assert_eq!(values.len(), self.places.len(), "trainable values");
+        let mut packed = vec![0.0; self.len];
+        for (&place, &value) in self.places.iter().zip(values) {
+            packed[place as usize] = value;
+        }
+        packed
+    }
+
+    /// The inverse of [`pack`](Self::pack).
+    pub fn unpack(&self, packed: &[f32]) -> Vec<f32> {
+        self.places.iter().map(|&place| packed[place as usize]).collect()
+    }
+
+    fn find_places(&self, architecture: Architecture) -> Vec<u32> {
+        let mut places = Vec::new();
+        for (index, block) in self.blocks.iter().enumerate() {
+            let window = block.side * block.side * block.input.channels;
+            for filter in 0..architecture.conv_filters[index] {
+                for channel in 0..architecture.channels(index) {
+                    for pixel in 0..block.side * block.side {
+                        let tap = pixel * block.input.channels + channel;
+                        places.push(block.weights + (filter / LANES * window + tap) * LANES + filter % LANES);
+                    }
+                }
+            }
+            places.extend((0..architecture.conv_filters[index]).map(|filter| block.bias + filter));
+        }
+        let mut dense = vec![0; architecture.features()];
+        for (feature, flat) in self.features.iter().enumerate() {
+            if let Some(flat) = flat {
+                dense[*flat as usize] = self.dense_weights + feature * self.units;
+            }
+        }
+        places.extend((0..self.units).flat_map(|unit| dense.iter().map(move |start| start + unit)));
+        places.extend((0..self.units).map(|unit| self.dense_bias + unit));
+        places.extend((0..self.outputs * self.units).map(|weight| self.output_weights + weight));
+        if self.outputs == 1 {
+            places.push(self.output_bias);
+        }
+        places.into_iter().map(|place| place as u32).collect()
+    }
+}
+
+/// Places in the order channel, row, column of features in the order row, column, channel.
+fn features(channels: usize, side: usize, padded: usize) -> Vec<Option<u32>> {
+    let cells = side * side;
+    (0..cells).flat_map(|cell| (0..padded).map(move |c| (c < channels).then_some((c * cells + cell) as u32))).collect()
+}
+
+/// The weights with which the gradient of a convolution's output is convolved to give that of its input: windows
+/// turned by 180 degrees, filters and channels swapped.
+pub fn turn_weights(block: &Block, weights: &[f32], turned: &mut [f32]) {
+    let (channels, filters, pixels) = (block.input.channels, block.output.channels, block.side * block.side);
+    for (vector, turned) in turned.chunks_exact_mut(pixels * filters * LANES).enumerate() {
+        for (tap, lanes) in turned.chunks_exact_mut(LANES).enumerate() {
+            let (pixel, filter) = (pixels - 1 - tap / filters, tap % filters);
+            let window = (filter / LANES * pixels + pixel) * channels + vector * LANES;
+            let from = &weights[window * LANES + filter % LANES..];
+            for (lane, value) in lanes.iter_mut().enumerate() {
+                *value = from[lane * LANES];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xdlreg::spec::{ModelSettings, Task};
+
+    #[test]
+    fn packing_is_undone_by_unpacking() {
+        let small = ModelSettings {
+            task: Task::Classification,
+            conv_filters: [3, 20, 16, 64, 7],
+            dense_units: 5,
+            ..ModelSettings::default()
+        };
+        for model in [ModelSettings::default(), small] {
+            let architecture = Architecture::of(&model);
+            let layout = Layout::new(architecture, 98).expect("a layout");
+            let count: usize = architecture.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+            let values: Vec<f32> = (1..=count).map(|value| value as f32).collect();
+            assert_eq!(layout.unpack(&layout.pack(&values)), values);
+        }
+    }
+
+    #[test]
+    fn too_many_filters_and_batch_norm_have_no_layout() {
+        let wide = ModelSettings { conv_filters: [16, 16, 32, 65, 32], ..ModelSettings::default() };
+        let normed = ModelSettings { batch_norm: true, ..ModelSettings::default() };
+        assert!([wide, normed].iter().all(|model| Layout::new(Architecture::of(model), 98).is_none()));
+    }
+}

@@ -1,0 +1,197 @@
+//! Sixteen floats at a time: the instructions that the kernels are written in.
+//!
+//! Kernels are generic over [`Simd`] and inlined into one function per instruction set, which the caller picks at run
+//! time. Both sets do the same arithmetic in the same order, so their results are equal bit for bit.
+
+use std::arch::x86_64::*;
+
+/// Lanes of a vector; channels are padded to a multiple of it.
+pub const LANES: usize = 16;
+
+/// Marks a pooling window in which nothing is above zero, where ReLU lets no gradient through.
+pub const NO_WINNER: u8 = 9;
+
+/// An instruction set.
+///
+/// # Safety
+/// Every method needs a processor with the instructions of the implementing type, and pointers to sixteen values.
+pub trait Simd: Copy {
+    /// Sixteen floats.
+    type Vector: Copy;
+    /// Sixteen small numbers: which pixel of a pooling window won.
+    type Index: Copy;
+    /// Output columns whose sums fit into registers beside two vectors of weights.
+    const COLUMNS: usize;
+    /// Vectors of output channels a block of columns.
+    const DEPTH: usize;
+
+    unsafe fn zero() -> Self::Vector;
+    unsafe fn splat(value: f32) -> Self::Vector;
+    unsafe fn load(from: *const f32) -> Self::Vector;
+    unsafe fn store(to: *mut f32, value: Self::Vector);
+    /// a * b + c, rounded once.
+    unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    unsafe fn no_winner() -> Self::Index;
+    unsafe fn store_index(to: *mut u8, index: Self::Index);
+    /// The larger of `best` and `value`; where that is `value`, `index` becomes `pixel`.
+    unsafe fn challenge(
+        best: Self::Vector,
+        index: Self::Index,
+        value: Self::Vector,
+        pixel: u8,
+    ) -> (Self::Vector, Self::Index);
+    /// `sum`, with `value` added where `index` is `pixel`.
+    unsafe fn add_where(sum: Self::Vector, value: Self::Vector, index: *const u8, pixel: u8) -> Self::Vector;
+}
+
+/// AVX-512 F, BW and VL.
+#[derive(Debug, Clone, Copy)]
+pub struct Avx512;
+
+impl Simd for Avx512 {
+    type Vector = __m512;
+    type Index = __m128i;
+    const COLUMNS: usize = 13;
+    const DEPTH: usize = 2;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512 {
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m512 {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, value: __m512) {
+        unsafe { _mm512_storeu_ps(to, value) }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn no_winner() -> __m128i {
+        unsafe { _mm_set1_epi8(NO_WINNER as i8) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_index(to: *mut u8, index: __m128i) {
+        unsafe { _mm_storeu_si128(to.cast(), index) }
+    }
+
+    #[inline(always)]
+    unsafe fn challenge(best: __m512, index: __m128i, value: __m512, pixel: u8) -> (__m512, __m128i) {
+        unsafe {
+            let wins = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, best);
+            (_mm512_mask_mov_ps(best, wins, value), _mm_mask_mov_epi8(index, wins, _mm_set1_epi8(pixel as i8)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_where(sum: __m512, value: __m512, index: *const u8, pixel: u8) -> __m512 {
+        unsafe {
+            let won = _mm_cmpeq_epi8_mask(_mm_loadu_si128(index.cast()), _mm_set1_epi8(pixel as i8));
+            _mm512_mask_add_ps(sum, won, sum, value)
+        }
+    }
+}
+
+/// AVX2 and FMA: two halves of eight lanes.
+#[derive(Debug, Clone, Copy)]
+pub struct Avx2;
+
+impl Simd for Avx2 {
+    type Vector = [__m256; 2];
+    type Index = [__m256i; 2];
+    const COLUMNS: usize = 5;
+    const DEPTH: usize = 1;
+
+    #[inline(always)]
+    unsafe fn zero() -> [__m256; 2] {
+        unsafe { [_mm256_setzero_ps(); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> [__m256; 2] {
+        unsafe { [_mm256_set1_ps(value); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> [__m256; 2] {
+        unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, value: [__m256; 2]) {
+        unsafe {
+            _mm256_storeu_ps(to, value[0]);
+            _mm256_storeu_ps(to.add(8), value[1]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
+    }
+
+    #[inline(always)]
+    unsafe fn no_winner() -> [__m256i; 2] {
+        unsafe { [_mm256_set1_epi32(i32::from(NO_WINNER)); 2] }
+    }
+
+    #[inline(always)]
+    unsafe fn store_index(to: *mut u8, index: [__m256i; 2]) {
+        unsafe {
+            // Packing works within halves of 128 bits, so the middle quarters come out swapped.
+            let words = _mm256_permute4x64_epi64::<0b1101_1000>(_mm256_packus_epi32(index[0], index[1]));
+            let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storeu_si128(to.cast(), bytes);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn challenge(
+        best: [__m256; 2],
+        index: [__m256i; 2],
+        value: [__m256; 2],
+        pixel: u8,
+    ) -> ([__m256; 2], [__m256i; 2]) {
+        unsafe {
+            let pixel = _mm256_set1_epi32(i32::from(pixel));
+            let wins = [_mm256_cmp_ps::<_CMP_GT_OQ>(value[0], best[0]), _mm256_cmp_ps::<_CMP_GT_OQ>(value[1], best[1])];
+            let best = [_mm256_blendv_ps(best[0], value[0], wins[0]), _mm256_blendv_ps(best[1], value[1], wins[1])];
+            let index = [
+                _mm256_blendv_epi8(index[0], pixel, _mm256_castps_si256(wins[0])),
+                _mm256_blendv_epi8(index[1], pixel, _mm256_castps_si256(wins[1])),
+            ];
+            (best, index)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_where(sum: [__m256; 2], value: [__m256; 2], index: *const u8, pixel: u8) -> [__m256; 2] {
+        unsafe {
+            let bytes = _mm_loadu_si128(index.cast());
+            let pixel = _mm256_set1_epi32(i32::from(pixel));
+            let low = _mm256_cmpeq_epi32(_mm256_cvtepu8_epi32(bytes), pixel);
+            let high = _mm256_cmpeq_epi32(_mm256_cvtepu8_epi32(_mm_srli_si128::<8>(bytes)), pixel);
+            // Adding a zero would turn -0 into +0; blending the sum keeps both instruction sets equal bit for bit.
+            let sums = [_mm256_add_ps(sum[0], value[0]), _mm256_add_ps(sum[1], value[1])];
+            [
+                _mm256_blendv_ps(sum[0], sums[0], _mm256_castsi256_ps(low)),
+                _mm256_blendv_ps(sum[1], sums[1], _mm256_castsi256_ps(high)),
+            ]
+        }
+    }
+}
