@@ -20,16 +20,19 @@ use crate::sim::{Distribution, GrowthMode};
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    /// The experiment, a TOML file
+    #[arg(required = true)]
+    spec: Option<PathBuf>,
     #[command(flatten)]
-    run: Option<RunArgs>,
+    flags: RunFlags,
 }
 
 impl Cli {
     /// The verb; a bare SPEC runs it.
     pub fn verb(self) -> Command {
-        match (self.command, self.run) {
+        match (self.command, self.spec) {
             (Some(command), _) => command,
-            (None, Some(args)) => Command::Run(args),
+            (None, Some(spec)) => Command::Run(RunArgs { spec, flags: self.flags }),
             (None, None) => unreachable!("SPEC is required where there is no verb"),
         }
     }
@@ -53,10 +56,9 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
+/// What is laid over a spec file.
 #[derive(Debug, Clone, Args)]
-pub struct PlanArgs {
-    /// The experiment, a TOML file
-    pub spec: PathBuf,
+pub struct OverArgs {
     /// Set a key of the spec, such as train.epochs=2
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -66,9 +68,26 @@ pub struct PlanArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-pub struct RunArgs {
+pub struct PlanArgs {
+    /// The experiment, a TOML file
+    pub spec: PathBuf,
     #[command(flatten)]
-    pub plan: PlanArgs,
+    pub over: OverArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// The experiment, a TOML file
+    pub spec: PathBuf,
+    #[command(flatten)]
+    pub flags: RunFlags,
+}
+
+/// How an experiment is run.
+#[derive(Debug, Clone, Args)]
+pub struct RunFlags {
+    #[command(flatten)]
+    pub over: OverArgs,
     /// Worker processes at once, instead of run.workers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::PlanArgs;
+use super::{OverArgs, PlanArgs};
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
 use crate::runner::{Plan, resolve_device};
@@ -11,7 +11,12 @@ use crate::stage::StageName;
 use crate::store::Store;
 
 pub fn run(args: &PlanArgs) -> Result<u8> {
-    let resolved = ResolvedSpec::read(&args.spec, &args.sets, args.output.as_deref())?;
+    show(&args.spec, &args.over)
+}
+
+/// Prints the plan of a spec; nothing is written.
+pub fn show(spec: &Path, over: &OverArgs) -> Result<u8> {
+    let resolved = ResolvedSpec::read(spec, &over.sets, over.output.as_deref())?;
     let (compute, note) = resolve_device(resolved.spec.run.device)?;
     let plan = Plan::new([resolved.spec.clone()], compute);
     let store = Store::new(Path::new(&resolved.spec.experiment.output).join(".store"));

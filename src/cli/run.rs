@@ -7,12 +7,13 @@ use crate::runner::{RunOptions, run_experiment};
 use crate::spec::ResolvedSpec;
 
 pub fn run(args: &RunArgs) -> Result<u8> {
-    if args.dry_run {
-        return plan::run(&args.plan);
+    let flags = &args.flags;
+    if flags.dry_run {
+        return plan::show(&args.spec, &flags.over);
     }
-    let resolved = ResolvedSpec::read(&args.plan.spec, &args.plan.sets, args.plan.output.as_deref())?;
-    let options = RunOptions { spec_path: Some(args.plan.spec.clone()), jobs: args.jobs.map(usize::from) };
-    let style = match (args.quiet, args.json) {
+    let resolved = ResolvedSpec::read(&args.spec, &flags.over.sets, flags.over.output.as_deref())?;
+    let options = RunOptions { spec_path: Some(args.spec.clone()), jobs: flags.jobs.map(usize::from) };
+    let style = match (flags.quiet, flags.json) {
         (true, _) => Style::Quiet,
         (_, true) => Style::Json,
         _ => Style::Auto,

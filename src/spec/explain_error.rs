@@ -59,6 +59,8 @@ pub fn explain(layers: &Layers, error: figment::Error) -> Error {
     let shown = |path: &[String]| path.join(".");
     let (message, label, help, point_at_key) = match &error.kind {
         Kind::UnknownField(name, allowed) => {
+            // Whether the path already ends with the unknown key depends on how deep it lies.
+            path.pop_if(|last| last == name);
             let section = if path.is_empty() { "the spec".to_owned() } else { format!("[{}]", shown(&path)) };
             path.push(name.clone());
             let help = suggestion(name, allowed);

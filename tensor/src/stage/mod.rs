@@ -7,10 +7,12 @@ use std::time::Instant;
 
 use xdlreg::event::ProgressSink;
 use xdlreg::machine;
-use xdlreg::stage::{Compute, Job, StageContext, StageError, evaluate, render, simulate};
+use xdlreg::stage::{Job, StageContext, StageError, evaluate, render, simulate};
 use xdlreg::store::{Lookup, Store};
 
 pub use explain::explain_files;
+
+use crate::net::device;
 
 /// Carries out `job` and publishes its result. Returns the seconds it took.
 ///
@@ -30,10 +32,10 @@ pub fn carry_out(job: &Job, store: &Store, progress: &dyn ProgressSink) -> Resul
     match job {
         Job::Simulate { data } => simulate::run(data, &draft, &context)?,
         Job::Train { dataset, model, train, compute, threads } => {
-            train::run(dataset, model, train, device(*compute), *threads, &key, &draft, &context)?;
+            train::run(dataset, model, train, device::of(*compute), *threads, &key, &draft, &context)?;
         }
         Job::Explain { dataset, network, explain, compute } => {
-            explain::run(dataset, network, explain, device(*compute), &draft, &context)?;
+            explain::run(dataset, network, explain, device::of(*compute), &draft, &context)?;
         }
         Job::Evaluate { dataset, network, relevance, task, subset } => {
             evaluate::run((dataset, network, relevance), *task, *subset, &draft, &context)?;
@@ -47,11 +49,4 @@ pub fn carry_out(job: &Job, store: &Store, progress: &dyn ProgressSink) -> Resul
     // What a later attempt would have gone on from is of no more use.
     let _ = std::fs::remove_dir_all(store.scratch(&key));
     Ok(seconds)
-}
-
-fn device(compute: Compute) -> tch::Device {
-    match compute {
-        Compute::Cpu => tch::Device::Cpu,
-        Compute::Cuda(index) => tch::Device::Cuda(index),
-    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::SystemTime;
 
 use tch::Device;
 use xdlreg::event::{Progress, ProgressSink};
@@ -81,7 +82,7 @@ fn save(trained: &Trained, predictions: &[f32], draft: &Draft) -> Result<(), Sta
     if let Some(Kept { epoch, weights }) = &trained.checkpoint {
         write(&format!("{}/epoch-{epoch:03}.safetensors", files::CHECKPOINTS), &weights.to_bytes())?;
     }
-    for (run, events) in tensorboard::event_files(&trained.history) {
+    for (run, events) in tensorboard::event_files(&trained.history, SystemTime::now()) {
         write(&format!("{}/{run}", files::TENSORBOARD), &events)?;
     }
     let path = draft.file(files::PREDICTIONS).map_err(StageError::io(draft.folder()))?;
