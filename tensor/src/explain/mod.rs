@@ -114,4 +114,8 @@ fn copy(values: &Tensor, target: &mut [f32]) {
 }
 
 #[cfg(test)]
+mod network_tests;
+#[cfg(test)]
 mod parity_tests;
+#[cfg(test)]
+mod rule_tests;

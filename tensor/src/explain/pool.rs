@@ -38,6 +38,10 @@ pub(super) fn max_pool(x: &Tensor, rectify: bool) -> (Tensor, Winners) {
         let (pooled, places) = max_pool_on_cpu(x, shape, if rectify { 0.0 } else { f32::NEG_INFINITY });
         return (pooled, Winners { shape, places: Places::Cpu(places) });
     }
+    max_pool_by_libtorch(x, shape, rectify)
+}
+
+fn max_pool_by_libtorch(x: &Tensor, shape: [i64; 4], rectify: bool) -> (Tensor, Winners) {
     let rectified = if rectify { x.relu() } else { x.shallow_clone() };
     let (side, stride, padding) = geometry(shape);
     let (pooled, places) = rectified.max_pool2d_with_indices(side, stride, padding, [1, 1], true);
@@ -177,3 +181,7 @@ impl Window {
         places[..N].copy_from_slice(&winner);
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;
