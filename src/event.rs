@@ -26,10 +26,16 @@ pub struct Epoch {
 #[serde(tag = "report", rename_all = "snake_case")]
 pub enum Progress {
     /// `done` of `total` units ("pumpkins", "images", "maps", "pictures") are finished.
-    Step { done: u64, total: u64, unit: String },
+    Step {
+        done: u64,
+        total: u64,
+        unit: String,
+    },
     Epoch(Epoch),
     /// Something a user should know, in one line.
-    Note { message: String },
+    Note {
+        message: String,
+    },
 }
 
 /// Receives the progress of a long computation.
@@ -80,22 +86,66 @@ pub struct StageRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    ExperimentStarted { name: String, folder: String, runs: usize, stages: usize, cached: usize },
-    RunStarted { run_id: String },
+    ExperimentStarted {
+        name: String,
+        folder: String,
+        runs: usize,
+        stages: usize,
+        cached: usize,
+    },
+    RunStarted {
+        run_id: String,
+    },
     /// The stage's result was in the store.
     StageCached(StageRef),
     StageStarted(StageRef),
     /// Part of a stage is done. Shown, but not recorded in `events.jsonl`.
-    StageProgress { #[serde(flatten)] stage: StageRef, done: u64, total: u64, unit: String },
-    EpochFinished { #[serde(flatten)] stage: StageRef, epochs: usize, #[serde(flatten)] epoch: Epoch },
-    StageFinished { #[serde(flatten)] stage: StageRef, seconds: f64 },
+    StageProgress {
+        #[serde(flatten)]
+        stage: StageRef,
+        done: u64,
+        total: u64,
+        unit: String,
+    },
+    EpochFinished {
+        #[serde(flatten)]
+        stage: StageRef,
+        epochs: usize,
+        #[serde(flatten)]
+        epoch: Epoch,
+    },
+    StageFinished {
+        #[serde(flatten)]
+        stage: StageRef,
+        seconds: f64,
+    },
     /// A worker was lost; the stage is tried again.
-    StageRetried { #[serde(flatten)] stage: StageRef, attempt: usize, reason: String },
-    StageFailed { #[serde(flatten)] stage: StageRef, reason: String },
-    RunFinished { run_id: String, status: RunStatus, #[serde(skip_serializing_if = "Option::is_none")] reason: Option<String> },
-    Note { message: String },
+    StageRetried {
+        #[serde(flatten)]
+        stage: StageRef,
+        attempt: usize,
+        reason: String,
+    },
+    StageFailed {
+        #[serde(flatten)]
+        stage: StageRef,
+        reason: String,
+    },
+    RunFinished {
+        run_id: String,
+        status: RunStatus,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    Note {
+        message: String,
+    },
     Interrupted,
-    ExperimentFinished { done: usize, failed: usize, seconds: f64 },
+    ExperimentFinished {
+        done: usize,
+        failed: usize,
+        seconds: f64,
+    },
 }
 
 /// Receives all events of an experiment, in order.

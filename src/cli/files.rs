@@ -10,9 +10,9 @@ pub fn publish(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     // Asked first, so that no long work is done for nothing.
     let touched = std::fs::write(&temporary, "").map_err(|error| unwritable(path, &error));
-    let written = touched.and_then(|()| write(&temporary)).and_then(|()| {
-        std::fs::rename(&temporary, path).map_err(|error| unwritable(path, &error))
-    });
+    let written = touched
+        .and_then(|()| write(&temporary))
+        .and_then(|()| std::fs::rename(&temporary, path).map_err(|error| unwritable(path, &error)));
     if written.is_err() {
         // A file that was begun is removed; that none was begun is no trouble.
         let _ = std::fs::remove_file(&temporary);

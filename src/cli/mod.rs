@@ -15,7 +15,9 @@ mod stop;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-pub use args::{Cli, Command, CompletionsArgs, ExplainArgs, OverArgs, PlanArgs, RenderArgs, RunArgs, RunFlags, SimulateArgs};
+pub use args::{
+    Cli, Command, CompletionsArgs, ExplainArgs, OverArgs, PlanArgs, RenderArgs, RunArgs, RunFlags, SimulateArgs,
+};
 
 use crate::error::Result;
 

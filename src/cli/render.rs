@@ -24,9 +24,8 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
             "give the maps of these images",
         ));
     }
-    let values = |path: &Option<std::path::PathBuf>| {
-        path.as_deref().map(|path| read_values(path, images.len())).transpose()
-    };
+    let values =
+        |path: &Option<std::path::PathBuf>| path.as_deref().map(|path| read_values(path, images.len())).transpose();
     let (ages, predictions) = (values(&args.ages)?, values(&args.predictions)?);
     let age = |index: usize| match (&ages, &pumpkins) {
         (Some(ages), _) => Some(f64::from(ages[index])),
@@ -49,7 +48,8 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
             });
         }
     }
-    let drawn = figure::render(&pictures, &silent).map_err(|error| Error::Usage { message: error.to_string(), help: None })?;
+    let drawn =
+        figure::render(&pictures, &silent).map_err(|error| Error::Usage { message: error.to_string(), help: None })?;
     std::fs::create_dir_all(&args.out).map_err(|error| unwritable(&args.out, &error))?;
     for (name, picture) in names.iter().zip(&drawn) {
         let path = args.out.join(name);

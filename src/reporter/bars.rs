@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::runs;
+use super::{heading, runs};
 use crate::clock::duration;
 use crate::event::{Event, EventSink, StageRef};
 use crate::store::Key;
@@ -64,7 +64,7 @@ impl EventSink for Bars {
     fn emit(&mut self, event: &Event) {
         match event {
             Event::ExperimentStarted { name, folder, runs, stages, cached } => {
-                self.say(&format!("{name}: {runs} runs, {stages} stages, {cached} of them cached; results in {folder}"));
+                self.say(&heading(name, *runs, *stages, *cached, folder));
                 self.overall.set_prefix("all");
                 self.overall.set_length(*stages as u64);
                 self.overall.enable_steady_tick(TICK);

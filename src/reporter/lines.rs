@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::runs;
+use super::{heading, runs};
 use crate::clock::duration;
 use crate::event::{Event, EventSink};
 use crate::store::Key;
@@ -50,7 +50,7 @@ impl EventSink for Lines {
     fn emit(&mut self, event: &Event) {
         match event {
             Event::ExperimentStarted { name, folder, runs, stages, cached } => {
-                eprintln!("{name}: {runs} runs, {stages} stages, {cached} of them cached; results in {folder}");
+                eprintln!("{}", heading(name, *runs, *stages, *cached, folder));
             }
             Event::StageStarted(stage) => {
                 let now = Instant::now();

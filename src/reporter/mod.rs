@@ -52,3 +52,9 @@ fn runs(run_ids: &[String]) -> String {
         several => format!("{} runs", several.len()),
     }
 }
+
+/// "quickstart: 1 run, 5 stages, 0 of them cached; results in results/quickstart".
+fn heading(name: &str, runs: usize, stages: usize, cached: usize, folder: &str) -> String {
+    let plural = if runs == 1 { "" } else { "s" };
+    format!("{name}: {runs} run{plural}, {stages} stages, {cached} of them cached; results in {folder}")
+}

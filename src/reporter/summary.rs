@@ -7,6 +7,10 @@ use crate::runner::Outcome;
 /// How many runs are named one by one.
 const SHOWN: usize = 20;
 
+/// The scores that are told of a run, where it has them; all are in `runs.parquet`.
+const HEADLINES: [&str; 6] =
+    ["test_mae", "test_r2", "test_accuracy", "output_bias", "relevance_zero_crossing", "relevance_linearity"];
+
 /// The summary of a finished experiment; its last lines name where tables and heatmaps are.
 pub fn summarize(outcome: &Outcome) -> String {
     let mut text = String::new();
@@ -14,8 +18,8 @@ pub fn summarize(outcome: &Outcome) -> String {
         let _ = writeln!(text, "{line}");
     };
     for run in outcome.runs.iter().take(SHOWN) {
-        let score = |(name, value): &(String, f64)| format!("{name} {value:.3}");
-        let scores = run.scores.iter().map(score).collect::<Vec<_>>().join(", ");
+        let score = |name: &&str| Some(format!("{name} {:.3}", run.score(name)?));
+        let scores = HEADLINES.iter().filter_map(score).collect::<Vec<_>>().join(", ");
         match &run.failure {
             None => say(format!("run {}: {scores}", run.run_id)),
             Some(reason) => say(format!("run {} failed: {reason}", run.run_id)),

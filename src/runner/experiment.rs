@@ -222,8 +222,11 @@ impl<'a> Collector<'a> {
                 Lookup::Hit(_) => cached.push(index),
                 Lookup::Miss => {}
                 Lookup::Corrupt(reason) => {
-                    notes.push(format!("the stored result of {} {} is damaged ({reason}): it is made again",
-                        task.stage(), task.key.short(10)));
+                    notes.push(format!(
+                        "the stored result of {} {} is damaged ({reason}): it is made again",
+                        task.stage(),
+                        task.key.short(10)
+                    ));
                     self.store
                         .discard(task.stage(), &task.key)
                         .map_err(|error| Error::io("remove from", self.store.root(), &error))?;

@@ -142,8 +142,7 @@ impl Executor<'_, '_> {
             };
             let Some(task) = self.ready.pop_first() else { return Ok(()) };
             let planned = &self.execution.plan.tasks[task];
-            let request =
-                Request::Stage { job: planned.job.clone(), store: self.execution.store.root().to_owned() };
+            let request = Request::Stage { job: planned.job.clone(), store: self.execution.store.root().to_owned() };
             self.states[task] = TaskState::Running;
             self.running.insert(worker, Running { task, last_heard: Instant::now() });
             self.observer.event(Event::StageStarted(self.stage_ref(task)));
@@ -170,8 +169,8 @@ impl Executor<'_, '_> {
             running.last_heard = Instant::now();
         }
         match heard {
-            Heard::Reply(Reply::Ready { note: Some(message), .. }) => self.observer.event(Event::Note { message }),
-            Heard::Reply(Reply::Ready { note: None, .. }) => {}
+            // Its note on the device was told when the device was resolved.
+            Heard::Reply(Reply::Ready { .. }) => {}
             Heard::Reply(Reply::NoDevice { reason }) => {
                 return Err(Error::Failed { message: reason, help: None });
             }

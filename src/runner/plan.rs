@@ -89,12 +89,8 @@ impl Plan {
             threads: spec.run.threads_per_worker,
         };
         let (train, network) = add(train, &[simulate]);
-        let explain = Job::Explain {
-            dataset: dataset.clone(),
-            network: network.clone(),
-            explain: spec.explain.clone(),
-            compute,
-        };
+        let explain =
+            Job::Explain { dataset: dataset.clone(), network: network.clone(), explain: spec.explain.clone(), compute };
         let (explain, relevance) = add(explain, &[simulate, train]);
         let evaluate = Job::Evaluate {
             dataset: dataset.clone(),

@@ -23,11 +23,21 @@ pub enum Request {
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
     /// The first reply: where tensors will be computed.
-    Ready { compute: Compute, libtorch: String, note: Option<String> },
+    Ready {
+        compute: Compute,
+        libtorch: String,
+        note: Option<String>,
+    },
     /// The device that was asked for is not there.
-    NoDevice { reason: String },
+    NoDevice {
+        reason: String,
+    },
     Progress(Progress),
-    Done { seconds: f64 },
+    Done {
+        seconds: f64,
+    },
     /// The request cannot be fulfilled; asking again will not help.
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
 }

@@ -41,7 +41,9 @@ fn git(folder: &Path) -> Value {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     match ask(&["rev-parse", "HEAD"]) {
-        Some(commit) => json!({ "commit": commit, "dirty": ask(&["status", "--porcelain"]).is_some_and(|s| !s.is_empty()) }),
+        Some(commit) => {
+            json!({ "commit": commit, "dirty": ask(&["status", "--porcelain"]).is_some_and(|s| !s.is_empty()) })
+        }
         None => Value::Null,
     }
 }

@@ -38,7 +38,8 @@ impl ResultsFolder {
     /// Puts the files of a finished run where users look for them.
     pub fn publish(&self, run: &PlannedRun, plan: &Plan, store: &Store) -> Result<()> {
         let entry = |stage| require(plan, run, store, stage);
-        let (train, explain, render) = (entry(StageName::Train)?, entry(StageName::Explain)?, entry(StageName::Render)?);
+        let (train, explain, render) =
+            (entry(StageName::Train)?, entry(StageName::Explain)?, entry(StageName::Render)?);
         let id = &run.run_id;
         let place = |source: &Path, target: PathBuf| {
             replace_with_link(source, &target).map_err(|error| Error::io("write", &target, &error))

@@ -127,10 +127,12 @@ fn find_worker() -> Result<PathBuf> {
     // Tests and examples lie one folder below the programs that they use.
     let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    beside.chain(std::env::split_paths(&path).map(|folder| folder.join(&name))).find(|path| path.is_file()).ok_or_else(|| {
-        Error::failed(
-            format!("cannot find the program {PROGRAM}"),
-            "run `make build` or `make install`, or name it in the environment variable XDLREG_WORKER",
-        )
-    })
+    beside.chain(std::env::split_paths(&path).map(|folder| folder.join(&name))).find(|path| path.is_file()).ok_or_else(
+        || {
+            Error::failed(
+                format!("cannot find the program {PROGRAM}"),
+                "run `make build` or `make install`, or name it in the environment variable XDLREG_WORKER",
+            )
+        },
+    )
 }

@@ -113,7 +113,10 @@ impl Layers {
     pub fn push_value(&mut self, origin: Origin, key: &str, value: toml::Value) -> Result<()> {
         let segments: Vec<&str> = key.split('.').collect();
         if segments.iter().any(|segment| segment.is_empty()) {
-            return Err(Error::usage(format!("{origin}: `{key}` is no key"), "write it as SECTION.KEY, such as train.epochs"));
+            return Err(Error::usage(
+                format!("{origin}: `{key}` is no key"),
+                "write it as SECTION.KEY, such as train.epochs",
+            ));
         }
         let (last, parents) = segments.split_last().expect("split yields at least one part");
         let mut values = toml::Table::from_iter([((*last).to_owned(), value)]);

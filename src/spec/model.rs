@@ -142,7 +142,8 @@ impl ModelSettings {
                 "leave model.output_bias out, or use model.task = \"regression\"",
             ));
         }
-        for (key, sizes) in [("model.conv_filters", &self.conv_filters[..]), ("model.dense_units", &[self.dense_units])] {
+        for (key, sizes) in [("model.conv_filters", &self.conv_filters[..]), ("model.dense_units", &[self.dense_units])]
+        {
             if sizes.iter().any(|size| !(1..=4096).contains(size)) {
                 invalid.push(Invalid::new(key, format!("{sizes:?} is out of range"), "use 1 to 4096 in each layer"));
             }

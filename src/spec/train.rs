@@ -92,7 +92,12 @@ impl TrainSettings {
         refuse(self.epochs == 0, "epochs", "a training of 0 epochs learns nothing".into(), "use at least 1");
         refuse(self.batch_size == 0, "batch_size", "a batch of 0 images is empty".into(), "use at least 1");
         let rate = self.learning_rate;
-        refuse(!positive(rate), "learning_rate", format!("{rate} is no step size"), "use a number above 0, such as 5e-4");
+        refuse(
+            !positive(rate),
+            "learning_rate",
+            format!("{rate} is no step size"),
+            "use a number above 0, such as 5e-4",
+        );
         let decay = self.weight_decay;
         let decays = self.optimizer == Optimizer::Adamw;
         refuse(!(decay >= 0.0 && decay.is_finite()), "weight_decay", format!("{decay} is no decay"), "use 0 or more");

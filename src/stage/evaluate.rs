@@ -52,6 +52,9 @@ pub fn run(
             rows.push(Measurement::new(None, name, (metric.compute)(&predicted), metric.unit));
         }
     }
+    if let Some(bias) = context.trained(network)?.output_bias {
+        rows.push(Measurement::new(None, "output_bias", bias, "years"));
+    }
     let sums: Vec<f64> = maps.iter().map(|map| map.sum()).collect();
     for metric in EXPLANATION_METRICS {
         let value = (metric.compute)(&Explained { predictions: &outputs, sums: &sums });

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{StageContext, StageError, StageName, files};
+use super::{StageContext, StageError, StageName, Trained, files};
 use crate::raster::RasterStack;
 use crate::sim::Dataset;
 use crate::store::{Entry, Key, arrays, dataset};
@@ -21,6 +21,13 @@ impl StageContext<'_> {
     /// The weights file of a finished training.
     pub fn model(&self, key: &Key) -> Result<PathBuf, StageError> {
         Ok(self.entry(StageName::Train, key)?.file(files::MODEL))
+    }
+
+    /// Facts of a trained network.
+    pub fn trained(&self, key: &Key) -> Result<Trained, StageError> {
+        let path = self.entry(StageName::Train, key)?.file(files::TRAINED);
+        let text = std::fs::read(&path).map_err(StageError::io(&path))?;
+        serde_json::from_slice(&text).map_err(StageError::failed)
     }
 
     /// The prediction of every sample: years, or the probability of "old".

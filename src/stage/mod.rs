@@ -55,6 +55,8 @@ pub mod files {
     pub const MODEL: &str = "model.safetensors";
     /// Losses of every epoch, of `train`.
     pub const EPOCHS: &str = "epochs.json";
+    /// What else is known of the trained network, of `train`: [`super::Trained`].
+    pub const TRAINED: &str = "trained.json";
     /// The prediction of every sample, of `train`.
     pub const PREDICTIONS: &str = "predictions.npy";
     /// TensorBoard's event files, of `train`.
@@ -67,6 +69,15 @@ pub mod files {
     pub const OUTPUTS: &str = "outputs.npy";
     /// Scores, of `evaluate`.
     pub const MEASUREMENTS: &str = "measurements.json";
+}
+
+/// Facts of a trained network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    /// The epoch that its weights come from, from 1.
+    pub epoch: usize,
+    /// Bias of the output layer in years, where it has one: where the sum of relevance is expected to cross zero.
+    pub output_bias: Option<f64>,
 }
 
 /// Why a stage could not be finished.

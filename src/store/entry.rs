@@ -300,7 +300,9 @@ mod tests {
         let key = stored(&store);
         let file = store.path(StageName::Simulate, &key).join("inner/data.txt");
         fs::write(&file, "hellO").unwrap();
-        assert!(matches!(store.lookup(StageName::Simulate, &key), Lookup::Corrupt(reason) if reason.contains("data.txt")));
+        assert!(
+            matches!(store.lookup(StageName::Simulate, &key), Lookup::Corrupt(reason) if reason.contains("data.txt"))
+        );
         fs::remove_file(&file).unwrap();
         assert!(matches!(store.lookup(StageName::Simulate, &key), Lookup::Corrupt(_)));
         store.discard(StageName::Simulate, &key).unwrap();

@@ -39,8 +39,10 @@ fn canonical(value: &Value) -> String {
         Value::Object(members) => {
             let mut names: Vec<&String> = members.keys().collect();
             names.sort();
-            let parts: Vec<String> =
-                names.into_iter().map(|name| format!("{}:{}", Value::from(name.as_str()), canonical(&members[name]))).collect();
+            let parts: Vec<String> = names
+                .into_iter()
+                .map(|name| format!("{}:{}", Value::from(name.as_str()), canonical(&members[name])))
+                .collect();
             format!("{{{}}}", parts.join(","))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),

@@ -132,7 +132,8 @@ fn places() -> Vec<(String, PathBuf)> {
 
 /// The folder of the package `torch` that `python3` would import. It is not imported.
 fn python_torch() -> Option<PathBuf> {
-    let script = "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')";
+    let script =
+        "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')";
     let output = Command::new("python3").args(["-c", script]).output().ok()?;
     let path = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !path.is_empty()).then(|| path.into())
@@ -158,7 +159,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lib = folder.path().join("lib");
         assert_eq!(version(&lib), None);
-        fs::write(folder.path().join("version.py"), "from typing import Optional\n__version__ = '2.11.0+cu130'\n").unwrap();
+        fs::write(folder.path().join("version.py"), "from typing import Optional\n__version__ = '2.11.0+cu130'\n")
+            .unwrap();
         assert_eq!(version(&lib).as_deref(), Some("2.11.0+cu130"));
         fs::write(folder.path().join("build-version"), "2.11.0\n").unwrap();
         assert_eq!(version(&lib).as_deref(), Some("2.11.0"));

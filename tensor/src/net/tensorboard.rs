@@ -51,10 +51,16 @@ pub fn event_files(history: &[Epoch], end: SystemTime) -> [(String, Vec<u8>); 2]
         let mut now = start;
         for epoch in history {
             now += epoch.epoch_seconds;
-            let value = scalars(epoch).map(|(tag, value)| Scalar { tag: tag.into(), simple_value: value as f32 }).into();
+            let value =
+                scalars(epoch).map(|(tag, value)| Scalar { tag: tag.into(), simple_value: value as f32 }).into();
             // Keras counts epochs from 0.
             let step = epoch.epoch as i64 - 1;
-            stream.extend(record(&Event { wall_time: now, step, file_version: None, summary: Some(Summary { value }) }));
+            stream.extend(record(&Event {
+                wall_time: now,
+                step,
+                file_version: None,
+                summary: Some(Summary { value }),
+            }));
         }
         (format!("{run}/{FILE}"), stream)
     };

@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use tch::Device;
 use xdlreg::event::{Progress, ProgressSink};
 use xdlreg::spec::{ModelSettings, TrainSettings};
-use xdlreg::stage::{StageContext, StageError, files};
+use xdlreg::stage::{self, StageContext, StageError, files};
 use xdlreg::store::{Draft, Key, arrays, write_atomically};
 
-use crate::net::{Kept, PumpkinNet, TrainState, Trained, Training, tensorboard};
+use crate::net::{Kept, PumpkinNet, TrainState, Trained, Training, Weights, tensorboard};
 
 /// Where a training stands, in its scratch folder.
 const STATE: &str = "state.safetensors";
@@ -39,13 +39,14 @@ pub fn run(
     let all_threads = tch::get_num_threads();
     tch::set_num_threads(threads as i32);
     let mut unwritten = None;
-    let trained = training.run(resume, context.progress, &mut |state: &TrainState| {
-        match write_atomically(&state_file, &state.to_bytes()) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                unwritten = Some(error);
-                ControlFlow::Break(())
-            }
+    let trained = training.run(resume, context.progress, &mut |state: &TrainState| match write_atomically(
+        &state_file,
+        &state.to_bytes(),
+    ) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            unwritten = Some(error);
+            ControlFlow::Break(())
         }
     });
     tch::set_num_threads(all_threads);
@@ -79,6 +80,8 @@ fn save(trained: &Trained, predictions: &[f32], draft: &Draft) -> Result<(), Sta
     };
     write(files::MODEL, &trained.weights.to_bytes())?;
     write(files::EPOCHS, &serde_json::to_vec(&trained.history).map_err(StageError::failed)?)?;
+    let facts = stage::Trained { epoch: trained.epoch, output_bias: output_bias(&trained.weights) };
+    write(files::TRAINED, &serde_json::to_vec(&facts).map_err(StageError::failed)?)?;
     if let Some(Kept { epoch, weights }) = &trained.checkpoint {
         write(&format!("{}/epoch-{epoch:03}.safetensors", files::CHECKPOINTS), &weights.to_bytes())?;
     }
@@ -87,4 +90,9 @@ fn save(trained: &Trained, predictions: &[f32], draft: &Draft) -> Result<(), Sta
     }
     let path = draft.file(files::PREDICTIONS).map_err(StageError::io(draft.folder()))?;
     arrays::write_vector(predictions, &path).map_err(StageError::io(path))
+}
+
+fn output_bias(weights: &Weights) -> Option<f64> {
+    let parameter = weights.parameters().iter().find(|parameter| parameter.name == "output.bias")?;
+    parameter.values.first().map(|&years| f64::from(years))
 }
