@@ -1,0 +1,139 @@
+//! What holds for relevance through whole networks.
+
+use rand::RngExt;
+use tch::{Device, Kind, no_grad};
+use xdlreg::event::silent;
+use xdlreg::explain::{BiasPart, Rule};
+use xdlreg::raster::RasterStack;
+use xdlreg::seed::stream;
+use xdlreg::spec::{Bias, ExplainSettings, ModelSettings, Task};
+
+use super::linear::Linear;
+use super::parity_tests::{deviation, reference};
+use super::relevance::Relevance;
+use super::rule::LayerRule;
+use super::{ExplainError, explain};
+use crate::net::pumpkin_net::to_tensor;
+use crate::net::{Architecture, PumpkinNet, Weights};
+
+/// A network of random weights; biases are zero unless `biased`.
+fn random_net(model: &ModelSettings, biased: bool) -> PumpkinNet {
+    let rng = &mut stream(7, "weights", 0);
+    let weights = Weights::build(Architecture::of(model), |name, shape| {
+        let fan_in = shape[1..].iter().product::<usize>() as f32;
+        let mut value = |name: &str| match name.rsplit('.').next() {
+            Some("running_var") => rng.random_range(0.5..2.0),
+            Some("weight") if name.starts_with("bn") => rng.random_range(0.5..1.5),
+            Some("weight") => rng.random_range(-1.0..1.2) / fan_in.sqrt(),
+            _ if biased => rng.random_range(-0.2..0.2),
+            _ => 0.0,
+        };
+        (0..shape.iter().product()).map(|_| value(name)).collect()
+    });
+    PumpkinNet::new(&weights, Device::Cpu)
+}
+
+fn random_images(count: usize) -> RasterStack {
+    let rng = &mut stream(8, "images", 0);
+    RasterStack::new(98, 98, (0..count * 98 * 98).map(|_| rng.random_range(0.0..1.0)).collect())
+}
+
+fn settings(analyzer: &str) -> ExplainSettings {
+    ExplainSettings { analyzer: analyzer.into(), ..ExplainSettings::default() }
+}
+
+#[test]
+fn without_biases_relevance_adds_up_to_the_prediction() {
+    let net = random_net(&ModelSettings::default(), false);
+    let images = random_images(3);
+    let predictions = net.predict(&images);
+    for analyzer in ["lrp.z", "lrp.z_IB", "lrp.alpha_1_beta_0", "lrp.flat", "lrp.w_square"] {
+        let explained = explain(&net, &images, &settings(analyzer), &silent).expect("maps");
+        for (sample, (map, &prediction)) in explained.maps.iter().zip(&predictions).enumerate() {
+            assert!((explained.predictions[sample] - prediction).abs() < 1e-4 * prediction.abs());
+            let lost = (map.sum() / f64::from(prediction) - 1.0).abs();
+            assert!(lost < 2e-3, "{analyzer}: {} for {prediction}", map.sum());
+        }
+    }
+}
+
+/// With eps at the top, sum R = (f - b_out) f / (f + eps) below the output layer.
+#[test]
+fn the_output_bias_and_epsilon_take_their_share() {
+    let (net, images) = reference();
+    let (_, layer) = net.layers.last().expect("an output layer");
+    let linear = Linear::of(layer).expect("a dense layer");
+    let (inputs, output) = no_grad(|| net.forward_trace(&to_tensor(&images, 0..images.len())));
+    let x = inputs.last().expect("the input of the output layer");
+    let f = output.view([-1, 1]);
+    let rule = LayerRule::new(&Rule::epsilon(0.1, Bias::Full), &linear, &x.narrow(0, 0, 1), true);
+    let below =
+        rule.propagate(x, Some(&f), &Relevance::Dense(f.shallow_clone())).sum_dim_intlist(1, false, Kind::Double);
+    let bias = linear.bias(BiasPart::All).expect("a bias").double_value(&[0]);
+    for sample in 0..images.len() as i64 {
+        let f = f.double_value(&[sample, 0]);
+        let expected = (f - bias) * f / (f + 0.1);
+        let sum = below.double_value(&[sample]);
+        assert!((sum - expected).abs() < 1e-4 * f, "{sum} for {expected}");
+    }
+}
+
+#[test]
+fn maps_do_not_depend_on_threads_or_company() {
+    let (net, images) = reference();
+    let mut many = Vec::new();
+    for _ in 0..5 {
+        many.extend_from_slice(images.pixels());
+    }
+    let many = RasterStack::new(98, 98, many);
+    let threads = tch::get_num_threads();
+    let alone = explain(&net, &images, &settings("lrp.sequential_preset_a"), &silent).expect("maps");
+    let results = [1, 3].map(|threads| {
+        tch::set_num_threads(threads);
+        explain(&net, &many, &settings("lrp.sequential_preset_a"), &silent).expect("maps")
+    });
+    tch::set_num_threads(threads);
+    assert_eq!(results[0], results[1]);
+    let area = images.pixels().len();
+    assert!(deviation(&results[0].maps.pixels()[4 * area..], alone.maps.pixels()) < 1e-5);
+}
+
+#[test]
+fn batch_norm_and_classification_are_explained() {
+    let images = random_images(5);
+    for (task, batch_norm) in [(Task::Classification, false), (Task::Classification, true), (Task::Regression, true)] {
+        let net = random_net(&ModelSettings { task, batch_norm, ..ModelSettings::default() }, true);
+        let explained = explain(&net, &images, &settings("lrp.sequential_preset_a"), &silent).expect("maps");
+        assert_eq!(explained.predictions, net.predict(&images));
+        assert!(explained.maps.iter().all(|map| map.pixels.iter().any(|&pixel| pixel != 0.0)));
+    }
+}
+
+/// Without biases flat loses nothing, so a map of a classification adds up to the larger logit.
+#[test]
+fn a_classification_is_explained_by_its_larger_logit() {
+    let net = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, false);
+    let images = random_images(4);
+    let logits = no_grad(|| net.forward(&to_tensor(&images, 0..4)));
+    let explained = explain(&net, &images, &settings("lrp.flat"), &silent).expect("maps");
+    for (sample, map) in explained.maps.iter().enumerate() {
+        let larger = logits.get(sample as i64).max().double_value(&[]);
+        assert!((map.sum() - larger).abs() < 1e-3 * larger.abs(), "{} for {larger}", map.sum());
+    }
+}
+
+#[test]
+fn what_cannot_be_explained_is_named() {
+    let (net, images) = reference();
+    let small = RasterStack::zeros(1, 97, 98);
+    let error = explain(&net, &small, &settings("lrp.z"), &silent).expect_err("a wrong size");
+    assert_eq!(error, ExplainError::ImageSize { height: 97, width: 98 });
+    let error = explain(&net, &images, &settings("lrp.y"), &silent).expect_err("no analyzer");
+    assert_eq!(error, ExplainError::UnknownAnalyzer { name: "lrp.y".into() });
+    let mut broken = images.clone();
+    broken.pixels_mut()[98 * 98 + 5000] = f32::NAN;
+    let error = explain(&net, &broken, &settings("lrp.z"), &silent).expect_err("no number");
+    assert_eq!(error, ExplainError::NotFinite { sample: 1, analyzer: "lrp.z".into() });
+    let empty = explain(&net, &images.slice(0..0), &settings("lrp.z"), &silent).expect("no maps");
+    assert_eq!((empty.maps.len(), empty.predictions.len()), (0, 0));
+}

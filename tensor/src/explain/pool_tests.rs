@@ -1,0 +1,93 @@
+use rand::RngExt;
+use tch::Kind;
+use xdlreg::seed::stream;
+
+use super::*;
+
+/// `[count, channels, rows, columns]` of multiples of a half around zero, so that ties abound.
+fn coarse(seed: u64, size: [usize; 4]) -> Vec<f32> {
+    let rng = &mut stream(seed, "pooling", 0);
+    (0..size.iter().product()).map(|_| rng.random_range(-3..4) as f32 * 0.5).collect()
+}
+
+fn tensor(values: &[f32], size: [usize; 4]) -> Tensor {
+    channels_last(&Tensor::from_slice(values).reshape(size.map(|side| side as i64)))
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    Vec::try_from(tensor.contiguous().view(-1)).expect("f32 values")
+}
+
+/// Keras' SAME pooling of one plane: every window's maximum, and the first place in row-major order that has it.
+fn naive(plane: &[f32], rows: usize, columns: usize) -> Vec<(f32, usize)> {
+    let front = |side: usize| (((side.div_ceil(2) - 1) * 2 + 3).saturating_sub(side) / 2) as isize;
+    let mut windows = Vec::new();
+    for (i, j) in (0..rows.div_ceil(2)).flat_map(|i| (0..columns.div_ceil(2)).map(move |j| (i, j))) {
+        let mut best: Option<(f32, usize)> = None;
+        for (y, x) in (0..3).flat_map(|y| (0..3).map(move |x| (y, x))) {
+            let (row, column) = (2 * i as isize + y - front(rows), 2 * j as isize + x - front(columns));
+            if (0..rows as isize).contains(&row) && (0..columns as isize).contains(&column) {
+                let place = row as usize * columns + column as usize;
+                if best.is_none_or(|(value, _)| plane[place] > value) {
+                    best = Some((plane[place], place));
+                }
+            }
+        }
+        windows.push(best.expect("a window with a pixel"));
+    }
+    windows
+}
+
+/// Sizes of the network and others; channels below, at and beside the width of vectors.
+const SIZES: [[usize; 4]; 6] =
+    [[1, 8, 98, 98], [2, 16, 49, 49], [3, 3, 7, 7], [2, 11, 13, 6], [1, 1, 4, 5], [1, 9, 25, 25]];
+
+#[test]
+fn relevance_is_routed_to_the_first_winner() {
+    for (seed, size) in SIZES.into_iter().enumerate() {
+        let area = size[2] * size[3];
+        for rectify in [false, true] {
+            let image = coarse(seed as u64, size);
+            let rectified: Vec<f32> = image.iter().map(|&v| if rectify { v.max(0.0) } else { v }).collect();
+            let windows: Vec<_> = rectified.chunks_exact(area).map(|plane| naive(plane, size[2], size[3])).collect();
+            let pooled_size = [size[0], size[1], size[2].div_ceil(2), size[3].div_ceil(2)];
+            let relevance = coarse(100, pooled_size);
+            let divisors = coarse(200, size);
+            let mut routed = vec![0.0; image.len()];
+            let mut quotients = vec![0.0; image.len()];
+            let winners =
+                windows.iter().enumerate().flat_map(|(plane, windows)| windows.iter().map(move |w| (plane, w)));
+            for ((plane, (_, place)), &value) in winners.zip(&relevance) {
+                let at = plane * area + place;
+                routed[at] += value;
+                quotients[at] += value / if divisors[at] == 0.0 { 1e-7 } else { divisors[at] };
+            }
+            let maxima: Vec<f32> = windows.iter().flatten().map(|(value, _)| *value).collect();
+
+            let x = tensor(&image, size);
+            let relevance = tensor(&relevance, pooled_size);
+            let shape = size.map(|side| side as i64);
+            for (pooled, winners) in [max_pool(&x, rectify), max_pool_by_libtorch(&x, shape, rectify)] {
+                assert_eq!(values(&pooled), maxima, "{size:?}");
+                assert_eq!(values(&winners.route(&relevance)), routed, "{size:?}");
+                let ours = winners.route_quotient(&relevance, &tensor(&divisors, size), Denominator::Safe);
+                for (ours, expected) in values(&ours).iter().zip(&quotients) {
+                    assert!((ours - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{ours} for {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_image_may_give_the_divisors_of_all() {
+    let size = [3, 5, 7, 7];
+    let (x, divisors) = (tensor(&coarse(1, size), size), tensor(&coarse(2, [1, 5, 7, 7]), [1, 5, 7, 7]));
+    let (pooled, winners) = max_pool(&x, true);
+    let relevance = pooled.randn_like().to_kind(Kind::Float);
+    let repeated = divisors.repeat([3, 1, 1, 1]);
+    for denominator in [Denominator::Safe, Denominator::Epsilon(0.3), Denominator::One] {
+        let ours = winners.route_quotient(&relevance, &divisors, denominator);
+        assert_eq!(values(&ours), values(&winners.route_quotient(&relevance, &repeated, denominator)));
+    }
+}
