@@ -14,21 +14,27 @@ pub const EXIT_USAGE: u8 = 2;
 /// Interrupted; the same command goes on from what was finished.
 pub const EXIT_INTERRUPTED: u8 = 130;
 
+/// A mistake at a place in a spec file.
+#[derive(Debug, Error, Diagnostic)]
+#[error("{message}")]
+pub struct SpecMistake {
+    pub message: String,
+    #[source_code]
+    pub source_code: NamedSource<String>,
+    #[label("{label}")]
+    pub span: SourceSpan,
+    pub label: String,
+    #[help]
+    pub help: Option<String>,
+}
+
 /// An error that ends a command. Rendered once, by [`Error::render`].
 #[derive(Debug, Error, Diagnostic)]
 pub enum Error {
     /// A mistake at a place in a spec file.
-    #[error("{message}")]
-    Spec {
-        message: String,
-        #[source_code]
-        source_code: NamedSource<String>,
-        #[label("{label}")]
-        span: SourceSpan,
-        label: String,
-        #[help]
-        help: Option<String>,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Spec(Box<SpecMistake>),
     /// A mistake on the command line, in the environment or in an input file.
     #[error("{message}")]
     Usage {
@@ -67,7 +73,7 @@ impl Error {
 
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Spec { .. } | Self::Usage { .. } | Self::Several(_) => EXIT_USAGE,
+            Self::Spec(_) | Self::Usage { .. } | Self::Several(_) => EXIT_USAGE,
             Self::Failed { .. } => EXIT_FAILED,
             Self::Interrupted => EXIT_INTERRUPTED,
         }

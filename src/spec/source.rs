@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use miette::{NamedSource, SourceSpan};
 use toml::de::{DeTable, DeValue};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SpecMistake};
 
 /// A spec larger than this is no spec: it was probably meant to be another file.
 const MAX_BYTES: u64 = 16 << 20;
@@ -57,13 +57,13 @@ impl SourceFile {
         // Trailing line ends belong to no line that could be shown.
         let end = self.text.trim_end().len();
         let (start, stop) = (span.start.min(end.saturating_sub(1)), span.end.min(end));
-        Error::Spec {
+        Error::Spec(Box::new(SpecMistake {
             message,
             source_code: NamedSource::new(self.path.display().to_string(), self.text.clone()),
             span: SourceSpan::from((start, stop.saturating_sub(start))),
             label,
             help,
-        }
+        }))
     }
 
     /// Where the key of a dotted path stands, and where its value does.
