@@ -66,11 +66,6 @@ impl Mask {
         self.combine(|row, bits| bits & !other.rows[row])
     }
 
-    /// The pixels of both sets.
-    pub fn union(&self, other: &Self) -> Self {
-        self.combine(|row, bits| bits | other.rows[row])
-    }
-
     /// All pixels of the image within `radius` rows and columns of a pixel of this set.
     pub fn dilate(&self, radius: usize) -> Self {
         let wide = self.combine(|_, bits| (0..=radius).fold(0, |all, by| all | bits << by | bits >> by) & FULL);

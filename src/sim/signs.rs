@@ -114,7 +114,7 @@ pub(super) fn draw_atrophies(body: &Mask, age: u32, rng: &mut impl Rng) -> Vec<P
     let mut left = body.clone();
     // Every pixel that is left stands here once for each of its zeros, so a uniform choice is the weighted one.
     // Entries of pixels that are gone are passed over when they come up.
-    let mut rim: Vec<Pixel> = Vec::with_capacity(4 * SIDE * SIDE / 8);
+    let mut rim: Vec<Pixel> = Vec::new();
     for (down, right) in [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)] {
         rim.extend(left.exposed(down, right).pixels());
     }
