@@ -7,7 +7,7 @@ use tch::{Device, Kind, Reduction, Tensor, no_grad};
 use xdlreg::raster::RasterStack;
 use xdlreg::spec::{Task, TrainSettings};
 
-use super::architecture::{Architecture, is_trainable};
+use super::architecture::is_trainable;
 use super::engine::{Engine, trainable_values};
 use super::layer::{BATCH_NORM_EPSILON, Layer};
 use super::loss::Objective;
@@ -33,8 +33,6 @@ pub struct Autograd {
     state: TensorState,
     /// Views of the trainable part of `state`, in its order, that record gradients.
     leaves: Vec<Tensor>,
-    /// All tensors of the network by name.
-    tensors: Vec<(String, Tensor)>,
     outputs: Vec<Tensor>,
 }
 
@@ -66,7 +64,6 @@ impl Autograd {
             net,
             state,
             leaves,
-            tensors,
             outputs: Vec::new(),
         }
     }
@@ -111,18 +108,11 @@ impl Engine for Autograd {
     }
 
     fn weights(&self) -> Weights {
-        let by_name: HashMap<&str, &Tensor> = self.tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
-        Weights::build(self.architecture(), |name, _| values(by_name[name]))
+        self.net.weights()
     }
 
     fn moments(&self) -> Moments {
         self.state.moments()
-    }
-}
-
-impl Autograd {
-    fn architecture(&self) -> Architecture {
-        self.net.architecture()
     }
 }
 

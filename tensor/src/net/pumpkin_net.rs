@@ -1,6 +1,8 @@
 //! PumpkinNet: a chain of named layers.
 
-use tch::{Device, Kind, Tensor, no_grad};
+use std::collections::HashMap;
+
+use tch::{Device, Tensor, no_grad};
 use xdlreg::raster::RasterStack;
 use xdlreg::spec::Task;
 
@@ -74,18 +76,65 @@ impl PumpkinNet {
 
     /// Predictions for all images, `[count]`: ages in years, or the probability of "old".
     pub fn predict(&self, images: &RasterStack) -> Vec<f32> {
-        let mut predictions = Vec::with_capacity(images.len());
+        let outputs = self.fast_outputs(images).unwrap_or_else(|| self.outputs(images));
+        match self.architecture.task {
+            Task::Regression => outputs,
+            Task::Classification => {
+                outputs.chunks_exact(2).map(|logits| 1.0 / (1.0 + (logits[0] - logits[1]).exp())).collect()
+            }
+        }
+    }
+
+    /// Raw outputs for all images, one or two each, by libtorch.
+    fn outputs(&self, images: &RasterStack) -> Vec<f32> {
+        let mut outputs = Vec::with_capacity(images.len());
         for start in (0..images.len()).step_by(BATCH) {
             let end = images.len().min(start + BATCH);
             let batch = to_tensor(images, start..end).to_device(self.device);
             let output = no_grad(|| self.forward(&batch));
-            let values = match self.architecture.task {
-                Task::Regression => output,
-                Task::Classification => output.softmax(1, Kind::Float).select(1, 1),
-            };
-            predictions.extend(Vec::<f32>::try_from(values.contiguous()).expect("f32 outputs"));
+            outputs.extend(Vec::<f32>::try_from(output.reshape(-1)).expect("f32 outputs"));
         }
-        predictions
+        outputs
+    }
+
+    /// The same by the kernels of training, where there are some for this processor and network.
+    #[cfg(target_arch = "x86_64")]
+    fn fast_outputs(&self, images: &RasterStack) -> Option<Vec<f32>> {
+        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        (self.device == Device::Cpu).then(|| super::kernel::outputs(&self.weights(), images, threads)).flatten()
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn fast_outputs(&self, _: &RasterStack) -> Option<Vec<f32>> {
+        None
+    }
+
+    /// The parameters of all layers.
+    pub fn weights(&self) -> Weights {
+        let mut tensors = HashMap::new();
+        for (name, layer) in &self.layers {
+            let mut insert =
+                |part: &str, tensor: &Tensor| tensors.insert(format!("{name}.{part}"), tensor.shallow_clone());
+            match layer {
+                Layer::BatchNorm { weight, bias, running_mean, running_var } => {
+                    insert("weight", weight);
+                    insert("bias", bias);
+                    insert("running_mean", running_mean);
+                    insert("running_var", running_var);
+                }
+                Layer::Conv { weight, bias } => {
+                    insert("weight", weight);
+                    insert("bias", bias);
+                }
+                Layer::Dense { weight, bias } => {
+                    insert("weight", weight);
+                    bias.iter().for_each(|bias| drop(insert("bias", bias)));
+                }
+                Layer::Relu | Layer::MaxPool | Layer::Flatten | Layer::Dropout => {}
+            }
+        }
+        let values = |name: &str| Vec::<f32>::try_from(tensors[name].detach().reshape(-1)).expect("f32 parameters");
+        Weights::build(self.architecture, |name, _| values(name))
     }
 }
 
@@ -135,7 +184,11 @@ fn chain(architecture: Architecture, tensor: impl Fn(&str) -> Tensor) -> Vec<(St
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+    use xdlreg::spec::ModelSettings;
+
     use super::*;
+    use crate::net::init::initial_weights;
 
     fn fixture(name: &str) -> Vec<u8> {
         let path = format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -160,6 +213,26 @@ mod tests {
         let (inputs, output) = net.forward_trace(&to_tensor(&images, 0..2));
         assert_eq!(inputs.len(), net.layers.len());
         assert_eq!(inputs[0].size(), [2, 1, 98, 98]);
-        assert_eq!(Vec::<f32>::try_from(output).expect("f32 outputs"), predictions);
+        for (traced, expected) in Vec::<f32>::try_from(output).expect("f32 outputs").iter().zip(&expected) {
+            assert!((traced - expected).abs() < 1e-4, "{traced} against {expected}");
+        }
+        for (ours, theirs) in net.outputs(&images).iter().zip(&expected) {
+            assert!((ours - theirs).abs() < 1e-4, "{ours} against {theirs}");
+        }
+        assert_eq!(net.weights(), weights);
+    }
+
+    #[test]
+    fn a_class_is_predicted_as_the_probability_of_old() {
+        for batch_norm in [false, true] {
+            let model = ModelSettings { task: Task::Classification, batch_norm, ..ModelSettings::default() };
+            let net = PumpkinNet::new(&initial_weights(Architecture::of(&model), 0.0, 1), Device::Cpu);
+            let images = RasterStack::new(98, 98, floats(&fixture("keras_images.f32")));
+            let logits = net.forward(&to_tensor(&images, 0..2));
+            let expected = Vec::<f32>::try_from(logits.softmax(1, Kind::Float).select(1, 1).contiguous()).expect("f32");
+            for (ours, theirs) in net.predict(&images).iter().zip(&expected) {
+                assert!((ours - theirs).abs() < 1e-5, "{ours} against {theirs}");
+            }
+        }
     }
 }

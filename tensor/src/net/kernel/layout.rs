@@ -2,6 +2,8 @@
 
 use super::conv::Plane;
 use super::simd::LANES;
+use xdlreg::raster::SIDE;
+
 use crate::net::architecture::{Architecture, BLOCKS, KERNELS, pooled};
 
 /// One block: convolution, ReLU, pooling.
@@ -52,10 +54,10 @@ fn padded(channels: usize) -> Option<usize> {
 }
 
 impl Layout {
-    /// The layout for images of `side` pixels, or `None` where the kernels have no code for the architecture: with batch
-    /// norm, or more than 64 filters.
-    pub fn new(architecture: Architecture, side: usize) -> Option<Self> {
-        if architecture.batch_norm {
+    /// The layout for images of this height and width, or `None` where the kernels have no code: for batch norm, more
+    /// than 64 filters, or images of a size that does not fit the dense layer.
+    pub fn new(architecture: Architecture, (height, width): (usize, usize)) -> Option<Self> {
+        if architecture.batch_norm || (height, width) != (SIDE, SIDE) {
             return None;
         }
         let mut start = 0;
@@ -63,7 +65,7 @@ impl Layout {
             start += count;
             start - count
         };
-        let mut side = side;
+        let mut side = SIDE;
         let mut channels = 1;
         let mut blocks = Vec::with_capacity(BLOCKS);
         for (filters, kernel) in architecture.conv_filters.into_iter().zip(KERNELS) {
@@ -179,7 +181,7 @@ mod tests {
         };
         for model in [ModelSettings::default(), small] {
             let architecture = Architecture::of(&model);
-            let layout = Layout::new(architecture, 98).expect("a layout");
+            let layout = Layout::new(architecture, (98, 98)).expect("a layout");
             let count: usize = architecture.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
             let values: Vec<f32> = (1..=count).map(|value| value as f32).collect();
             assert_eq!(layout.unpack(&layout.pack(&values)), values);
@@ -190,6 +192,6 @@ mod tests {
     fn too_many_filters_and_batch_norm_have_no_layout() {
         let wide = ModelSettings { conv_filters: [16, 16, 32, 65, 32], ..ModelSettings::default() };
         let normed = ModelSettings { batch_norm: true, ..ModelSettings::default() };
-        assert!([wide, normed].iter().all(|model| Layout::new(Architecture::of(model), 98).is_none()));
+        assert!([wide, normed].iter().all(|model| Layout::new(Architecture::of(model), (98, 98)).is_none()));
     }
 }

@@ -8,7 +8,7 @@ use xdlreg::spec::{ModelSettings, Optimizer, Task};
 
 use super::conv::{Plane, convolve_row, weight_gradient};
 use super::pool::{no_winners, pool_row, route_row};
-use super::simd::LANES;
+use super::simd::{Avx2, Avx512, LANES};
 use super::*;
 use crate::net::architecture::Architecture;
 use crate::net::autograd::Autograd;
@@ -141,7 +141,7 @@ fn a_weight_gradient_equals_its_definition() {
 #[test]
 fn turned_weights_give_the_gradient_of_the_input() {
     let model = ModelSettings { conv_filters: [16, 32, 64, 16, 32], ..ModelSettings::default() };
-    let layout = Layout::new(Architecture::of(&model), 22).expect("a layout");
+    let layout = Layout::new(Architecture::of(&model), (98, 98)).expect("a layout");
     for block in &layout.blocks[1..] {
         let (input, output, side) = (block.input, block.output, block.side);
         let (channels, filters) = (input.channels, output.channels);
