@@ -10,10 +10,9 @@ pub(super) fn channels_last(tensor: &Tensor) -> Tensor {
     tensor.permute([0, 2, 3, 1]).contiguous().as_strided(&size, strides(&size), None)
 }
 
-/// Zeros `[n, channels, rows, columns]` with channels innermost in memory.
-pub(super) fn zeros_channels_last(size: [i64; 4]) -> Tensor {
-    let [count, channels, rows, columns] = size;
-    Tensor::zeros([count, rows, columns, channels], (Kind::Float, Device::Cpu)).as_strided(size, strides(&size), None)
+/// Memory for `[n, channels, rows, columns]` with channels innermost.
+pub(super) fn empty_channels_last(size: [i64; 4]) -> Tensor {
+    Tensor::empty_strided(size, strides(&size), (Kind::Float, Device::Cpu))
 }
 
 fn strides(size: &[i64]) -> [i64; 4] {

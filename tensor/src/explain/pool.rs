@@ -7,7 +7,7 @@
 use tch::{Device, Tensor};
 use xdlreg::explain::Denominator;
 
-use super::memory::{channels_last, pixels, pixels_mut, zeros_channels_last};
+use super::memory::{channels_last, empty_channels_last, pixels, pixels_mut};
 use super::stabilise::{safe, shifted, stabilised};
 use crate::net::layer::{POOL, pool_padding};
 
@@ -83,7 +83,7 @@ impl Winners {
 
     /// Adds `share(value, (image, place))` at the place of every winner.
     fn route_on_cpu(&self, places: &[u32], values: &Tensor, share: impl Fn(f32, (usize, usize)) -> f32) -> Tensor {
-        let mut routed = zeros_channels_last(self.shape);
+        let mut routed = empty_channels_last(self.shape).zero_();
         let values = channels_last(values);
         let outputs = places.len() / self.shape[0] as usize;
         let images = pixels_mut(&mut routed).chunks_exact_mut(self.image());
@@ -111,29 +111,56 @@ fn geometry(shape: [i64; 4]) -> ([i64; 2], [i64; 2], [i64; 2]) {
 /// Pools max(x, floor).
 fn max_pool_on_cpu(x: &Tensor, shape: [i64; 4], floor: f32) -> (Tensor, Vec<u32>) {
     let [count, channels, rows, columns] = shape;
-    let (out_rows, out_columns) = ((rows + 1) / 2, (columns + 1) / 2);
-    let mut pooled = zeros_channels_last([count, channels, out_rows, out_columns]);
+    let mut pooled = empty_channels_last([count, channels, (rows + 1) / 2, (columns + 1) / 2]);
     let mut places = vec![0; pooled.numel()];
-    let [channels, rows, columns, out_columns] = [channels, rows, columns, out_columns].map(|side| side as usize);
-    let outputs = out_rows as usize * out_columns * channels;
+    let [channels, rows, columns] = [channels, rows, columns].map(|side| side as usize);
+    let outputs = places.len() / count as usize;
     let x = channels_last(x);
     let images = pixels(&x).chunks_exact(rows * columns * channels);
     let targets = pixels_mut(&mut pooled).chunks_exact_mut(outputs).zip(places.chunks_exact_mut(outputs));
     for (image, (pooled, places)) in images.zip(targets) {
-        let cells = pooled.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
-        for (cell, (pooled, places)) in cells.enumerate() {
-            let window = Window::new(cell / out_columns, cell % out_columns, rows, columns, channels);
-            let mut channel = 0;
-            while channel + LANES <= channels {
-                window.compare::<LANES>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
-                channel += LANES;
-            }
-            for channel in channel..channels {
-                window.compare::<1>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
-            }
-        }
+        max_pool_image(image, [channels, rows, columns], floor, pooled, places);
     }
     (pooled, places)
+}
+
+/// Pools one image, with wide vectors where the processor has them.
+fn max_pool_image(image: &[f32], shape: [usize; 3], floor: f32, pooled: &mut [f32], places: &mut [u32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn wide(image: &[f32], shape: [usize; 3], floor: f32, pooled: &mut [f32], places: &mut [u32]) {
+            max_pool_cells(image, shape, floor, pooled, places);
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the instructions.
+            return unsafe { wide(image, shape, floor, pooled, places) };
+        }
+    }
+    max_pool_cells(image, shape, floor, pooled, places);
+}
+
+#[inline(always)]
+fn max_pool_cells(
+    image: &[f32],
+    [channels, rows, columns]: [usize; 3],
+    floor: f32,
+    pooled: &mut [f32],
+    places: &mut [u32],
+) {
+    let out_columns = columns.div_ceil(2);
+    let cells = pooled.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
+    for (cell, (pooled, places)) in cells.enumerate() {
+        let window = Window::new(cell / out_columns, cell % out_columns, rows, columns, channels);
+        let mut channel = 0;
+        while channel + LANES <= channels {
+            window.compare::<LANES>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
+            channel += LANES;
+        }
+        for channel in channel..channels {
+            window.compare::<1>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
+        }
+    }
 }
 
 /// The places of a window's pixels (of their first channel) in row-major order.
@@ -143,6 +170,7 @@ struct Window {
 }
 
 impl Window {
+    #[inline(always)]
     fn new(row: usize, column: usize, rows: usize, columns: usize, channels: usize) -> Self {
         let within =
             |cell: usize, side: usize| (2 * cell).saturating_sub(side % 2)..(2 * cell + 3 - side % 2).min(side);
