@@ -375,7 +375,8 @@ def choose(env: Mapping[str, str], entry: Entry | None) -> Entry:
         ours = entry.ours or library in entry.root.parents
         if not ours and not has_libraries(entry.root):
             raise Problem(
-                f"{CARGO_CONFIG} says that LIBTORCH is {entry.root}, which is not there.\nCorrect the line or delete it."
+                f"{CARGO_CONFIG} says that LIBTORCH is {entry.root}, which is not there.\n"
+                "Correct the line or delete it."
             )
         if not ours:
             return entry
