@@ -1,8 +1,9 @@
 //! The registry of analyzers: every name that `explain.analyzer` may have, and what it stands for.
 //!
-//! Names beginning with `lrp.` are iNNvestigate's (1.0.8, 2.1.2) and give its maps.
+//! Names beginning with `zennit.` are Zennit's composites (0.5.1) and give its maps, all others are iNNvestigate's (1.0.8,
+//! 2.1.2) and give those.
 
-use super::composite::Composite;
+use super::composite::{Activation, Composite, LayerKind, Selector, Start};
 use super::rule::{Denominator, Rule};
 use crate::spec::{Bias, ExplainSettings};
 
@@ -11,16 +12,24 @@ use crate::spec::{Bias, ExplainSettings};
 pub enum Parameter {
     Epsilon,
     Bias,
+    Alpha,
+    Gamma,
+    Low,
+    High,
 }
 
 impl Parameter {
-    pub const ALL: [Self; 2] = [Self::Epsilon, Self::Bias];
+    pub const ALL: [Self; 6] = [Self::Epsilon, Self::Bias, Self::Alpha, Self::Gamma, Self::Low, Self::High];
 
     /// Its key in `[explain]`.
     pub fn key(self) -> &'static str {
         match self {
             Self::Epsilon => "epsilon",
             Self::Bias => "bias",
+            Self::Alpha => "alpha",
+            Self::Gamma => "gamma",
+            Self::Low => "low",
+            Self::High => "high",
         }
     }
 
@@ -29,6 +38,10 @@ impl Parameter {
         match self {
             Self::Epsilon => settings.epsilon.is_some(),
             Self::Bias => settings.bias.is_some(),
+            Self::Alpha => settings.alpha.is_some(),
+            Self::Gamma => settings.gamma.is_some(),
+            Self::Low => settings.low.is_some(),
+            Self::High => settings.high.is_some(),
         }
     }
 }
@@ -84,10 +97,24 @@ const ANALYZERS: &[Analyzer] = &[
     entry("lrp.z_plus_fast", &[], |_| Composite::uniform(Rule::z_plus_fast())),
     entry("lrp.w_square", &[], |_| Composite::uniform(Rule::w_square(Denominator::Safe))),
     entry("lrp.flat", &[], |_| Composite::uniform(flat())),
+    entry("lrp.alpha_beta", &[P::Alpha, P::Bias], |s| Composite::uniform(any_alpha_beta(s))),
     entry("lrp.alpha_1_beta_0", &[P::Bias], |s| Composite::uniform(alpha_beta(1.0, 0.0, bias(s)))),
     entry("lrp.alpha_1_beta_0_IB", &[], |_| Composite::uniform(alpha_beta(1.0, 0.0, Bias::Ignore))),
     entry("lrp.alpha_2_beta_1", &[P::Bias], |s| Composite::uniform(alpha_beta(2.0, 1.0, bias(s)))),
     entry("lrp.alpha_2_beta_1_IB", &[], |_| Composite::uniform(alpha_beta(2.0, 1.0, Bias::Ignore))),
+    entry("deep_taylor", &[], |_| deep_taylor()),
+    entry("deep_taylor.bounded", &[P::Low, P::High], |s| deep_taylor().with_first(bounded(s, Denominator::Safe))),
+    entry("gradient", &[], |_| Composite::gradient(Start::One, Activation::Gradient)),
+    entry("deconvnet", &[], |_| Composite::gradient(Start::Prediction, Activation::Deconvnet)),
+    entry("guided_backprop", &[], |_| Composite::gradient(Start::Prediction, Activation::Guided)),
+    entry("zennit.epsilon_plus", &[P::Epsilon, P::Bias], |s| zennit(s, zennit_alpha_beta(s, 1.0, 0.0))),
+    entry("zennit.epsilon_plus_flat", &[P::Epsilon, P::Bias], |s| zennit(s, zennit_alpha_beta(s, 1.0, 0.0)).with_first(Rule::flat(STABLE))),
+    entry("zennit.epsilon_alpha2_beta1", &[P::Epsilon, P::Bias], |s| zennit(s, zennit_alpha_beta(s, 2.0, 1.0))),
+    entry("zennit.epsilon_alpha2_beta1_flat", &[P::Epsilon, P::Bias], |s| zennit(s, zennit_alpha_beta(s, 2.0, 1.0)).with_first(Rule::flat(STABLE))),
+    entry("zennit.epsilon_gamma_box", &[P::Epsilon, P::Bias, P::Gamma, P::Low, P::High], |s| {
+        let gamma = Rule::gamma(s.gamma.unwrap_or(0.25), zennit_bias(s), STABLE);
+        zennit(s, gamma).with_first(bounded(s, STABLE))
+    }),
 ];
 
 /// iNNvestigate's `LRPSequentialPreset*`: epsilon 0.1 on dense layers, alpha-beta on convolutions.
@@ -98,6 +125,43 @@ fn preset(settings: &ExplainSettings, alpha: f64, beta: f64) -> Composite {
 
 fn alpha_beta(alpha: f64, beta: f64, bias: Bias) -> Rule {
     Rule::alpha_beta(alpha, beta, bias, Denominator::Safe)
+}
+
+/// alpha as given, and beta = alpha - 1.
+fn any_alpha_beta(settings: &ExplainSettings) -> Rule {
+    let alpha = settings.alpha.unwrap_or(1.0);
+    alpha_beta(alpha, alpha - 1.0, bias(settings))
+}
+
+/// Deep Taylor decomposition for ReLU networks (Montavon et al. 2017) as iNNvestigate has it: z+ on every layer, from a
+/// prediction that is positive.
+fn deep_taylor() -> Composite {
+    Composite { start: Start::PositivePrediction, ..Composite::uniform(Rule::z_plus()) }
+}
+
+/// z^B for pixels between `low` (0) and `high` (1).
+fn bounded(settings: &ExplainSettings, denominator: Denominator) -> Rule {
+    Rule::z_bounded(settings.low.unwrap_or(0.0), settings.high.unwrap_or(1.0), denominator)
+}
+
+/// What Zennit adds to the denominators of all rules.
+const STABLE: Denominator = Denominator::Epsilon(1e-6);
+
+/// Zennit's composites: epsilon 1e-6 on dense layers, another rule on convolutions, and batch norm passed through.
+fn zennit(settings: &ExplainSettings, conv: Rule) -> Composite {
+    Composite::lrp([
+        (Selector::Kind(LayerKind::BatchNorm), Rule::pass()),
+        (Selector::Kind(LayerKind::Conv), conv),
+        (Selector::Kind(LayerKind::Dense), Rule::epsilon(epsilon(settings, 1e-6), zennit_bias(settings))),
+    ])
+}
+
+fn zennit_alpha_beta(settings: &ExplainSettings, alpha: f64, beta: f64) -> Rule {
+    Rule::alpha_beta(alpha, beta, zennit_bias(settings), STABLE)
+}
+
+fn zennit_bias(settings: &ExplainSettings) -> Bias {
+    settings.bias.unwrap_or(Bias::Signed)
 }
 
 fn epsilon(settings: &ExplainSettings, own: f64) -> f64 {
@@ -128,9 +192,17 @@ mod tests {
     /// Whoever reads a parameter propagates differently under another value, and nobody else does.
     #[test]
     fn an_analyzer_reads_exactly_what_it_declares() {
-        let settings = |parameter| match parameter {
-            Parameter::Epsilon => ExplainSettings { epsilon: Some(0.75), ..ExplainSettings::default() },
-            Parameter::Bias => ExplainSettings { bias: Some(Bias::Ignore), ..ExplainSettings::default() },
+        let settings = |parameter| {
+            let mut settings = ExplainSettings::default();
+            match parameter {
+                Parameter::Epsilon => settings.epsilon = Some(0.75),
+                Parameter::Bias => settings.bias = Some(Bias::Ignore),
+                Parameter::Alpha => settings.alpha = Some(1.25),
+                Parameter::Gamma => settings.gamma = Some(0.5),
+                Parameter::Low => settings.low = Some(-1.0),
+                Parameter::High => settings.high = Some(2.0),
+            }
+            settings
         };
         for analyzer in analyzers() {
             let own = analyzer.composite(&ExplainSettings::default());

@@ -200,4 +200,10 @@ impl Rule {
         let terms = [(InputPart::Constant(1.0), WeightPart::All)];
         Self { passes: vec![pass(terms, BiasPart::None, Denominator::One)] }
     }
+
+    /// R_in = R, for a layer that scales every value by itself (Zennit's `Pass` on batch norm).
+    pub fn pass() -> Self {
+        let terms = [(InputPart::Constant(1.0), WeightPart::One)];
+        Self { passes: vec![pass(terms, BiasPart::None, Denominator::One)] }
+    }
 }

@@ -24,23 +24,44 @@ pub enum Bias {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExplainSettings {
-    /// How relevance is found, by iNNvestigate's names.
+    /// How relevance is found, by iNNvestigate's names, or Zennit's behind `zennit.`.
     #[schemars(schema_with = "analyzer_schema")]
     pub analyzer: String,
     /// Which images are explained: "test", "validation", "train" or "all".
     pub subset: Split,
     /// Stabiliser of the epsilon rule, in units of the layer's output (at the output layer: years). By default the
-    /// analyzer's own: 0.1 in the presets, 1e-7 in `lrp.epsilon`.
+    /// analyzer's own: 0.1 in iNNvestigate's presets, 1e-7 in `lrp.epsilon`, 1e-6 in Zennit's composites.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
     /// What rules do with biases: "full", "signed" or "ignore". By default the analyzer's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bias: Option<Bias>,
+    /// Weight of what excites in `lrp.alpha_beta`, at least 1 (the default); what inhibits weighs `alpha - 1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// How much the gamma rule favours what agrees with the sign of a layer's output; 0.25 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+    /// Lowest value of a pixel, for rules that are bounded; 0 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Highest value of a pixel, for rules that are bounded; 1 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
 }
 
 impl Default for ExplainSettings {
     fn default() -> Self {
-        Self { analyzer: "lrp.sequential_preset_a".into(), subset: Split::Test, epsilon: None, bias: None }
+        Self {
+            analyzer: "lrp.sequential_preset_a".into(),
+            subset: Split::Test,
+            epsilon: None,
+            bias: None,
+            alpha: None,
+            gamma: None,
+            low: None,
+            high: None,
+        }
     }
 }
 
@@ -48,12 +69,24 @@ impl ExplainSettings {
     /// Everything that cannot be carried out, each with its dotted key.
     pub fn validate(&self) -> Vec<Invalid> {
         let mut invalid = self.validate_analyzer();
-        if let Some(epsilon) = self.epsilon.filter(|epsilon| !epsilon.is_finite() || *epsilon < 0.0) {
-            invalid.push(Invalid::new(
-                "explain.epsilon",
-                format!("{epsilon} cannot stabilise a division"),
-                "use a finite number of at least 0, such as 0.1",
-            ));
+        let mut range = |key: &str, value: Option<f64>, least: f64| {
+            if let Some(value) = value.filter(|value| !value.is_finite() || *value < least) {
+                let message = format!("{value} is out of range");
+                invalid.push(Invalid::new(
+                    format!("explain.{key}"),
+                    message,
+                    format!("use a number of at least {least}"),
+                ));
+            }
+        };
+        range("epsilon", self.epsilon, 0.0);
+        range("alpha", self.alpha, 1.0);
+        range("gamma", self.gamma, 0.0);
+        let (low, high) = (self.low.unwrap_or(0.0), self.high.unwrap_or(1.0));
+        if !(low < high && low.is_finite() && high.is_finite()) {
+            let key = if self.low.is_some() { "explain.low" } else { "explain.high" };
+            let message = format!("no pixel is between {low} and {high}");
+            invalid.push(Invalid::new(key, message, "use two numbers with `low` below `high`"));
         }
         invalid
     }
@@ -119,12 +152,18 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_epsilon_is_refused() {
+    fn impossible_numbers_are_refused() {
+        let keys = |text: &str| parse(text).validate().into_iter().map(|i| i.key).collect::<Vec<_>>();
         for epsilon in ["-0.1", "nan", "inf"] {
-            let invalid = parse(&format!("epsilon = {epsilon}")).validate();
-            assert_eq!(invalid.len(), 1, "{epsilon}");
-            assert_eq!(invalid[0].key, "explain.epsilon");
+            assert_eq!(keys(&format!("epsilon = {epsilon}")), ["explain.epsilon"]);
         }
-        assert_eq!(parse("epsilon = 0.0").validate(), []);
+        assert_eq!(keys("epsilon = 0.0"), [""; 0]);
+        assert_eq!(keys("analyzer = 'lrp.alpha_beta'\nalpha = 0.5"), ["explain.alpha"]);
+        assert_eq!(
+            keys("analyzer = 'zennit.epsilon_gamma_box'\ngamma = -1\nlow = 1"),
+            ["explain.gamma", "explain.low"]
+        );
+        assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nhigh = -2"), ["explain.high"]);
+        assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nlow = -1\nhigh = 0"), [""; 0]);
     }
 }
