@@ -38,6 +38,15 @@ pub fn forget_peak_memory() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }
 
+/// Whether the process of this number has ended, be it still listed; false where the system does not tell.
+pub fn has_ended(process: &str) -> bool {
+    match fs::read_to_string(format!("/proc/{process}/stat")) {
+        // The state follows the name in brackets; Z is a process that waits to be forgotten.
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')),
+        Err(_) => fs::exists("/proc/self").unwrap_or(false),
+    }
+}
+
 /// Whether an NVIDIA driver is present, so that looking for CUDA is worth while.
 pub fn has_nvidia_driver() -> bool {
     ["/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg"].iter().any(|path| fs::exists(path).unwrap_or(false))

@@ -33,6 +33,9 @@ pub fn run(args: &ExplainArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
+const HELP: &str = "weights: a .safetensors file with the names and shapes of results/NAME/models; images: [n, 98, 98] \
+                    float32 in .npy, or a set.npz of `xdlreg-run simulate`";
+
 /// Has a worker of its own fulfil one request. What the worker refuses is a mistake in the files given.
 fn ask(request: &Request, device: Device) -> Result<()> {
     let (sender, receiver) = mpsc::channel();
@@ -43,7 +46,7 @@ fn ask(request: &Request, device: Device) -> Result<()> {
         match heard {
             Heard::Reply(Reply::Done { .. }) => return Ok(()),
             Heard::Reply(Reply::Failed { reason } | Reply::NoDevice { reason }) => {
-                return Err(Error::Usage { message: reason, help: None });
+                return Err(Error::usage(reason, HELP));
             }
             Heard::Closed => break,
             Heard::Reply(Reply::Progress(_) | Reply::Ready { .. }) | Heard::Garbled(_) => {}

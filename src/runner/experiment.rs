@@ -95,6 +95,7 @@ pub fn run_experiment(
     })?;
 
     let store = Store::new(output.join(".store"));
+    store.remove_abandoned_drafts();
     let cores = machine::cores();
     let workers = worker_count(options.jobs, spec.run.workers, cores / spec.run.threads_per_worker, plan.runs.len());
     let about = provenance::describe(resolved, options.spec_path.as_deref(), compute, workers);

@@ -1,4 +1,5 @@
-//! `[run]`: where and how the work is done. Nothing here changes a result.
+//! `[run]`: where and how the work is done. Results differ by rounding at most: between CPU and CUDA, and with the
+//! threads of a training.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -67,8 +67,8 @@ impl Job {
     pub fn inputs(&self) -> Value {
         let mut inputs = match self {
             Self::Simulate { data } => json!({ "data": data }),
-            Self::Train { dataset, model, train, compute, threads: _ } => {
-                json!({ "dataset": dataset, "model": model, "train": train,
+            Self::Train { dataset, model, train, compute, threads } => {
+                json!({ "dataset": dataset, "model": model, "train": train, "threads": threads,
                         "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
             }
             Self::Explain { dataset, network, explain, compute } => {

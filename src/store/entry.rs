@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::key::Key;
+use crate::machine;
 use crate::stage::StageName;
 
 const MANIFEST: &str = "manifest.json";
@@ -155,17 +156,24 @@ impl Store {
         fs::remove_dir_all(self.path(stage, key))
     }
 
-    /// Removes folders that interrupted workers left behind. Only for a process that has the store to itself.
-    pub fn remove_drafts(&self) -> io::Result<()> {
-        match fs::remove_dir_all(self.root.join("tmp")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// Removes folders that interrupted workers of this machine left behind; those of living workers stay.
+    pub fn remove_abandoned_drafts(&self) {
+        for folder in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
+            let name = folder.file_name().to_string_lossy().into_owned();
+            let abandoned = name.rsplit_once('-').is_some_and(|(rest, process)| {
+                rest.ends_with(&format!("@{}", machine::host())) && machine::has_ended(process)
+            });
+            if abandoned {
+                // What cannot be removed is only untidy.
+                let _ = fs::remove_dir_all(folder.path());
+            }
         }
     }
 
     /// Starts an entry: an empty folder of its own to write files into.
     pub fn draft(&self, stage: StageName, key: &Key) -> io::Result<Draft> {
-        let folder = self.root.join("tmp").join(format!("{}-{key}-{}", stage.name(), std::process::id()));
+        let folder =
+            self.root.join("tmp").join(format!("{}-{key}@{}-{}", stage.name(), machine::host(), std::process::id()));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -209,7 +217,7 @@ impl Draft {
             seconds,
             peak_memory_bytes,
             created_at: crate::clock::now(),
-            host: crate::machine::host(),
+            host: machine::host(),
         };
         let text = serde_json::to_vec_pretty(&manifest)?;
         let path = self.folder.join(MANIFEST);

@@ -3,7 +3,7 @@
 //! It reads requests as JSON lines from standard input, replies on standard output, and ends with its input.
 
 use std::io::{self, BufRead, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -37,11 +37,26 @@ fn main() -> io::Result<()> {
     tch::set_num_threads(args.threads as i32);
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global().map_err(io::Error::other)?;
     reply(&Reply::Ready { compute, libtorch: LIBTORCH_VERSION.to_owned(), note })?;
-    for line in io::stdin().lock().lines() {
-        let request = serde_json::from_str(&line?)?;
-        reply(&answer(request))?;
+    for request in requests() {
+        reply(&answer(request?))?;
     }
     Ok(())
+}
+
+/// Requests as they arrive. When the runner is gone this process ends, even amid work: nobody would take the result,
+/// and another runner may already be at it.
+fn requests() -> impl Iterator<Item = io::Result<Request>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            let request = line.and_then(|line| Ok(serde_json::from_str(&line)?));
+            if sender.send(request).is_err() {
+                return;
+            }
+        }
+        std::process::exit(0);
+    });
+    receiver.into_iter()
 }
 
 fn answer(request: Request) -> Reply {

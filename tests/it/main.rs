@@ -1,0 +1,17 @@
+//! What a user meets, held from outside: the programs are run in folders of their own, and what they leave is read
+//! with other readers than their own.
+
+mod bad_input;
+mod configs;
+mod determinism;
+mod diverge;
+mod explain;
+mod front_end;
+mod harness;
+mod layering;
+mod layers;
+mod library;
+mod original;
+mod resume;
+mod run;
+mod simulate_render;
