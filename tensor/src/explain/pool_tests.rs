@@ -54,13 +54,15 @@ fn relevance_is_routed_to_the_first_winner() {
             let relevance = coarse(100, pooled_size);
             let divisors = coarse(200, size);
             let mut routed = vec![0.0; image.len()];
-            let mut quotients = vec![0.0; image.len()];
+            let mut quotients = [vec![0.0; image.len()], vec![0.0; image.len()]];
             let winners =
                 windows.iter().enumerate().flat_map(|(plane, windows)| windows.iter().map(move |w| (plane, w)));
             for ((plane, (_, place)), &value) in winners.zip(&relevance) {
                 let at = plane * area + place;
                 routed[at] += value;
-                quotients[at] += value / if divisors[at] == 0.0 { 1e-7 } else { divisors[at] };
+                let divisor = divisors[at];
+                quotients[0][at] += value / if divisor == 0.0 { 1e-7 } else { divisor };
+                quotients[1][at] += value / if divisor < 0.0 { divisor - 0.25 } else { divisor + 0.25 };
             }
             let maxima: Vec<f32> = windows.iter().flatten().map(|(value, _)| *value).collect();
 
@@ -70,9 +72,11 @@ fn relevance_is_routed_to_the_first_winner() {
             for (pooled, winners) in [max_pool(&x, rectify), max_pool_by_libtorch(&x, shape, rectify)] {
                 assert_eq!(values(&pooled), maxima, "{size:?}");
                 assert_eq!(values(&winners.route(&relevance)), routed, "{size:?}");
-                let ours = winners.route_quotient(&relevance, &tensor(&divisors, size), Denominator::Safe);
-                for (ours, expected) in values(&ours).iter().zip(&quotients) {
-                    assert!((ours - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{ours} for {expected}");
+                for (denominator, expected) in [Denominator::Safe, Denominator::Epsilon(0.25)].iter().zip(&quotients) {
+                    let ours = winners.route_quotient(&relevance, &tensor(&divisors, size), *denominator);
+                    for (ours, expected) in values(&ours).iter().zip(expected) {
+                        assert!((ours - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{ours} for {expected}");
+                    }
                 }
             }
         }

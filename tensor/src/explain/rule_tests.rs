@@ -9,6 +9,7 @@ use xdlreg::seed::stream;
 use xdlreg::spec::Bias;
 
 use super::linear::Linear;
+use super::pool::max_pool;
 use super::relevance::Relevance;
 use super::rule::LayerRule;
 use crate::net::Layer;
@@ -36,6 +37,7 @@ struct Sums {
     weight_squared: f64,
     connections: f64,
     bounded: f64,
+    bounded_by_zero: f64,
 }
 
 const LOW: f64 = -0.5;
@@ -53,6 +55,7 @@ impl Wiring {
             sums.weight_squared += w * w;
             sums.connections += 1.0;
             sums.bounded += x * w - LOW * w.max(0.0) - HIGH * w.min(0.0);
+            sums.bounded_by_zero += x * w - HIGH * w.min(0.0);
         }
         sums
     }
@@ -96,6 +99,11 @@ fn rules() -> Vec<(&'static str, Rule, Box<Share>)> {
             Rule::z_bounded(LOW, HIGH, Denominator::Safe),
             Box::new(|x, w, s| (x * w - LOW * w.max(0.0) - HIGH * w.min(0.0)) / safe(s.bounded)),
         ),
+        (
+            "z^B from 0",
+            Rule::z_bounded(0.0, HIGH, Denominator::Safe),
+            Box::new(|x, w, s| (x * w - HIGH * w.min(0.0)) / safe(s.bounded_by_zero)),
+        ),
         ("gradient", Rule::gradient(), Box::new(|_, w, _| w)),
     ];
     for (alpha, beta) in [(1.0, 0.0), (2.0, 1.0), (1.5, 0.5)] {
@@ -112,9 +120,9 @@ fn rules() -> Vec<(&'static str, Rule, Box<Share>)> {
             rules.push(("alpha-beta", Rule::alpha_beta(alpha, beta, bias, Denominator::Safe), Box::new(share)));
         }
     }
-    for bias in [Bias::Full, Bias::Ignore] {
+    for bias in [Bias::Full, Bias::Signed, Bias::Ignore] {
         let share = move |x: f64, w: f64, s: &Sums| {
-            let b = if bias == Bias::Full { s.bias } else { 0.0 };
+            let b = if bias == Bias::Ignore { 0.0 } else { s.bias };
             let favoured = |c: f64, up: bool| c + 0.25 * if up { c.max(0.0) } else { c.min(0.0) };
             match s.z {
                 z if z > 0.0 => {
@@ -176,7 +184,7 @@ fn dense(rng: &mut impl Rng, inputs: usize, outputs: usize, with_bias: bool) -> 
     (layer, Wiring { connections, bias, inputs })
 }
 
-fn check(layer: &Layer, wiring: &Wiring, rng: &mut impl Rng, input: &[i64], output: &[i64]) {
+fn check(layer: &Layer, wiring: &Wiring, rng: &mut impl Rng, input: &[i64]) {
     let linear = Linear::of(layer).expect("a linear layer");
     for non_negative in [false, true] {
         // Half of what is never negative is zero, as behind a ReLU.
@@ -184,21 +192,41 @@ fn check(layer: &Layer, wiring: &Wiring, rng: &mut impl Rng, input: &[i64], outp
             true => grid(rng, wiring.inputs, -1.0, 9).into_iter().map(|value| value.max(0.0)).collect(),
             false => grid(rng, wiring.inputs, -1.0, 9),
         };
-        let relevance = grid(rng, wiring.bias.len(), -2.0, 17);
-        let (x_tensor, r_tensor) = (tensor(&x, input), tensor(&relevance, output));
+        let x_tensor = tensor(&x, input);
         let z = layer.forward(&x_tensor);
-        for (name, rule, share) in rules() {
-            let rule = LayerRule::new(&rule, &linear, &x_tensor, non_negative);
-            let z = rule.needs_output().then_some(&z);
-            let ours = rule.propagate(&x_tensor, z, &Relevance::Dense(r_tensor.shallow_clone()));
-            let ours = Vec::<f64>::try_from(ours.contiguous().view(-1).to_kind(Kind::Double)).expect("values");
-            let expected = wiring.relevance(&x, &relevance, &*share);
-            let scale = expected.iter().fold(1e-3, |max: f64, value| max.max(value.abs()));
-            for (input, (ours, expected)) in ours.iter().zip(&expected).enumerate() {
-                assert!((ours - expected).abs() < 1e-5 * scale, "{name}, input {input}: {ours} for {expected}");
+        for (relevance, r_tensor) in relevances(rng, &z) {
+            for (name, rule, share) in rules() {
+                let rule = LayerRule::new(&rule, &linear, &x_tensor, non_negative);
+                let z = rule.needs_output().then_some(&z);
+                let ours = doubles(&rule.propagate(&x_tensor, z, &r_tensor));
+                let expected = wiring.relevance(&x, &relevance, &*share);
+                // Messages may cancel, so float32 is held to their sizes.
+                let sizes: Vec<f64> = relevance.iter().map(|value| value.abs()).collect();
+                let sizes = wiring.relevance(&x, &sizes, &move |x, w, sums| share(x, w, sums).abs());
+                let scale = sizes.into_iter().fold(1e-3, f64::max);
+                for (input, (ours, expected)) in ours.iter().zip(&expected).enumerate() {
+                    assert!((ours - expected).abs() < 1e-5 * scale, "{name}, input {input}: {ours} for {expected}");
+                }
             }
         }
     }
+}
+
+/// Relevance of the output z of a layer, with zeros: as it is, and behind a max-pool if z has rows and columns.
+fn relevances(rng: &mut impl Rng, z: &Tensor) -> Vec<(Vec<f64>, Relevance)> {
+    let mut random = |size: &[i64]| tensor(&grid(rng, size.iter().product::<i64>() as usize, -2.0, 17), size);
+    let dense = random(&z.size());
+    let mut relevances = vec![(doubles(&dense), Relevance::Dense(dense))];
+    if z.dim() == 4 {
+        let (pooled, winners) = max_pool(z, true);
+        let values = random(&pooled.size());
+        relevances.push((doubles(&winners.route(&values)), Relevance::Pooled { values, winners }));
+    }
+    relevances
+}
+
+fn doubles(tensor: &Tensor) -> Vec<f64> {
+    Vec::try_from(tensor.contiguous().view(-1).to_kind(Kind::Double)).expect("values")
 }
 
 #[test]
@@ -207,12 +235,12 @@ fn every_rule_shares_relevance_as_defined() {
         let rng = &mut stream(seed, "rules", 0);
         for (channels, filters, kernel, side) in [(1, 3, 3, 5), (3, 2, 3, 4), (4, 3, 1, 3)] {
             let (layer, wiring) = conv(rng, channels, filters, kernel, side);
-            let size = |channels: usize| [1, channels as i64, side as i64, side as i64];
-            check(&layer, &wiring, rng, &size(channels), &size(filters));
+            let size = [1, channels, side, side].map(|side| side as i64);
+            check(&layer, &wiring, rng, &size);
         }
         for with_bias in [true, false] {
             let (layer, wiring) = dense(rng, 6, 4, with_bias);
-            check(&layer, &wiring, rng, &[1, 6], &[1, 4]);
+            check(&layer, &wiring, rng, &[1, 6]);
         }
     }
 }
@@ -234,8 +262,7 @@ fn batch_norm_follows_innvestigate() {
     let rule = LayerRule::new(&Rule::epsilon(1e-7, Bias::Full), &Linear::of(&layer).expect("linear"), &input, false);
     let output = layer.forward(&input);
     let ours = rule.propagate(&input, Some(&output), &Relevance::Dense(tensor(&relevance, &[1, 2, 3, 3])));
-    let ours = Vec::<f64>::try_from(ours.view(-1).to_kind(Kind::Double)).expect("values");
-    for (at, ours) in ours.iter().enumerate() {
+    for (at, ours) in doubles(&ours).iter().enumerate() {
         let channel = at / 9;
         let y = (x[at] - mean[channel]) / (var[channel] + BATCH_NORM_EPSILON).sqrt() * gamma[channel] + beta[channel];
         let expected = x[at] * (y - beta[channel]) / (x[at] - mean[channel]) * relevance[at] / y;
