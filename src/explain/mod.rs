@@ -2,8 +2,10 @@
 
 mod analyzer;
 mod composite;
+mod method;
 mod rule;
 
 pub use analyzer::{Analyzer, Parameter, analyzer, analyzer_names, analyzers};
 pub use composite::{Activation, Composite, LayerKind, LayerSite, Selector, Start};
+pub use method::{Method, SigmaUnit};
 pub use rule::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, Term, WeightPart};

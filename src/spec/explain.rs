@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::explain_error::near_miss;
 use super::invalid::Invalid;
-use crate::explain::{Parameter, analyzer, analyzer_names, analyzers};
+use crate::explain::{Parameter, SigmaUnit, analyzer, analyzer_names, analyzers};
+use crate::raster::SIDE;
 use crate::sim::Split;
 
 /// What rules do with a layer's bias.
@@ -48,6 +49,33 @@ pub struct ExplainSettings {
     /// Highest value of a pixel, for rules that are bounded; 1 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
+    /// Points on the path of integrated gradients; 64 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Pixel value of the image at which the path of integrated gradients begins; 0 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<f64>,
+    /// Noisy images that SmoothGrad averages over; 64 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<usize>,
+    /// Standard deviation of SmoothGrad's noise; 0.1 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<f64>,
+    /// Whether `sigma` is "relative" to the range of an image's values (the default) or "absolute".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigma_unit: Option<SigmaUnit>,
+    /// Seed of SmoothGrad's noise; 0 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Side of the windows of occlusion in pixels; 7 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<usize>,
+    /// Pixels from one window of occlusion to the next; 7 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stride: Option<usize>,
+    /// Pixel value of an occluded window; that of tissue, 0.8, by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fill: Option<f64>,
 }
 
 impl Default for ExplainSettings {
@@ -61,6 +89,15 @@ impl Default for ExplainSettings {
             gamma: None,
             low: None,
             high: None,
+            steps: None,
+            reference: None,
+            samples: None,
+            sigma: None,
+            sigma_unit: None,
+            seed: None,
+            window: None,
+            stride: None,
+            fill: None,
         }
     }
 }
@@ -69,19 +106,29 @@ impl ExplainSettings {
     /// Everything that cannot be carried out, each with its dotted key.
     pub fn validate(&self) -> Vec<Invalid> {
         let mut invalid = self.validate_analyzer();
-        let mut range = |key: &str, value: Option<f64>, least: f64| {
-            if let Some(value) = value.filter(|value| !value.is_finite() || *value < least) {
-                let message = format!("{value} is out of range");
-                invalid.push(Invalid::new(
-                    format!("explain.{key}"),
-                    message,
-                    format!("use a number of at least {least}"),
-                ));
+        let side = SIDE as f64;
+        let count = |value: Option<usize>| value.map(|value| value as f64);
+        for (key, value, range) in [
+            ("epsilon", self.epsilon, 0.0..=f64::MAX),
+            ("alpha", self.alpha, 1.0..=f64::MAX),
+            ("gamma", self.gamma, 0.0..=f64::MAX),
+            ("steps", count(self.steps), 1.0..=1e6),
+            ("reference", self.reference, f64::MIN..=f64::MAX),
+            ("samples", count(self.samples), 1.0..=1e6),
+            ("sigma", self.sigma, 0.0..=f64::MAX),
+            ("window", count(self.window), 1.0..=side),
+            ("stride", count(self.stride), 1.0..=side),
+            ("fill", self.fill, f64::MIN..=f64::MAX),
+        ] {
+            if let Some(value) = value.filter(|value| !range.contains(value)) {
+                let help = match (*range.start(), *range.end()) {
+                    (f64::MIN, _) => "use a finite number".into(),
+                    (least, f64::MAX) => format!("use a finite number of at least {least}"),
+                    (least, most) => format!("use {least} to {most}"),
+                };
+                invalid.push(Invalid::new(format!("explain.{key}"), format!("{value} is out of range"), help));
             }
-        };
-        range("epsilon", self.epsilon, 0.0);
-        range("alpha", self.alpha, 1.0);
-        range("gamma", self.gamma, 0.0);
+        }
         let (low, high) = (self.low.unwrap_or(0.0), self.high.unwrap_or(1.0));
         if !(low < high && low.is_finite() && high.is_finite()) {
             let key = if self.low.is_some() { "explain.low" } else { "explain.high" };
@@ -164,6 +211,9 @@ mod tests {
             ["explain.gamma", "explain.low"]
         );
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nhigh = -2"), ["explain.high"]);
+        assert_eq!(keys("analyzer = 'occlusion'\nwindow = 99\nstride = 0"), ["explain.window", "explain.stride"]);
+        assert_eq!(keys("analyzer = 'smoothgrad'\nsamples = 0\nsigma = nan"), ["explain.samples", "explain.sigma"]);
+        assert_eq!(keys("analyzer = 'integrated_gradients'\nsteps = 1\nreference = -1"), [""; 0]);
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nlow = -1\nhigh = 0"), [""; 0]);
     }
 }

@@ -75,6 +75,16 @@ fn all_mistakes_are_told_at_once() {
 }
 
 #[test]
+fn broken_toml_is_shown_where_it_breaks() {
+    for (spec, place) in [("[train]\nepochs =\n", "2:"), ("[train\nepochs = 1\n", "1:7"), ("a = 1\na = 2\n", "2:1")] {
+        let scene = Scene::with_spec(spec);
+        let ended = scene.run("spec.toml").exits(2);
+        ended.complains(&["spec.toml is no valid TOML", &format!("spec.toml:{place}")]);
+        assert_eq!(scene.listing("."), ["spec.toml"]);
+    }
+}
+
+#[test]
 fn a_mistake_in_a_base_is_shown_in_the_base() {
     let scene = Scene::with_spec("extends = \"base.toml\"\n").file("base.toml", "[train]\nepochs = 0\n");
     assert_refused(&scene, "spec.toml", &["base.toml:2:10", "train.epochs"]);

@@ -113,6 +113,29 @@ fn an_experiment_that_was_killed_goes_on() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_worker_ends_with_its_runner() {
+    let scene = Scene::with_spec(&long_spec());
+    let results = scene.results("spec");
+    let mut running = scene.start("spec.toml");
+    wait_for_training(&results);
+    let worker = children(running.id())[0];
+    signal(running.id(), "KILL");
+    running.wait().expect("it ends");
+    // Process 1 may leave its remains listed, as a zombie.
+    let lives = || {
+        let stat = fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+    };
+    let killed = Instant::now();
+    while lives() {
+        assert!(killed.elapsed() < Duration::from_secs(30), "the worker works for nobody");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_it_goes_on(&scene);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_worker_that_was_killed_is_replaced() {
     let scene = Scene::with_spec(&long_spec());
     let results = scene.results("spec");

@@ -1,6 +1,7 @@
 //! Explanations: one engine that carries out the rules and composites of [`xdlreg::explain`].
 
 mod error;
+mod explainer;
 mod linear;
 mod memory;
 mod pool;
@@ -19,6 +20,7 @@ use xdlreg::raster::{RasterStack, SIDE};
 use xdlreg::spec::{ExplainSettings, Task};
 
 pub use error::ExplainError;
+use explainer::Explainer;
 pub use propagate::{Propagated, Propagator};
 
 use crate::net::PumpkinNet;
@@ -57,12 +59,12 @@ pub fn explain(
     }
     let analyzer = analyzer(&settings.analyzer)
         .ok_or_else(|| ExplainError::UnknownAnalyzer { name: settings.analyzer.clone() })?;
-    let composite = analyzer.composite(settings);
+    let method = analyzer.method(settings);
     let non_negative = images.pixels().iter().all(|&pixel| pixel >= 0.0);
     let threads = tch::get_num_threads();
     let (batch, workers) = if net.device().is_cuda() { (GPU_BATCH, 1) } else { (CPU_BATCH, threads.max(1) as usize) };
-    let propagators = (0..workers.min(images.len().div_ceil(batch)))
-        .map(|_| no_grad(|| Propagator::new(net, &composite, non_negative)))
+    let explainers = (0..workers.min(images.len().div_ceil(batch)))
+        .map(|_| no_grad(|| Explainer::new(net, &method, non_negative)))
         .collect::<Result<Vec<_>, _>>()?;
 
     let mut maps = RasterStack::zeros(images.len(), height, width);
@@ -71,7 +73,7 @@ pub fn explain(
     let queue = Mutex::new((batches, 0));
     let total = images.len() as u64;
     thread::scope(|scope| {
-        for propagator in propagators {
+        for explainer in explainers {
             let queue = &queue;
             let (device, task) = (net.device(), net.architecture().task);
             scope.spawn(move || {
@@ -80,7 +82,7 @@ pub fn explain(
                 while let Some((index, (maps, outputs))) = next() {
                     let start = index * batch;
                     let input = to_tensor(images, start..start + outputs.len()).to_device(device);
-                    let Propagated { relevance, output } = no_grad(|| propagator.propagate(&input));
+                    let Propagated { relevance, output } = no_grad(|| explainer.explain(&input, start));
                     copy(&relevance, maps);
                     copy(&explained(&output, task), outputs);
                     let done = {

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use tch::{Device, Kind, no_grad};
 use xdlreg::event::silent;
-use xdlreg::explain::{BiasPart, Rule};
+use xdlreg::explain::{BiasPart, Rule, SigmaUnit};
 use xdlreg::raster::RasterStack;
 use xdlreg::seed::stream;
 use xdlreg::spec::{Bias, ExplainSettings, ModelSettings, Task};
@@ -124,6 +124,75 @@ fn a_classification_is_explained_by_its_larger_logit() {
     for (sample, map) in explained.maps.iter().enumerate() {
         let larger = logits.get(sample as i64).max().double_value(&[]);
         assert!((map.sum() - larger).abs() < 1e-3 * larger.abs(), "{} for {larger}", map.sum());
+    }
+}
+
+#[test]
+fn smoothgrad_is_the_mean_gradient_under_noise() {
+    let net = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, true);
+    let images = random_images(6);
+    let maps =
+        |settings: &ExplainSettings, images: &RasterStack| explain(&net, images, settings, &silent).expect("maps").maps;
+    let gradient = maps(&settings("gradient"), &images);
+    let smooth = |sigma, seed, samples| ExplainSettings {
+        sigma: Some(sigma),
+        seed: Some(seed),
+        samples: Some(samples),
+        ..settings("smoothgrad")
+    };
+    assert!(deviation(maps(&smooth(0.0, 0, 2), &images).pixels(), gradient.pixels()) < 1e-5);
+    // The first sample's noise does not depend on the others; another seed draws another.
+    let first = maps(&smooth(0.1, 0, 2), &images.slice(0..1));
+    assert!(deviation(maps(&smooth(0.1, 0, 2), &images).slice(0..1).pixels(), first.pixels()) < 1e-5);
+    assert!(deviation(maps(&smooth(0.1, 1, 2), &images.slice(0..1)).pixels(), first.pixels()) > 1e-3);
+    // Noise relative to a range of 2 is twice the noise relative to a range of 1.
+    let mut wide = images.slice(0..1);
+    let (least, most) = wide.pixels().iter().fold((1.0f32, 0.0f32), |(a, b), &v| (a.min(v), b.max(v)));
+    wide.pixels_mut().iter_mut().for_each(|pixel| *pixel = (*pixel - least) / (most - least) * 2.0);
+    let absolute = ExplainSettings { sigma_unit: Some(SigmaUnit::Absolute), ..smooth(0.2, 0, 2) };
+    assert!(deviation(maps(&absolute, &wide).pixels(), maps(&smooth(0.1, 0, 2), &wide).pixels()) < 1e-5);
+}
+
+#[test]
+fn occlusion_is_what_windows_are_worth() {
+    let (net, images) = reference();
+    let (window, stride, fill) = (20, 30, 0.5);
+    let settings = ExplainSettings {
+        window: Some(window),
+        stride: Some(stride),
+        fill: Some(f64::from(fill)),
+        ..settings("occlusion")
+    };
+    let explained = explain(&net, &images, &settings, &silent).expect("maps");
+    let starts = [0, 30, 60, 78];
+    for sample in 0..images.len() {
+        let (mut sum, mut count) = (vec![0.0; 98 * 98], vec![0.0; 98 * 98]);
+        for (top, left) in starts.iter().flat_map(|top| starts.iter().map(move |left| (top, left))) {
+            let inside: Vec<usize> = (0..98 * 98)
+                .filter(|at| (*top..top + window).contains(&(at / 98)) && (*left..left + window).contains(&(at % 98)))
+                .collect();
+            let mut occluded = images.slice(sample..sample + 1);
+            inside.iter().for_each(|&at| occluded.pixels_mut()[at] = fill);
+            let worth = explained.outputs[sample] - net.predict(&occluded)[0];
+            inside.iter().for_each(|&at| (sum[at], count[at]) = (sum[at] + worth, count[at] + 1.0));
+        }
+        let expected: Vec<f32> =
+            sum.iter().zip(&count).map(|(sum, count): (&f32, &f32)| sum / count.max(1.0)).collect();
+        assert!(deviation(explained.maps.get(sample).pixels, &expected) < 1e-4);
+    }
+}
+
+/// Completeness: for many steps the map adds up to f(x) - f(x0).
+#[test]
+fn integrated_gradients_add_up_to_the_difference_to_the_reference() {
+    let (net, images) = reference();
+    let settings = ExplainSettings { steps: Some(400), reference: Some(0.25), ..settings("integrated_gradients") };
+    let explained = explain(&net, &images, &settings, &silent).expect("maps");
+    let grey = RasterStack::new(98, 98, vec![0.25; 98 * 98]);
+    let start = net.predict(&grey)[0];
+    for (map, output) in explained.maps.iter().zip(&explained.outputs) {
+        let difference = f64::from(output - start);
+        assert!((map.sum() - difference).abs() < 0.02 * difference.abs(), "{} for {difference}", map.sum());
     }
 }
 

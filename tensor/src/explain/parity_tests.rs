@@ -42,12 +42,16 @@ pub(super) fn deviation(ours: &[f32], theirs: &[f32]) -> f32 {
 #[test]
 fn every_analyzer_gives_the_maps_of_its_origin() {
     let (net, images) = reference();
-    // iNNvestigate has no names for the first two; of any alpha and beta two pairs are here under names of their own.
-    for name in analyzer_names().filter(|name| !["lrp.epsilon_IB", "lrp.z_IB", "lrp.alpha_beta"].contains(name)) {
+    // Without maps of their origin, or with other parameters; what they do is tested elsewhere.
+    let others = ["lrp.epsilon_IB", "lrp.z_IB", "lrp.alpha_beta", "smoothgrad", "occlusion"];
+    for name in analyzer_names().filter(|name| !others.contains(name)) {
         let settings = ExplainSettings { analyzer: name.into(), ..ExplainSettings::default() };
         // These divide by sums that cross zero, where float32 itself is worth no more.
         let tolerance = match name {
             "lrp.sequential_preset_b" | "lrp.sequential_preset_b_flat" | "lrp.alpha_2_beta_1" => 1e-2,
+            // Its path crosses kinks of the network, where a last bit decides between two gradients: float64 differs by
+            // 5e-5 from the reference.
+            "integrated_gradients" => 1e-3,
             _ => 1e-4,
         };
         let file = name.strip_prefix("lrp.").unwrap_or(name);

@@ -112,12 +112,22 @@ impl Propagator {
 
     /// Relevance of every pixel of `images` `[n, 1, rows, columns]`.
     pub fn propagate(&self, images: &Tensor) -> Propagated {
+        self.propagate_chosen(images, None)
+    }
+
+    /// As [`Self::propagate`]; relevance starts at the outputs `chosen` `[n, 1]`, not at the largest.
+    pub fn propagate_chosen(&self, images: &Tensor, chosen: Option<&Tensor>) -> Propagated {
         let (memories, output) = self.forward(images);
-        let mut relevance = Relevance::Dense(self.start(&output));
+        let mut relevance = Relevance::Dense(self.start(&output, chosen));
         for (step, memory) in self.steps.iter().zip(memories).rev() {
             relevance = step.backward(memory, relevance);
         }
         Propagated { relevance: relevance.dense().squeeze_dim(1), output }
+    }
+
+    /// What the network puts out for `images`, `[n, outputs]`.
+    pub fn output(&self, images: &Tensor) -> Tensor {
+        self.forward(images).1
     }
 
     fn forward(&self, images: &Tensor) -> (Vec<Memory>, Tensor) {
@@ -131,8 +141,8 @@ impl Propagator {
         (memories, x)
     }
 
-    /// Relevance of the output: of the age, or of the larger logit.
-    fn start(&self, output: &Tensor) -> Tensor {
+    /// Relevance of the output: of the age, or of the chosen logit.
+    fn start(&self, output: &Tensor, chosen: Option<&Tensor>) -> Tensor {
         let relevance = match self.start {
             Start::Prediction => output.shallow_clone(),
             Start::PositivePrediction => output.relu(),
@@ -141,7 +151,7 @@ impl Propagator {
         match self.task {
             Task::Regression => relevance,
             Task::Classification => {
-                let chosen = output.argmax(1, true);
+                let chosen = chosen.map_or_else(|| output.argmax(1, true), Tensor::shallow_clone);
                 output.zeros_like().scatter(1, &chosen, &relevance.gather(1, &chosen, false))
             }
         }
