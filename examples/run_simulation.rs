@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let outcome = run_simulation(&arguments)?;
     for run in &outcome.runs {
-        match (run.score("test_mae"), &run.failure) {
+        match (run.score("test_mae"), &run.reason) {
             (Some(mae), _) => println!("run {}: test MAE {mae:.2} years", run.run_id),
             (None, reason) => {
                 println!("run {} has no test MAE: {}", run.run_id, reason.as_deref().unwrap_or("unknown"))

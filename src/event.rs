@@ -3,6 +3,8 @@
 //! Workers report [`Progress`] over a pipe; the runner turns it into [`Event`]s, which are written to
 //! `events.jsonl` and shown by reporters.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::stage::StageName;
@@ -60,6 +62,8 @@ pub enum RunStatus {
     Done,
     /// A stage could not be finished.
     Failed,
+    /// It ran, but its results mean nothing: a loss that is no number, or a network worse than predicting the mean.
+    Invalid,
     /// Not reached, because the experiment was stopped before.
     Pending,
 }
@@ -69,6 +73,7 @@ impl RunStatus {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Invalid => "invalid",
             Self::Pending => "pending",
         }
     }
@@ -92,13 +97,27 @@ pub enum Event {
         runs: usize,
         stages: usize,
         cached: usize,
+        /// How many stages of each kind are to be done.
+        work: BTreeMap<StageName, usize>,
+        /// How long a stage of each kind usually takes, where earlier ones tell.
+        typical_seconds: BTreeMap<StageName, f64>,
+        /// How many workers there will be.
+        workers: usize,
     },
     RunStarted {
         run_id: String,
     },
     /// The stage's result was in the store.
     StageCached(StageRef),
-    StageStarted(StageRef),
+    StageStarted {
+        #[serde(flatten)]
+        stage: StageRef,
+        worker: usize,
+        /// The worker's log, in the folder `logs`.
+        log: String,
+        /// Where in it the stage's part begins, in bytes.
+        log_offset: u64,
+    },
     /// Part of a stage is done. Shown, but not recorded in `events.jsonl`.
     StageProgress {
         #[serde(flatten)]
@@ -131,6 +150,12 @@ pub enum Event {
         stage: StageRef,
         reason: String,
     },
+    /// A stage ended without anything that could be used.
+    StageInvalid {
+        #[serde(flatten)]
+        stage: StageRef,
+        reason: String,
+    },
     RunFinished {
         run_id: String,
         status: RunStatus,
@@ -144,6 +169,7 @@ pub enum Event {
     ExperimentFinished {
         done: usize,
         failed: usize,
+        invalid: usize,
         seconds: f64,
     },
 }

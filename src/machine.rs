@@ -15,6 +15,38 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// The numbers of the cores that this process may run on; empty where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn allowed_cores() -> Vec<usize> {
+    let Ok(set) = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)) else { return Vec::new() };
+    (0..nix::sched::CpuSet::count()).filter(|&core| set.is_set(core).unwrap_or(false)).collect()
+}
+
+/// The numbers of the cores that this process may run on; empty where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub fn allowed_cores() -> Vec<usize> {
+    Vec::new()
+}
+
+/// Keeps this thread, and all that it starts from now on, on some cores; without any, where they are.
+#[cfg(target_os = "linux")]
+pub fn stay_on(cores: &[usize]) -> std::io::Result<()> {
+    if cores.is_empty() {
+        return Ok(());
+    }
+    let mut set = nix::sched::CpuSet::new();
+    for &core in cores {
+        set.set(core)?;
+    }
+    Ok(nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
+}
+
+/// Keeps this thread, and all that it starts from now on, on some cores, where the system can.
+#[cfg(not(target_os = "linux"))]
+pub fn stay_on(_: &[usize]) -> std::io::Result<()> {
+    Ok(())
+}
+
 /// The processor's name.
 pub fn cpu() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -36,15 +68,6 @@ pub fn peak_memory_bytes() -> u64 {
 pub fn forget_peak_memory() {
     // Where it cannot, the peak covers all that the process did before, too.
     let _ = fs::write("/proc/self/clear_refs", "5");
-}
-
-/// Whether the process of this number has ended, be it still listed; false where the system does not tell.
-pub fn has_ended(process: &str) -> bool {
-    match fs::read_to_string(format!("/proc/{process}/stat")) {
-        // The state follows the name in brackets; Z is a process that waits to be forgotten.
-        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')),
-        Err(_) => fs::exists("/proc/self").unwrap_or(false),
-    }
 }
 
 /// Whether an NVIDIA driver is present, so that looking for CUDA is worth while.

@@ -9,6 +9,12 @@ fn main() -> ExitCode {
     cli::finish(match Cli::parse().verb() {
         Command::Run(args) => cli::run::run(&args),
         Command::Plan(args) => cli::plan::run(&args),
+        Command::Status(args) => cli::status::run(&args),
+        Command::Logs(args) => cli::logs::run(&args),
+        Command::Why(args) => cli::why::run(&args),
+        Command::Compare(args) => cli::compare::run(&args),
+        Command::Cancel(args) => cli::cancel::run(&args),
+        Command::Clean(args) => cli::clean::run(&args),
         Command::Simulate(args) => cli::simulate::run(&args),
         Command::Explain(args) => cli::explain::run(&args),
         Command::Render(args) => cli::render::run(&args),

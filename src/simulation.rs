@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::reporter::{Style, reporter};
 use crate::runner::{Outcome, RunOptions, run_experiment};
 use crate::sim::{Distribution, GrowthMode};
-use crate::spec::{ExperimentSpec, Layers, ResolvedSpec, check};
+use crate::spec::{ExperimentSpec, Layers, ResolvedSpec};
 
 /// The arguments of XDLreg's `run_simulation`, with its defaults.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,9 +71,7 @@ impl RunSimulation {
     /// # Errors
     /// [`crate::error::Error::Usage`] for arguments that cannot be carried out.
     pub fn resolve(&self) -> Result<ResolvedSpec> {
-        let (spec, layers) = (self.spec(), Layers::default());
-        check(&layers, spec.validate())?;
-        Ok(ResolvedSpec { spec, layers })
+        ResolvedSpec::new(self.spec(), Layers::default())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Arguments as typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
@@ -44,6 +45,18 @@ pub enum Command {
     Run(RunArgs),
     /// Say what would run, what is cached, what is shared
     Plan(PlanArgs),
+    /// Say where experiments stand, also while they run
+    Status(FoldersArgs),
+    /// Show what happened to a run, with what its workers logged
+    Logs(OneRunArgs),
+    /// Show what the results of a run are made of, and why a stage is not cached
+    Why(OneRunArgs),
+    /// Show which settings of two runs differ, and their scores side by side
+    Compare(CompareArgs),
+    /// Ask the runner of an experiment to stop
+    Cancel(FoldersArgs),
+    /// Make room in the store; results folders keep what they show
+    Clean(CleanArgs),
     /// Draw pumpkins into a file for NumPy
     Simulate(SimulateArgs),
     /// Explain the predictions of a network
@@ -91,6 +104,15 @@ pub struct RunFlags {
     /// Worker processes at once, instead of run.workers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Help another xdlreg-run that is at the same experiment
+    #[arg(long)]
+    pub join: bool,
+    /// Stop at the first failure
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Read all stored results again to verify their checksums
+    #[arg(long)]
+    pub verify: bool,
     /// Show the plan and stop
     #[arg(long)]
     pub dry_run: bool,
@@ -100,6 +122,55 @@ pub struct RunFlags {
     /// Write events as JSON lines to standard output
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct FoldersArgs {
+    /// Results folders, such as results/quickstart
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct OneRunArgs {
+    /// A results folder, such as results/quickstart
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// A run's identifier, or how it begins
+    #[arg(value_name = "RUN")]
+    pub run: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// A results folder, such as results/sweep
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// A run's identifier, or how it begins
+    #[arg(value_name = "RUN")]
+    pub one: String,
+    /// Another run
+    #[arg(value_name = "RUN")]
+    pub other: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CleanArgs {
+    /// Folders with results folders in them, such as results
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// Remove results that no experiment's plan uses any more
+    #[arg(long)]
+    pub orphans: bool,
+    /// Remove results made longer ago than this, such as 30d
+    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    pub older_than: Option<Duration>,
+    /// Remove the oldest results beyond this size, such as 10GB
+    #[arg(long, value_name = "SIZE", value_parser = super::clean::parse_size)]
+    pub max_size: Option<u64>,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Clone, Args)]

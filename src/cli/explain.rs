@@ -7,7 +7,7 @@ use super::ExplainArgs;
 use super::files::{absolute, publish};
 use crate::error::{EXIT_OK, Error, Result};
 use crate::machine;
-use crate::runner::{Heard, Reply, Request, Worker, resolve_device};
+use crate::runner::{Heard, Reply, Request, Worker, WorkerPlace, resolve_device};
 use crate::spec::{Device, Layers, Origin, check};
 
 pub fn run(args: &ExplainArgs) -> Result<u8> {
@@ -18,13 +18,12 @@ pub fn run(args: &ExplainArgs) -> Result<u8> {
     }
     let spec = layers.merge()?;
     check(&layers, [spec.explain.validate(), spec.run.validate()].concat())?;
-    let (compute, _) = resolve_device(spec.run.device)?;
+    resolve_device(spec.run.device)?;
     publish(&args.out, |temporary| {
         let request = Request::ExplainFiles {
             weights: absolute(&args.weights),
             images: absolute(&args.images),
             explain: spec.explain.clone(),
-            compute,
             out: absolute(temporary),
         };
         ask(&request, spec.run.device)
@@ -39,17 +38,18 @@ const HELP: &str = "weights: a .safetensors file with the names and shapes of re
 /// Has a worker of its own fulfil one request. What the worker refuses is a mistake in the files given.
 fn ask(request: &Request, device: Device) -> Result<()> {
     let (sender, receiver) = mpsc::channel();
-    let mut worker = Worker::start(0, device, machine::cores(), Path::new("/dev/null"), sender)?;
+    let place = WorkerPlace { device, threads: machine::cores(), cores: Vec::new() };
+    let mut worker = Worker::start(0, &place, Path::new("/dev/null"), sender)?;
     let lost = |worker: &mut Worker| Error::Failed { message: worker.epitaph(), help: None };
     worker.send(request).map_err(|_| lost(&mut worker))?;
     for (_, heard) in receiver {
         match heard {
             Heard::Reply(Reply::Done { .. }) => return Ok(()),
-            Heard::Reply(Reply::Failed { reason } | Reply::NoDevice { reason }) => {
+            Heard::Reply(Reply::Failed { reason } | Reply::Invalid { reason } | Reply::NoDevice { reason }) => {
                 return Err(Error::usage(reason, HELP));
             }
             Heard::Closed => break,
-            Heard::Reply(Reply::Progress(_) | Reply::Ready { .. }) | Heard::Garbled(_) => {}
+            Heard::Reply(_) | Heard::Garbled(_) => {}
         }
     }
     Err(lost(&mut worker))

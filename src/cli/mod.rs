@@ -1,22 +1,29 @@
 //! The command line: one file a verb.
 
 mod args;
+pub mod cancel;
+pub mod clean;
+pub mod compare;
 pub mod completions;
 pub mod explain;
 mod files;
+pub mod logs;
 pub mod original;
 pub mod plan;
 pub mod render;
 pub mod run;
 pub mod schema;
 pub mod simulate;
+pub mod status;
 mod stop;
+pub mod why;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 pub use args::{
-    Cli, Command, CompletionsArgs, ExplainArgs, OverArgs, PlanArgs, RenderArgs, RunArgs, RunFlags, SimulateArgs,
+    CleanArgs, Cli, Command, CompareArgs, CompletionsArgs, ExplainArgs, FoldersArgs, OneRunArgs, OverArgs, PlanArgs,
+    RenderArgs, RunArgs, RunFlags, SimulateArgs,
 };
 
 use crate::error::Result;

@@ -1,52 +1,98 @@
 //! `xdlreg-run plan SPEC`: what would run, what is cached, what is shared.
 
+use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use super::{OverArgs, PlanArgs};
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
-use crate::runner::{Plan, resolve_device};
+use crate::runner::{Plan, PlannedRun, places, resolve_device};
 use crate::spec::ResolvedSpec;
 use crate::stage::StageName;
 use crate::store::Store;
 
+/// So many runs are listed one by one.
+const SHOWN: usize = 40;
+
 pub fn run(args: &PlanArgs) -> Result<u8> {
-    show(&args.spec, &args.over)
+    show(&args.spec, &args.over, None)
 }
 
 /// Prints the plan of a spec; nothing is written.
-pub fn show(spec: &Path, over: &OverArgs) -> Result<u8> {
+pub fn show(spec: &Path, over: &OverArgs, jobs: Option<usize>) -> Result<u8> {
     let resolved = ResolvedSpec::read(spec, &over.sets, over.output.as_deref())?;
-    let (compute, note) = resolve_device(resolved.spec.run.device)?;
-    let plan = Plan::new([resolved.spec.clone()], compute);
+    let device = resolve_device(resolved.spec.run.device)?;
+    let plan = Plan::new(&resolved.cells, device.compute);
     let store = Store::new(Path::new(&resolved.spec.experiment.output).join(".store"));
-    if let Some(note) = note {
-        println!("note: {note}");
+    let (places, crowded) = places(&device.devices, &resolved.spec.run, jobs);
+    let mut text = String::new();
+    for note in [device.note, crowded].into_iter().flatten() {
+        let _ = writeln!(text, "note: {note}");
     }
-    print!("{}", describe(&plan, &store));
+    text += &describe(&plan, &store, places.len());
+    print!("{text}");
     Ok(EXIT_OK)
 }
 
-/// "1 run: 1 simulate, 1 train, ...; 3 cached; about 3 min 10 s", and then stage by stage.
-fn describe(plan: &Plan, store: &Store) -> String {
-    let counts = StageName::ALL.map(|stage| format!("{} {stage}", plan.count(stage))).join(", ");
+/// "24 runs: 1 simulate, 4 train, ...; 7 cached; about 3 min 10 s", then what is shared, then run by run.
+fn describe(plan: &Plan, store: &Store, workers: usize) -> String {
     let cached: Vec<bool> = plan.tasks.iter().map(|task| store.contains(task.stage(), &task.key)).collect();
-    let history = store.typical_seconds();
-    let open = || plan.tasks.iter().zip(&cached).filter(|(_, cached)| !**cached).map(|(task, _)| task.stage());
-    let estimate: Option<f64> = open().map(|stage| history.get(&stage).copied()).sum();
-    let time = match estimate {
-        _ if open().next().is_none() => "nothing to do".to_owned(),
-        Some(seconds) => format!("about {} of work", duration(seconds)),
-        None => "no history to tell how long it takes".to_owned(),
-    };
-    let runs = if plan.runs.len() == 1 { "run" } else { "runs" };
+    let counts = StageName::ALL.map(|stage| format!("{} {stage}", plan.count(stage))).join(", ");
     let hits = cached.iter().filter(|cached| **cached).count();
-    let mut text = format!("{} {runs}: {counts}; {hits} cached; {time}\n", plan.runs.len());
-    for (task, cached) in plan.tasks.iter().zip(&cached) {
-        let state = if *cached { "cached" } else { "to do" };
-        let ids = plan.run_ids(task);
-        let sharers = if ids.len() == 1 { ids[0].clone() } else { format!("{} runs", ids.len()) };
-        text += &format!("  {:<8} {}  {state:<6}  for {sharers}\n", task.stage().name(), task.key.short(10));
+    let time = time(plan, store, &cached, workers.min(plan.runs.len()));
+    let mut text = format!("{}: {counts}; {hits} cached; {time}\n", number(plan.runs.len(), "run"));
+    if plan.runs.len() > 1 {
+        text += &shared(plan);
+    }
+    for run in plan.runs.iter().take(SHOWN) {
+        text += &line(run, plan, &cached);
+    }
+    if plan.runs.len() > SHOWN {
+        let _ = writeln!(text, "  ... and {} more", number(plan.runs.len() - SHOWN, "run"));
     }
     text
+}
+
+/// How long what is not cached will take, from what such stages took before.
+fn time(plan: &Plan, store: &Store, cached: &[bool], workers: usize) -> String {
+    let history = store.typical_seconds();
+    let mut open: BTreeMap<StageName, usize> = BTreeMap::new();
+    for (task, _) in plan.tasks.iter().zip(cached).filter(|(_, cached)| !**cached) {
+        *open.entry(task.stage()).or_default() += 1;
+    }
+    let known: Option<f64> = open.iter().map(|(stage, &count)| Some(history.get(stage)? * count as f64)).sum();
+    match known {
+        _ if open.is_empty() => "nothing to do".to_owned(),
+        Some(seconds) => format!("about {} with {}", duration(seconds / workers as f64), number(workers, "worker")),
+        None => "no history to tell how long it takes".to_owned(),
+    }
+}
+
+/// "each train serves 6 runs" for the stages that runs share.
+fn shared(plan: &Plan) -> String {
+    let mut text = String::new();
+    for stage in StageName::ALL {
+        let sharers = || plan.tasks.iter().filter(|task| task.stage() == stage).map(|task| task.runs.len());
+        let (Some(least), Some(most)) = (sharers().min(), sharers().max()) else { continue };
+        if most > 1 {
+            let range = if least == most { most.to_string() } else { format!("{least} to {most}") };
+            let _ = writeln!(text, "  each {stage} serves {range} runs");
+        }
+    }
+    text
+}
+
+/// "  1a2b3c4d5e  to do: explain evaluate render  data.target_bias = 30, model.seed = 1".
+fn line(run: &PlannedRun, plan: &Plan, cached: &[bool]) -> String {
+    let open: Vec<&str> =
+        run.tasks.iter().filter(|task| !cached[**task]).map(|&task| plan.tasks[task].stage().name()).collect();
+    let state = if open.is_empty() { "cached".to_owned() } else { format!("to do: {}", open.join(" ")) };
+    let label = run.label();
+    let gap = if label.is_empty() { "" } else { "  " };
+    format!("  {}  {label}{gap}{state}\n", run.run_id)
+}
+
+fn number(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -9,10 +9,16 @@ use crate::spec::ResolvedSpec;
 pub fn run(args: &RunArgs) -> Result<u8> {
     let flags = &args.flags;
     if flags.dry_run {
-        return plan::show(&args.spec, &flags.over);
+        return plan::show(&args.spec, &flags.over, flags.jobs.map(usize::from));
     }
     let resolved = ResolvedSpec::read(&args.spec, &flags.over.sets, flags.over.output.as_deref())?;
-    let options = RunOptions { spec_path: Some(args.spec.clone()), jobs: flags.jobs.map(usize::from) };
+    let options = RunOptions {
+        spec_path: Some(args.spec.clone()),
+        jobs: flags.jobs.map(usize::from),
+        join: flags.join,
+        fail_fast: flags.fail_fast,
+        verify: flags.verify,
+    };
     let style = match (flags.quiet, flags.json) {
         (true, _) => Style::Quiet,
         (_, true) => Style::Json,
@@ -27,5 +33,5 @@ pub fn execute(resolved: &ResolvedSpec, options: &RunOptions, style: Style) -> R
     if style == Style::Auto {
         print!("{}", summarize(&outcome));
     }
-    Ok(if outcome.failed == 0 { EXIT_OK } else { EXIT_FAILED })
+    Ok(if outcome.is_complete() { EXIT_OK } else { EXIT_FAILED })
 }

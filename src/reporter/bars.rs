@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{heading, runs};
+use super::{Forecast, heading, runs};
 use crate::clock::duration;
 use crate::event::{Event, EventSink, StageRef};
 use crate::store::Key;
@@ -21,6 +21,7 @@ pub struct Bars {
     all: MultiProgress,
     overall: ProgressBar,
     stages: HashMap<Key, ProgressBar>,
+    forecast: Forecast,
 }
 
 impl Default for Bars {
@@ -33,7 +34,7 @@ impl Bars {
     pub fn new() -> Self {
         let all = MultiProgress::new();
         let overall = all.add(ProgressBar::new(0).with_style(style(OVERALL)));
-        Self { all, overall, stages: HashMap::new() }
+        Self { all, overall, stages: HashMap::new(), forecast: Forecast::default() }
     }
 
     fn say(&self, line: &str) {
@@ -41,9 +42,9 @@ impl Bars {
         let _ = self.all.println(line);
     }
 
-    fn begin(&mut self, stage: &StageRef) {
+    fn begin(&mut self, stage: &StageRef, worker: usize) {
         let bar = self.all.insert_before(&self.overall, ProgressBar::new(0).with_style(style(STAGE)));
-        bar.set_prefix(stage.stage.name());
+        bar.set_prefix(format!("{worker}: {}", stage.stage));
         bar.set_message(runs(&stage.run_ids));
         bar.enable_steady_tick(TICK);
         self.stages.insert(stage.key.clone(), bar);
@@ -62,14 +63,15 @@ fn style(template: &str) -> ProgressStyle {
 
 impl EventSink for Bars {
     fn emit(&mut self, event: &Event) {
+        self.forecast.observe(event);
         match event {
-            Event::ExperimentStarted { name, folder, runs, stages, cached } => {
+            Event::ExperimentStarted { name, folder, runs, stages, cached, .. } => {
                 self.say(&heading(name, *runs, *stages, *cached, folder));
                 self.overall.set_prefix("all");
                 self.overall.set_length(*stages as u64);
                 self.overall.enable_steady_tick(TICK);
             }
-            Event::StageStarted(stage) => self.begin(stage),
+            Event::StageStarted { stage, worker, .. } => self.begin(stage, *worker),
             Event::StageCached(_) => self.overall.inc(1),
             Event::StageProgress { stage, done, total, unit } => {
                 if let Some(bar) = self.stages.get(&stage.key) {
@@ -98,6 +100,9 @@ impl EventSink for Bars {
             Event::StageFinished { stage, seconds } => {
                 self.end(stage);
                 self.overall.inc(1);
+                if let Some(left) = self.forecast.seconds_left() {
+                    self.overall.set_message(format!("{} left", duration(left)));
+                }
                 self.say(&format!("{:>10} {} in {}", stage.stage.name(), runs(&stage.run_ids), duration(*seconds)));
             }
             Event::StageRetried { stage, attempt, reason } => {
@@ -107,6 +112,10 @@ impl EventSink for Bars {
             Event::StageFailed { stage, reason } => {
                 self.end(stage);
                 self.say(&format!("{:>10} failed for {}: {reason}", stage.stage.name(), runs(&stage.run_ids)));
+            }
+            Event::StageInvalid { stage, reason } => {
+                self.end(stage);
+                self.say(&format!("{:>10} invalid for {}: {reason}", stage.stage.name(), runs(&stage.run_ids)));
             }
             Event::Note { message } => self.say(&format!("{:>10} {message}", "note")),
             Event::Interrupted | Event::ExperimentFinished { .. } => {

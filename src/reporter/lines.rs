@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::{heading, runs};
+use super::{Forecast, heading, runs};
 use crate::clock::duration;
 use crate::event::{Event, EventSink};
 use crate::store::Key;
@@ -15,6 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Lines {
     stages: HashMap<Key, Began>,
+    forecast: Forecast,
 }
 
 #[derive(Debug)]
@@ -48,11 +49,12 @@ pub fn pace(done: u64, total: u64, unit: &str, elapsed: Duration) -> String {
 
 impl EventSink for Lines {
     fn emit(&mut self, event: &Event) {
+        self.forecast.observe(event);
         match event {
-            Event::ExperimentStarted { name, folder, runs, stages, cached } => {
+            Event::ExperimentStarted { name, folder, runs, stages, cached, .. } => {
                 eprintln!("{}", heading(name, *runs, *stages, *cached, folder));
             }
-            Event::StageStarted(stage) => {
+            Event::StageStarted { stage, .. } => {
                 let now = Instant::now();
                 self.stages.insert(stage.key.clone(), Began { at: now, told: now });
                 eprintln!("{}: started for {}", stage.stage, runs(&stage.run_ids));
@@ -75,13 +77,18 @@ impl EventSink for Lines {
             }
             Event::StageFinished { stage, seconds } => {
                 self.stages.remove(&stage.key);
-                eprintln!("{}: done in {}", stage.stage, duration(*seconds));
+                let left = self.forecast.seconds_left().filter(|left| *left > 0.0);
+                let left = left.map_or(String::new(), |left| format!("; all in {} more", duration(left)));
+                eprintln!("{}: done in {}{left}", stage.stage, duration(*seconds));
             }
             Event::StageRetried { stage, attempt, reason } => {
                 eprintln!("{}: retry {attempt}, because {reason}", stage.stage);
             }
             Event::StageFailed { stage, reason } => {
                 eprintln!("{}: failed for {}: {reason}", stage.stage, runs(&stage.run_ids));
+            }
+            Event::StageInvalid { stage, reason } => {
+                eprintln!("{}: invalid for {}: {reason}", stage.stage, runs(&stage.run_ids));
             }
             Event::Note { message } => eprintln!("note: {message}"),
             Event::Interrupted => eprintln!("stopping"),

@@ -1,6 +1,7 @@
 //! What a user sees while an experiment runs.
 
 mod bars;
+mod forecast;
 mod json;
 mod lines;
 mod summary;
@@ -8,6 +9,7 @@ mod summary;
 use std::io::IsTerminal;
 
 pub use bars::Bars;
+pub use forecast::Forecast;
 pub use json::JsonLines;
 pub use lines::Lines;
 pub use summary::summarize;
@@ -39,9 +41,8 @@ struct Quiet;
 
 impl EventSink for Quiet {
     fn emit(&mut self, event: &Event) {
-        if let Event::StageFailed { stage, reason } = event {
-            eprintln!("{} failed ({}): {reason}", stage.stage, runs(&stage.run_ids));
-        }
+        let (Event::StageFailed { stage, reason } | Event::StageInvalid { stage, reason }) = event else { return };
+        eprintln!("{} failed ({}): {reason}", stage.stage, runs(&stage.run_ids));
     }
 }
 

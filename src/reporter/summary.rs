@@ -20,16 +20,19 @@ pub fn summarize(outcome: &Outcome) -> String {
     for run in outcome.runs.iter().take(SHOWN) {
         let score = |name: &&str| Some(format!("{name} {:.3}", run.score(name)?));
         let scores = HEADLINES.iter().filter_map(score).collect::<Vec<_>>().join(", ");
-        match &run.failure {
-            None => say(format!("run {}: {scores}", run.run_id)),
-            Some(reason) => say(format!("run {} failed: {reason}", run.run_id)),
+        let label = if run.label.is_empty() { String::new() } else { format!(" ({})", run.label) };
+        match &run.reason {
+            None => say(format!("run {}{label}: {scores}", run.run_id)),
+            Some(reason) => say(format!("run {}{label} {}: {reason}", run.run_id, run.status.name())),
         }
     }
     if outcome.runs.len() > SHOWN {
         say(format!("... and {} more runs", outcome.runs.len() - SHOWN));
     }
     let folder = outcome.folder.display();
-    say(format!("{} done, {} failed", outcome.done, outcome.failed));
+    let counts = [(outcome.invalid, "invalid"), (outcome.pending, "not reached")];
+    let others = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
+    say(format!("{} done, {} failed{}", outcome.done, outcome.failed, others.collect::<String>()));
     say(format!("tables:   {folder}/*.parquet"));
     say(format!("heatmaps: {folder}/heatmaps/"));
     text

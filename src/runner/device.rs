@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::protocol::Reply;
-use super::worker::{Heard, Worker};
+use super::worker::{Heard, Worker, WorkerPlace};
 use crate::error::{Error, Result};
 use crate::machine;
 use crate::spec::Device;
@@ -14,12 +14,28 @@ use crate::stage::Compute;
 /// Loading CUDA on a busy machine can take a while.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The device for a request, with a line for the user where "auto" found no CUDA.
-pub fn resolve(device: Device) -> Result<(Compute, Option<String>)> {
+/// Where an experiment computes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    pub compute: Compute,
+    /// The devices that its workers share: one CPU, or the GPUs.
+    pub devices: Vec<Device>,
+    /// A line for the user where "auto" found no CUDA.
+    pub note: Option<String>,
+}
+
+impl Resolved {
+    fn cpu(note: Option<String>) -> Self {
+        Self { compute: Compute::Cpu, devices: vec![Device::Cpu], note }
+    }
+}
+
+/// The device for a request. "auto" takes all GPUs.
+pub fn resolve(device: Device) -> Result<Resolved> {
     match device {
-        Device::Cpu => return Ok((Compute::Cpu, None)),
+        Device::Cpu => return Ok(Resolved::cpu(None)),
         Device::Auto if !machine::has_nvidia_driver() => {
-            return Ok((Compute::Cpu, Some("no NVIDIA driver on this machine: computing on the CPU".into())));
+            return Ok(Resolved::cpu(Some("no NVIDIA driver on this machine: computing on the CPU".into())));
         }
         Device::Cuda(_) if !machine::has_nvidia_driver() => {
             return Err(Error::usage(
@@ -31,9 +47,16 @@ pub fn resolve(device: Device) -> Result<(Compute, Option<String>)> {
     }
     // Only a worker can load CUDA: ask one.
     let (sender, receiver) = mpsc::channel();
-    let mut worker = Worker::start(0, device, 1, Path::new(NOWHERE), sender)?;
+    let place = WorkerPlace { device, threads: 1, cores: Vec::new() };
+    let mut worker = Worker::start(0, &place, Path::new(NOWHERE), sender)?;
     match receiver.recv_timeout(PATIENCE) {
-        Ok((_, Heard::Reply(Reply::Ready { compute, note, .. }))) => Ok((compute, note)),
+        Ok((_, Heard::Reply(Reply::Ready { compute, devices, note, .. }))) => Ok(match (compute, device) {
+            (Compute::Cpu, _) => Resolved::cpu(note),
+            (Compute::Cuda(_), Device::Auto) => {
+                Resolved { compute, devices: (0..devices).map(Device::Cuda).collect(), note }
+            }
+            (Compute::Cuda(_), _) => Resolved { compute, devices: vec![device], note },
+        }),
         Ok((_, Heard::Reply(Reply::NoDevice { reason }))) => {
             Err(Error::usage(reason, "use run.device = \"cpu\", or \"auto\" to take CUDA where it is found"))
         }

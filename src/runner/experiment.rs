@@ -1,26 +1,33 @@
 //! One experiment: from a resolved spec to a results folder.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::collector::{Collector, Helper};
 use super::device;
+use super::frozen::FrozenPlan;
 use super::journal::Journal;
-use super::local::{Execution, Observer, TaskState, execute};
+use super::local::{Execution, Observer, execute};
+use super::places::places;
 use super::plan::Plan;
 use super::provenance;
-use super::results::{ResultsFolder, dataset_records, record};
+use super::results::{ResultsFolder, STORE};
+use super::worker::WorkerPlace;
+use crate::clock;
 use crate::error::{Error, Result};
-use crate::event::{Event, EventSink, RunStatus, StageRef};
-use crate::machine;
-use crate::spec::{ResolvedSpec, Workers};
-use crate::store::tables::{self, RunRecord};
-use crate::store::{Lookup, Store, write_atomically};
+use crate::event::{Event, EventSink, RunStatus};
+use crate::spec::{ResolvedSpec, RunSettings};
+use crate::store::tables::RunRecord;
+use crate::store::{Store, write_atomically};
 
-/// Tables are rewritten while runs finish, but not more often than this.
-const TABLES_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a runner that joined asks whether the first one has ended.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How often the lock is tried before it counts as taken.
+const LOCK_TRIES: usize = 5;
 
 /// What the command line adds to a spec.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +36,12 @@ pub struct RunOptions {
     pub spec_path: Option<PathBuf>,
     /// Worker processes at once, instead of `run.workers`.
     pub jobs: Option<usize>,
+    /// Helps another runner that is at the same experiment, instead of refusing to start.
+    pub join: bool,
+    /// Stops at the first failure, whatever `run.fail_fast` says.
+    pub fail_fast: bool,
+    /// Reads every stored file again to verify its checksum, touched or not.
+    pub verify: bool,
 }
 
 /// How an experiment ended.
@@ -38,6 +51,10 @@ pub struct Outcome {
     pub folder: PathBuf,
     pub done: usize,
     pub failed: usize,
+    /// Runs whose results mean nothing; see [`crate::event::RunStatus::Invalid`].
+    pub invalid: usize,
+    /// Runs that were not reached.
+    pub pending: usize,
     pub runs: Vec<RunOutcome>,
 }
 
@@ -45,18 +62,33 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunOutcome {
     pub run_id: String,
-    /// Why it failed, if it did.
-    pub failure: Option<String>,
+    pub status: RunStatus,
+    /// Whether it went through all its stages.
+    pub complete: bool,
+    /// Why it failed or is invalid, if so.
+    pub reason: Option<String>,
+    /// What sets it apart: "data.target_bias = 30, model.seed = 1".
+    pub label: String,
     /// Its scores by name; those that are not defined are left out.
     pub scores: Vec<(String, f64)>,
 }
 
+impl Outcome {
+    /// Whether every run went through all its stages; what came out may still mean nothing.
+    pub fn is_complete(&self) -> bool {
+        self.pending == 0 && self.runs.iter().all(|run| run.complete)
+    }
+}
+
 impl RunOutcome {
-    fn of(record: &RunRecord) -> Self {
+    pub(super) fn of(record: &RunRecord, label: String) -> Self {
         let of_run = record.measurements.iter().filter(|row| row.sample.is_none());
         Self {
             run_id: record.run_id.clone(),
-            failure: record.reason.clone(),
+            status: record.status,
+            complete: record.total_seconds.is_some(),
+            reason: record.reason.clone(),
+            label,
             scores: of_run.filter_map(|row| Some((row.metric.clone(), row.value?))).collect(),
         }
     }
@@ -80,41 +112,56 @@ pub fn run_experiment(
 ) -> Result<Outcome> {
     let start = Instant::now();
     let spec = &resolved.spec;
-    let (compute, note) = device::resolve(spec.run.device)?;
-    let plan = Plan::new([spec.clone()], compute);
+    let device = device::resolve(spec.run.device)?;
+    let plan = Plan::new(&resolved.cells, device.compute);
     let output = Path::new(&spec.experiment.output);
     let folder = ResultsFolder::new(output, &spec.experiment.name);
+    let store = Store::new(output.join(STORE));
+    let settings = RunSettings { fail_fast: spec.run.fail_fast || options.fail_fast, ..spec.run.clone() };
     open_folder(&folder)?;
     let _log = log_to(&folder.logs().join("xdlreg-run.log"))?;
-    let mut lock = lock_file(&folder)?;
-    let _guard = lock.try_write().map_err(|_| {
-        Error::usage(
-            format!("another xdlreg-run is working on {}", folder.path().display()),
-            "wait for it, or choose another experiment.name",
-        )
-    })?;
+    let (places, crowded) = places(&device.devices, &settings, options.jobs);
+    let _lock = match lock(&folder)? {
+        Some(lock) => lock,
+        None if options.join => {
+            help_out(&folder, &store, &settings, &places, sink, interrupted)?;
+            wait_for_lock(&folder, interrupted)?
+        }
+        None => {
+            return Err(Error::usage(
+                format!("another xdlreg-run is working on {}", folder.path().display()),
+                "wait for it, help it with --join, or choose another experiment.name",
+            ));
+        }
+    };
 
-    let store = Store::new(output.join(".store"));
     store.remove_abandoned_drafts();
-    let cores = machine::cores();
-    let workers = worker_count(options.jobs, spec.run.workers, cores / spec.run.threads_per_worker, plan.runs.len());
-    let about = provenance::describe(resolved, options.spec_path.as_deref(), compute, workers);
+    folder.remove_leftovers();
+    // Whoever cancelled the last start did not mean this one.
+    let _ = fs::remove_file(folder.cancel());
+    let about = provenance::describe(resolved, options.spec_path.as_deref(), device.compute, places.len());
     write(&folder.path().join("spec.toml"), resolved.to_toml().as_bytes())?;
     write(&folder.path().join("provenance.json"), format!("{about:#}\n").as_bytes())?;
-    let journal_path = folder.path().join("events.jsonl");
-    let journal = Journal::open(&journal_path).map_err(|error| Error::io("write", &journal_path, &error))?;
+    let name = spec.experiment.name.clone();
+    let frozen = FrozenPlan { name, frozen_at: clock::now(), compute: device.compute, plan };
+    frozen.write(folder.path()).map_err(|error| Error::io("write the plan in", folder.path(), &error))?;
+    let plan = &frozen.plan;
 
-    let mut collector = Collector::new(&plan, &store, folder, journal, sink);
-    let done = collector.begin(&spec.experiment.name, note)?;
+    let notes = [device.note, crowded].into_iter().flatten().collect();
+    let journal = open_journal(&folder)?;
+    let places = &places[..places.len().min(plan.runs.len()).max(1)];
+    let (logs, cancel) = (folder.logs(), folder.cancel());
+    let mut collector = Collector::new(plan, &store, folder, journal, sink);
+    let done = collector.begin(&frozen.name, notes, places.len(), options.verify)?;
     let execution = Execution {
-        plan: &plan,
+        plan,
         store: &store,
-        settings: &spec.run,
-        device: spec.run.device,
-        workers,
-        threads: (cores / workers).max(spec.run.threads_per_worker),
-        logs: &collector.folder.logs(),
+        settings: &settings,
+        places,
+        logs: &logs,
+        log_prefix: "",
         interrupted,
+        cancel: &cancel,
     };
     let executed = execute(execution, &done, &mut collector);
     if matches!(executed, Err(Error::Interrupted)) {
@@ -122,17 +169,45 @@ pub fn run_experiment(
     }
     collector.write_tables()?;
     executed?;
+    store.remove_abandoned_drafts();
     collector.end(start)
 }
 
-/// As many workers as the cores allow, unless told otherwise, and never more than there are runs to work on.
-fn worker_count(jobs: Option<usize>, workers: Workers, allowed: usize, runs: usize) -> usize {
-    let wanted = match (jobs, workers) {
-        (Some(jobs), _) => jobs,
-        (None, Workers::Count(count)) => count,
-        (None, Workers::Auto) => allowed,
-    };
-    wanted.min(runs).max(1)
+/// Does what another runner has not begun yet, by that one's plan. The tables stay with the other.
+fn help_out(
+    folder: &ResultsFolder,
+    store: &Store,
+    settings: &RunSettings,
+    places: &[WorkerPlace],
+    sink: &mut dyn EventSink,
+    interrupted: &AtomicBool,
+) -> Result<()> {
+    let FrozenPlan { plan, .. } =
+        FrozenPlan::read(folder.path()).map_err(|error| Error::io("read the plan in", folder.path(), &error))?;
+    let done: Vec<bool> = plan.tasks.iter().map(|task| store.contains(task.stage(), &task.key)).collect();
+    let mut helper = Helper::new(open_journal(folder)?, sink);
+    helper.event(Event::Note { message: format!("helping the runner of {}", folder.path().display()) });
+    let log_prefix = format!("joined-{}-", std::process::id());
+    let (plan, logs, log_prefix, cancel) = (&plan, &folder.logs(), &log_prefix, &folder.cancel());
+    let execution = Execution { plan, store, settings, places, logs, log_prefix, interrupted, cancel };
+    execute(execution, &done, &mut helper)
+}
+
+fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<File> {
+    loop {
+        if let Some(lock) = lock(folder)? {
+            return Ok(lock);
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        std::thread::sleep(PATIENCE);
+    }
+}
+
+fn open_journal(folder: &ResultsFolder) -> Result<Journal> {
+    let path = folder.events();
+    Journal::open(&path).map_err(|error| Error::io("write", &path, &error))
 }
 
 /// Makes the results folder; a folder that cannot be written is a mistake of the spec, and nothing is left behind.
@@ -153,10 +228,26 @@ fn open_folder(folder: &ResultsFolder) -> Result<()> {
     })
 }
 
-fn lock_file(folder: &ResultsFolder) -> Result<fd_lock::RwLock<fs::File>> {
-    let path = folder.path().join(".lock");
-    let file = fs::File::options().create(true).append(true).open(&path);
-    file.map(fd_lock::RwLock::new).map_err(|error| Error::io("write", &path, &error))
+/// Takes the lock of a results folder, which holds this process's number; `None` while another process has it. It is
+/// free again when this process ends, however that happens.
+fn lock(folder: &ResultsFolder) -> Result<Option<File>> {
+    let path = folder.lock();
+    let failed = |error: std::io::Error| Error::io("write", &path, &error);
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let mut tries = 0;
+    while let Err(refused) = file.try_lock() {
+        tries += 1;
+        match refused {
+            TryLockError::Error(error) => return Err(failed(error)),
+            TryLockError::WouldBlock if tries == LOCK_TRIES => return Ok(None),
+            // One that only asks how things stand holds it for an instant.
+            TryLockError::WouldBlock => std::thread::sleep(PATIENCE / 10),
+        }
+    }
+    file.set_len(0)
+        .and_then(|()| std::io::Write::write_all(&mut &file, std::process::id().to_string().as_bytes()))
+        .map_err(failed)?;
+    Ok(Some(file))
 }
 
 fn write(path: &Path, contents: &[u8]) -> Result<()> {
@@ -171,175 +262,4 @@ fn log_to(path: &Path) -> Result<tracing::subscriber::DefaultGuard> {
     let subscriber =
         tracing_subscriber::fmt().with_writer(Mutex::new(file)).with_ansi(false).with_env_filter(filter).finish();
     Ok(tracing::subscriber::set_default(subscriber))
-}
-
-/// Gathers what happens: into the journal, to the reporter, and into the results folder.
-struct Collector<'a> {
-    plan: &'a Plan,
-    store: &'a Store,
-    folder: ResultsFolder,
-    journal: Journal,
-    sink: &'a mut dyn EventSink,
-    done: Vec<bool>,
-    /// How many tasks each run still waits for.
-    missing: Vec<usize>,
-    records: Vec<Option<RunRecord>>,
-    failures: Vec<Option<String>>,
-    tables_written: Instant,
-    /// The first thing that could not be written.
-    trouble: Option<Error>,
-}
-
-impl<'a> Collector<'a> {
-    fn new(
-        plan: &'a Plan,
-        store: &'a Store,
-        folder: ResultsFolder,
-        journal: Journal,
-        sink: &'a mut dyn EventSink,
-    ) -> Self {
-        let runs = plan.runs.len();
-        Self {
-            plan,
-            store,
-            folder,
-            journal,
-            sink,
-            done: vec![false; plan.tasks.len()],
-            missing: vec![plan.runs.first().map_or(0, |run| run.tasks.len()); runs],
-            records: vec![None; runs],
-            failures: vec![None; runs],
-            tables_written: Instant::now(),
-            trouble: None,
-        }
-    }
-
-    /// Finds out what is done already. Returns that of every task.
-    fn begin(&mut self, name: &str, note: Option<String>) -> Result<Vec<bool>> {
-        let mut notes: Vec<String> = note.into_iter().collect();
-        let mut cached = Vec::new();
-        for (index, task) in self.plan.tasks.iter().enumerate() {
-            match self.store.lookup(task.stage(), &task.key) {
-                Lookup::Hit(_) => cached.push(index),
-                Lookup::Miss => {}
-                Lookup::Corrupt(reason) => {
-                    notes.push(format!(
-                        "the stored result of {} {} is damaged ({reason}): it is made again",
-                        task.stage(),
-                        task.key.short(10)
-                    ));
-                    self.store
-                        .discard(task.stage(), &task.key)
-                        .map_err(|error| Error::io("remove from", self.store.root(), &error))?;
-                }
-            }
-        }
-        self.event(Event::ExperimentStarted {
-            name: name.to_owned(),
-            folder: self.folder.path().display().to_string(),
-            runs: self.plan.runs.len(),
-            stages: self.plan.tasks.len(),
-            cached: cached.len(),
-        });
-        notes.into_iter().for_each(|message| self.event(Event::Note { message }));
-        for run in &self.plan.runs {
-            self.event(Event::RunStarted { run_id: run.run_id.clone() });
-        }
-        for index in cached {
-            let task = &self.plan.tasks[index];
-            let stage = StageRef { stage: task.stage(), key: task.key.clone(), run_ids: self.plan.run_ids(task) };
-            self.event(Event::StageCached(stage));
-            self.task_ended(index, &TaskState::Done);
-        }
-        Ok(self.done.clone())
-    }
-
-    fn finish_run(&mut self, run: usize, status: RunStatus, reason: Option<String>) {
-        let planned = &self.plan.runs[run];
-        let published = match status {
-            RunStatus::Done => self.folder.publish(planned, self.plan, self.store),
-            _ => Ok(()),
-        };
-        let recorded = published
-            .and_then(|()| record(self.plan, planned, self.store, status, reason.clone(), &self.done))
-            .map(|record| self.records[run] = Some(record));
-        self.note_trouble(recorded);
-        self.event(Event::RunFinished { run_id: planned.run_id.clone(), status, reason });
-        if self.tables_written.elapsed() >= TABLES_INTERVAL {
-            let written = self.write_tables();
-            self.note_trouble(written);
-        }
-    }
-
-    fn note_trouble(&mut self, result: Result<()>) {
-        if let Err(error) = result {
-            tracing::error!("{error}");
-            self.trouble.get_or_insert(error);
-        }
-    }
-
-    /// Writes all tables with what is known now; runs that have not ended are in them as pending.
-    fn write_tables(&mut self) -> Result<()> {
-        let mut records = Vec::with_capacity(self.records.len());
-        for (run, known) in self.plan.runs.iter().zip(&self.records) {
-            records.push(match known {
-                Some(record) => record.clone(),
-                None => record(self.plan, run, self.store, RunStatus::Pending, None, &self.done)?,
-            });
-        }
-        let datasets = dataset_records(self.plan, self.store, &self.done)?;
-        tables::write_all(self.folder.path(), &records, &datasets).map_err(|error| Error::Failed {
-            message: format!("cannot write the tables in {}: {error}", self.folder.path().display()),
-            help: None,
-        })?;
-        self.tables_written = Instant::now();
-        Ok(())
-    }
-
-    fn end(mut self, start: Instant) -> Result<Outcome> {
-        if let Some(error) = self.trouble.take() {
-            return Err(error);
-        }
-        let count = |status| self.records.iter().flatten().filter(|record| record.status == status).count();
-        let (done, failed) = (count(RunStatus::Done), count(RunStatus::Failed));
-        self.event(Event::ExperimentFinished { done, failed, seconds: start.elapsed().as_secs_f64() });
-        let runs = self.records.iter().flatten().map(RunOutcome::of).collect();
-        Ok(Outcome { folder: self.folder.path().to_owned(), done, failed, runs })
-    }
-}
-
-impl Observer for Collector<'_> {
-    fn event(&mut self, event: Event) {
-        let recorded = self.journal.record(&event);
-        let path = self.folder.path().join("events.jsonl");
-        self.note_trouble(recorded.map_err(|error| Error::io("write", &path, &error)));
-        if !matches!(event, Event::StageProgress { .. }) {
-            tracing::info!("{}", serde_json::to_string(&event).unwrap_or_default());
-        }
-        self.sink.emit(&event);
-    }
-
-    fn task_ended(&mut self, task: usize, state: &TaskState) {
-        let stage = self.plan.tasks[task].stage();
-        for &run in &self.plan.tasks[task].runs {
-            self.missing[run] -= 1;
-            match state {
-                TaskState::Failed(reason) => {
-                    self.failures[run].get_or_insert(format!("{stage}: {reason}"));
-                }
-                TaskState::Skipped(reason) => {
-                    self.failures[run].get_or_insert(reason.clone());
-                }
-                _ => self.done[task] = true,
-            }
-        }
-        for &run in &self.plan.tasks[task].runs {
-            if self.missing[run] == 0 {
-                match self.failures[run].clone() {
-                    Some(reason) => self.finish_run(run, RunStatus::Failed, Some(reason)),
-                    None => self.finish_run(run, RunStatus::Done, None),
-                }
-            }
-        }
-    }
 }

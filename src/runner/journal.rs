@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::event::Event;
@@ -28,6 +29,20 @@ impl<'a> Stamped<'a> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
         Ok(line)
+    }
+}
+
+/// An event that was read back.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Recorded {
+    pub time: String,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Recorded {
+    pub fn when(&self) -> Option<SystemTime> {
+        humantime::parse_rfc3339(&self.time).ok()
     }
 }
 

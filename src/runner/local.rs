@@ -8,27 +8,37 @@ use std::time::{Duration, Instant};
 
 use super::plan::Plan;
 use super::protocol::{Reply, Request};
-use super::worker::{Heard, Worker};
+use super::worker::{Heard, Worker, WorkerPlace};
 use crate::error::{Error, Result};
 use crate::event::{Event, Progress, StageRef};
-use crate::spec::{Device, RunSettings};
+use crate::spec::RunSettings;
 use crate::stage::Job;
 use crate::store::Store;
 
 /// How often the runner looks up from waiting: for Ctrl-C, hanging workers and retries that are due.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
-/// Where a task stands.
+/// Another process is at a task: how long until it is asked for again.
+const BUSY_PAUSE: Duration = Duration::from_millis(300);
+
+/// How a task ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum TaskState {
+pub enum TaskEnd {
+    Done,
+    /// It, or a task that it builds on, could not be finished.
+    Failed(String),
+    /// It, or a task that it builds on, gave nothing that can be used.
+    Invalid(String),
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum TaskState {
     /// Waits for this many upstream tasks.
     Waiting(usize),
     Ready,
     Running,
-    Done,
-    Failed(String),
-    /// Not tried, because a task that it builds on failed for this reason.
-    Skipped(String),
+    Ended,
 }
 
 /// How a plan is carried out.
@@ -36,22 +46,23 @@ pub struct Execution<'a> {
     pub plan: &'a Plan,
     pub store: &'a Store,
     pub settings: &'a RunSettings,
-    pub device: Device,
-    /// Worker processes at once.
-    pub workers: usize,
-    /// Threads of each worker for stages whose results do not depend on it.
-    pub threads: usize,
-    /// Folder for the workers' logs.
+    /// Where the workers compute: so many run at once.
+    pub places: &'a [WorkerPlace],
+    /// Folder for the workers' logs,
     pub logs: &'a Path,
+    /// and what their names begin with.
+    pub log_prefix: &'a str,
     /// Set to stop.
     pub interrupted: &'a AtomicBool,
+    /// A file that, once it is there, asks to stop.
+    pub cancel: &'a Path,
 }
 
 /// What happens while a plan is carried out, besides events.
 pub trait Observer {
     fn event(&mut self, event: Event);
-    /// A task is done or has failed for good.
-    fn task_ended(&mut self, task: usize, state: &TaskState);
+    /// A task is done, or will not be done by this runner.
+    fn task_ended(&mut self, task: usize, end: &TaskEnd);
 }
 
 struct Running {
@@ -66,13 +77,17 @@ struct Executor<'a, 'o> {
     /// Tasks that read a task's result.
     downstream: Vec<Vec<usize>>,
     ready: BTreeSet<usize>,
-    /// Lost tasks, with when to try them again.
+    /// Tasks to try later: those of lost workers, and those that another process is at.
     delayed: Vec<(Instant, usize)>,
     attempts: HashMap<usize, usize>,
     workers: HashMap<usize, Worker>,
+    /// Which of the places each worker has.
+    places: HashMap<usize, usize>,
     running: HashMap<usize, Running>,
     idle: Vec<usize>,
     started: usize,
+    /// After a failure under `fail_fast`.
+    stopping: bool,
     sender: Sender<(usize, Heard)>,
     receiver: Receiver<(usize, Heard)>,
 }
@@ -86,7 +101,7 @@ pub fn execute(execution: Execution, done: &[bool], observer: &mut dyn Observer)
     for (index, task) in plan.tasks.iter().enumerate() {
         let missing = task.upstream.iter().filter(|&&up| !done[up]).count();
         states.push(match missing {
-            _ if done[index] => TaskState::Done,
+            _ if done[index] => TaskState::Ended,
             0 => TaskState::Ready,
             missing => TaskState::Waiting(missing),
         });
@@ -103,9 +118,11 @@ pub fn execute(execution: Execution, done: &[bool], observer: &mut dyn Observer)
         delayed: Vec::new(),
         attempts: HashMap::new(),
         workers: HashMap::new(),
+        places: HashMap::new(),
         running: HashMap::new(),
         idle: Vec::new(),
         started: 0,
+        stopping: false,
         sender,
         receiver,
     }
@@ -115,9 +132,14 @@ pub fn execute(execution: Execution, done: &[bool], observer: &mut dyn Observer)
 impl Executor<'_, '_> {
     fn run(mut self) -> Result<()> {
         loop {
-            if self.execution.interrupted.load(Ordering::Relaxed) {
+            if self.execution.interrupted.load(Ordering::Relaxed) || self.execution.cancel.exists() {
                 self.workers.values_mut().for_each(Worker::kill);
                 return Err(Error::Interrupted);
+            }
+            if self.stopping {
+                // What is under way is resumed by the next start.
+                self.workers.values_mut().for_each(Worker::kill);
+                return Ok(());
             }
             self.wake_delayed();
             self.assign()?;
@@ -137,7 +159,7 @@ impl Executor<'_, '_> {
         while !self.ready.is_empty() {
             let worker = match self.idle.pop() {
                 Some(worker) => worker,
-                None if self.workers.len() < self.execution.workers => self.start_worker()?,
+                None if self.workers.len() < self.execution.places.len() => self.start_worker()?,
                 None => return Ok(()),
             };
             let Some(task) = self.ready.pop_first() else { return Ok(()) };
@@ -145,7 +167,6 @@ impl Executor<'_, '_> {
             let request = Request::Stage { job: planned.job.clone(), store: self.execution.store.root().to_owned() };
             self.states[task] = TaskState::Running;
             self.running.insert(worker, Running { task, last_heard: Instant::now() });
-            self.observer.event(Event::StageStarted(self.stage_ref(task)));
             let sent = self.workers.get_mut(&worker).map(|worker| worker.send(&request));
             if !matches!(sent, Some(Ok(()))) {
                 // It is dying: the end of its output will tell why.
@@ -158,9 +179,12 @@ impl Executor<'_, '_> {
     fn start_worker(&mut self) -> Result<usize> {
         let id = self.started;
         self.started += 1;
-        let log = self.execution.logs.join(format!("worker-{id}.log"));
-        let worker = Worker::start(id, self.execution.device, self.execution.threads, &log, self.sender.clone())?;
+        let taken = |place: &usize| self.places.values().any(|taken| taken == place);
+        let place = (0..self.execution.places.len()).find(|place| !taken(place)).expect("fewer workers than places");
+        let log = self.execution.logs.join(self.log(place));
+        let worker = Worker::start(id, &self.execution.places[place], &log, self.sender.clone())?;
         self.workers.insert(id, worker);
+        self.places.insert(id, place);
         Ok(id)
     }
 
@@ -174,25 +198,63 @@ impl Executor<'_, '_> {
             Heard::Reply(Reply::NoDevice { reason }) => {
                 return Err(Error::Failed { message: reason, help: None });
             }
+            Heard::Reply(Reply::Started) => self.begin(worker),
             Heard::Reply(Reply::Progress(progress)) => self.progress(worker, progress),
+            Heard::Reply(Reply::Busy) => {
+                if let Some(task) = self.release(worker) {
+                    self.delayed.push((Instant::now() + BUSY_PAUSE, task));
+                }
+            }
+            Heard::Reply(Reply::Found) => {
+                if let Some(task) = self.release(worker) {
+                    self.observer.event(Event::StageCached(self.stage_ref(task)));
+                    self.finish(task);
+                }
+            }
             Heard::Reply(Reply::Done { seconds }) => {
-                if let Some(Running { task, .. }) = self.running.remove(&worker) {
-                    self.idle.push(worker);
+                if let Some(task) = self.release(worker) {
                     let stage = self.stage_ref(task);
                     self.observer.event(Event::StageFinished { stage, seconds });
                     self.finish(task);
                 }
             }
             Heard::Reply(Reply::Failed { reason }) => {
-                if let Some(Running { task, .. }) = self.running.remove(&worker) {
-                    self.idle.push(worker);
+                if let Some(task) = self.release(worker) {
                     self.fail(task, reason);
+                }
+            }
+            Heard::Reply(Reply::Invalid { reason }) => {
+                if let Some(task) = self.release(worker) {
+                    let stage = self.stage_ref(task);
+                    let end = TaskEnd::Invalid(format!("{}: {reason}", stage.stage));
+                    self.observer.event(Event::StageInvalid { stage, reason });
+                    self.give_up(task, &end);
                 }
             }
             Heard::Garbled(line) => tracing::warn!(worker, line, "a worker wrote something else than a reply"),
             Heard::Closed => self.lose(worker, None),
         }
         Ok(())
+    }
+
+    /// The worker has nothing to do any more. Returns the task that it was at.
+    fn release(&mut self, worker: usize) -> Option<usize> {
+        let Running { task, .. } = self.running.remove(&worker)?;
+        self.idle.push(worker);
+        Some(task)
+    }
+
+    fn begin(&mut self, worker: usize) {
+        let Some(task) = self.running.get(&worker).map(|running| running.task) else { return };
+        let log_offset = self.workers.get(&worker).map_or(0, Worker::log_offset);
+        let place = self.places.get(&worker).copied().unwrap_or_default();
+        let (stage, log) = (self.stage_ref(task), self.log(place));
+        self.observer.event(Event::StageStarted { stage, worker: place, log, log_offset });
+    }
+
+    /// The name of the log of the worker at a place.
+    fn log(&self, place: usize) -> String {
+        format!("{}worker-{place}.log", self.execution.log_prefix)
     }
 
     fn progress(&mut self, worker: usize, progress: Progress) {
@@ -212,7 +274,7 @@ impl Executor<'_, '_> {
     }
 
     fn finish(&mut self, task: usize) {
-        self.states[task] = TaskState::Done;
+        self.states[task] = TaskState::Ended;
         for next in self.downstream[task].clone() {
             if let TaskState::Waiting(missing) = &mut self.states[next] {
                 *missing -= 1;
@@ -222,36 +284,38 @@ impl Executor<'_, '_> {
                 }
             }
         }
-        self.observer.task_ended(task, &TaskState::Done);
+        self.observer.task_ended(task, &TaskEnd::Done);
     }
 
     fn fail(&mut self, task: usize, reason: String) {
-        self.observer.event(Event::StageFailed { stage: self.stage_ref(task), reason: reason.clone() });
-        let skipped = TaskState::Skipped(format!("{}: {reason}", self.execution.plan.tasks[task].stage()));
-        self.end(task, TaskState::Failed(reason));
-        let mut unreachable = self.downstream[task].clone();
-        while let Some(next) = unreachable.pop() {
-            if matches!(self.states[next], TaskState::Waiting(_)) {
-                self.end(next, skipped.clone());
-                unreachable.extend(&self.downstream[next]);
-            }
-        }
-        if self.execution.settings.fail_fast {
-            self.ready.clear();
-            self.delayed.clear();
-        }
+        let stage = self.stage_ref(task);
+        let end = TaskEnd::Failed(format!("{}: {reason}", stage.stage));
+        self.observer.event(Event::StageFailed { stage, reason });
+        self.give_up(task, &end);
+        self.stopping = self.execution.settings.fail_fast;
     }
 
-    fn end(&mut self, task: usize, state: TaskState) {
-        self.observer.task_ended(task, &state);
-        self.states[task] = state;
+    /// Ends a task, and all that builds on it, for the same reason.
+    fn give_up(&mut self, task: usize, end: &TaskEnd) {
+        let mut given_up = vec![task];
+        while let Some(task) = given_up.pop() {
+            if self.states[task] != TaskState::Ended {
+                self.states[task] = TaskState::Ended;
+                self.observer.task_ended(task, end);
+                given_up.extend(&self.downstream[task]);
+            }
+        }
     }
 
     /// A worker is gone: its task is tried again with a pause that doubles, or has failed.
     fn lose(&mut self, worker: usize, reason: Option<String>) {
         let Some(mut gone) = self.workers.remove(&worker) else { return };
+        self.places.remove(&worker);
         self.idle.retain(|&idle| idle != worker);
-        let reason = reason.unwrap_or_else(|| gone.epitaph());
+        let reason = match reason {
+            Some(reason) => [vec![reason], gone.last_words()].concat().join(" | "),
+            None => gone.epitaph(),
+        };
         let Some(Running { task, .. }) = self.running.remove(&worker) else { return };
         let attempt = self.attempts.entry(task).or_insert(0);
         *attempt += 1;

@@ -1,19 +1,27 @@
 //! From a resolved spec to finished results: plan, carry out, collect.
 
+mod collector;
 mod device;
 mod experiment;
+mod frozen;
 mod journal;
 mod local;
+mod places;
 mod plan;
 mod protocol;
 mod provenance;
 mod results;
+mod standing;
+mod validity;
 mod worker;
 
-pub use device::resolve as resolve_device;
+pub use device::{Resolved as ResolvedDevice, resolve as resolve_device};
 pub use experiment::{Outcome, RunOptions, RunOutcome, run_experiment};
-pub use journal::Stamped;
+pub use frozen::FrozenPlan;
+pub use journal::{Recorded, Stamped};
+pub use places::places;
 pub use plan::{Plan, PlannedRun, Task, run_id};
 pub use protocol::{Reply, Request};
-pub use results::ResultsFolder;
-pub use worker::{Heard, Worker};
+pub use results::{ResultsFolder, STORE};
+pub use standing::{Standing, UnderWay, find_run, read_events, read_plan};
+pub use worker::{Heard, Worker, WorkerPlace};

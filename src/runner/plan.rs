@@ -1,13 +1,16 @@
 //! The plan: what every run needs, with equal stages made once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::spec::ExperimentSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::spec::{self, Cell, ExperimentSpec};
 use crate::stage::{Compute, Job, StageName};
 use crate::store::Key;
 
 /// A stage to be done for one or more runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     pub job: Job,
     pub key: Key,
@@ -24,10 +27,13 @@ impl Task {
 }
 
 /// One run: a pipeline through all stages.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedRun {
     pub run_id: String,
-    pub spec: ExperimentSpec,
+    /// The values of all dotted keys that vary over the runs, in the order of the sweep; null for what is not set.
+    pub settings: Vec<(String, Value)>,
+    /// Which of the replicates it is, where the sweep has such.
+    pub replicate: Option<u64>,
     /// Its tasks, one a stage, in the order of [`StageName::ALL`].
     pub tasks: [usize; 5],
 }
@@ -38,27 +44,37 @@ impl PlannedRun {
     }
 }
 
+impl PlannedRun {
+    /// "data.target_bias = 30, model.seed = 1"; empty for the only run of an experiment.
+    pub fn label(&self) -> String {
+        let set = self.settings.iter().filter(|(_, value)| !value.is_null());
+        set.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// All runs and tasks of an experiment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Plan {
     pub runs: Vec<PlannedRun>,
     pub tasks: Vec<Task>,
 }
 
 impl Plan {
-    /// Plans the pipelines of `specs`. Runs with the same settings are one; so are tasks with the same key.
-    pub fn new(specs: impl IntoIterator<Item = ExperimentSpec>, compute: Compute) -> Self {
+    /// Plans the pipelines of `cells`. Runs with the same settings are one; so are tasks with the same key.
+    pub fn new(cells: &[Cell], compute: Compute) -> Self {
         let mut plan = Self::default();
         let mut index_of = HashMap::new();
-        let mut known_runs = HashMap::new();
-        for spec in specs {
-            let run_id = run_id(&spec);
-            if known_runs.insert(run_id.clone(), ()).is_some() {
+        let mut known = HashSet::new();
+        let varied = varied_keys(cells);
+        for Cell { settings, spec } in cells {
+            let run_id = run_id(spec);
+            if !known.insert(run_id.clone()) {
                 continue;
             }
             let run = plan.runs.len();
-            let tasks = plan.add_pipeline(&spec, compute, run, &mut index_of);
-            plan.runs.push(PlannedRun { run_id, spec, tasks });
+            let tasks = plan.add_pipeline(spec, compute, run, &mut index_of);
+            let (settings, replicate) = (values(&varied, spec), settings.replicate);
+            plan.runs.push(PlannedRun { run_id, settings, replicate, tasks });
         }
         plan
     }
@@ -110,10 +126,39 @@ impl Plan {
         task.runs.iter().map(|&run| self.runs[run].run_id.clone()).collect()
     }
 
+    /// What the network of a run is trained for.
+    pub fn task_of(&self, run: &PlannedRun) -> spec::Task {
+        match &self.tasks[run.task(StageName::Train)].job {
+            Job::Train { model, .. } => model.task,
+            job => unreachable!("the second task of a run trains, it does not {}", job.stage()),
+        }
+    }
+
     /// How many tasks of a stage there are.
     pub fn count(&self, stage: StageName) -> usize {
         self.tasks.iter().filter(|task| task.stage() == stage).count()
     }
+}
+
+/// The keys that vary over all cells, in the order in which they first appear.
+fn varied_keys(cells: &[Cell]) -> Vec<&str> {
+    let mut keys: Vec<&str> = Vec::new();
+    for assignment in cells.iter().flat_map(|cell| &cell.settings.assignments) {
+        if !keys.contains(&assignment.key.as_str()) {
+            keys.push(&assignment.key);
+        }
+    }
+    keys
+}
+
+/// The values of `keys` as a spec understands them: 55 for a setting in years is 55.0; null for what is not set.
+fn values(keys: &[&str], spec: &ExperimentSpec) -> Vec<(String, Value)> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let tree = serde_json::to_value(spec).expect("settings are representable in JSON");
+    let value = |key: &str| key.split('.').try_fold(&tree, |value, segment| value.get(segment)).cloned();
+    keys.iter().map(|key| ((*key).to_owned(), value(key).unwrap_or(Value::Null))).collect()
 }
 
 /// Names a run by what it computes. How it is drawn or executed makes no other run.
@@ -127,6 +172,11 @@ pub fn run_id(spec: &ExperimentSpec) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::CellSettings;
+
+    fn cell(spec: ExperimentSpec) -> Cell {
+        Cell { settings: CellSettings::default(), spec }
+    }
 
     #[test]
     fn runs_share_equal_stages_and_a_picture_setting_forces_no_training() {
@@ -135,7 +185,8 @@ mod tests {
         other_seed.model.seed = 1;
         let mut other_analyzer = base.clone();
         other_analyzer.explain.analyzer = "lrp.epsilon".into();
-        let plan = Plan::new([base.clone(), other_seed, other_analyzer, base.clone()], Compute::Cpu);
+        let cells = [base.clone(), other_seed, other_analyzer, base.clone()].map(cell);
+        let plan = Plan::new(&cells, Compute::Cpu);
         let counts = StageName::ALL.map(|stage| plan.count(stage));
         assert_eq!((plan.runs.len(), counts), (3, [1, 2, 3, 3, 3]));
         assert_eq!(plan.tasks[plan.runs[0].task(StageName::Train)].runs, [0, 2]);
@@ -143,7 +194,7 @@ mod tests {
 
         let mut drawn_otherwise = base.clone();
         drawn_otherwise.heatmaps.count = 3;
-        let other = Plan::new([drawn_otherwise], Compute::Cpu);
+        let other = Plan::new(&[cell(drawn_otherwise)], Compute::Cpu);
         let keys = |plan: &Plan| plan.runs[0].tasks.map(|task| plan.tasks[task].key.clone());
         let (keys, other_keys) = (keys(&plan), keys(&other));
         assert_eq!((&keys[..4], &plan.runs[0].run_id), (&other_keys[..4], &other.runs[0].run_id));
@@ -153,7 +204,7 @@ mod tests {
     #[test]
     fn results_of_cpu_and_cuda_are_told_apart_and_devices_of_one_kind_are_not() {
         let train_key = |compute| {
-            let plan = Plan::new([ExperimentSpec::default()], compute);
+            let plan = Plan::new(&[cell(ExperimentSpec::default())], compute);
             plan.tasks[1].key.clone()
         };
         assert_ne!(train_key(Compute::Cpu), train_key(Compute::Cuda(0)));

@@ -15,7 +15,7 @@ pub enum Request {
     /// Carry out a stage and publish its result in the store.
     Stage { job: Job, store: PathBuf },
     /// Explain images from a file with weights from a file, without a store.
-    ExplainFiles { weights: PathBuf, images: PathBuf, explain: ExplainSettings, compute: Compute, out: PathBuf },
+    ExplainFiles { weights: PathBuf, images: PathBuf, explain: ExplainSettings, out: PathBuf },
 }
 
 /// What a worker answers.
@@ -25,6 +25,8 @@ pub enum Reply {
     /// The first reply: where tensors will be computed.
     Ready {
         compute: Compute,
+        /// How many devices of that kind there are.
+        devices: usize,
         libtorch: String,
         note: Option<String>,
     },
@@ -32,9 +34,19 @@ pub enum Reply {
     NoDevice {
         reason: String,
     },
+    /// Another process is at this stage right now.
+    Busy,
+    /// The result was made meanwhile.
+    Found,
+    /// The work begins.
+    Started,
     Progress(Progress),
     Done {
         seconds: f64,
+    },
+    /// The work led to nothing that could be used, such as a loss that is no number; doing it again will not help.
+    Invalid {
+        reason: String,
     },
     /// The request cannot be fulfilled; asking again will not help.
     Failed {

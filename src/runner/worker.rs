@@ -12,6 +12,9 @@ use crate::spec::Device;
 
 const PROGRAM: &str = "xdlreg-worker";
 
+/// How many lines of its log tell why a worker is gone.
+const LAST_WORDS: usize = 5;
+
 /// What the runner hears of a worker.
 #[derive(Debug)]
 pub enum Heard {
@@ -22,25 +25,41 @@ pub enum Heard {
     Closed,
 }
 
+/// Where a worker computes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerPlace {
+    pub device: Device,
+    /// Threads of stages whose results do not depend on it.
+    pub threads: usize,
+    /// The cores that it stays on; all if there are none.
+    pub cores: Vec<usize>,
+}
+
 /// A running worker.
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
     requests: Option<ChildStdin>,
     log: PathBuf,
+    /// Where the log of the work at hand begins.
+    log_offset: u64,
 }
 
 impl Worker {
     /// Starts a worker whose replies arrive in `heard` under `id`. What it prints to standard error goes to `log`.
-    pub fn start(id: usize, device: Device, threads: usize, log: &Path, heard: Sender<(usize, Heard)>) -> Result<Self> {
+    pub fn start(id: usize, place: &WorkerPlace, log: &Path, heard: Sender<(usize, Heard)>) -> Result<Self> {
         let program = find_worker()?;
         let errors = File::options().create(true).append(true).open(log).map_err(|e| Error::io("write", log, &e))?;
         let mut command = Command::new(&program);
         command
-            .args(["--device", &device.to_string(), "--threads", &threads.to_string()])
+            .args(["--device", &place.device.to_string(), "--threads", &place.threads.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors);
+        if !place.cores.is_empty() {
+            let cores = place.cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+            command.args(["--cores", &cores]);
+        }
         // A group of its own, so that Ctrl-C reaches the runner alone, which then ends its workers.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -60,15 +79,21 @@ impl Worker {
             }
             let _ = heard.send((id, Heard::Closed));
         });
-        Ok(Self { child, requests, log: log.to_owned() })
+        Ok(Self { child, requests, log: log.to_owned(), log_offset: 0 })
     }
 
     pub fn send(&mut self, request: &Request) -> io::Result<()> {
+        self.log_offset = std::fs::metadata(&self.log).map_or(0, |about| about.len());
         let pipe = self.requests.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         pipe.write_all(&line)?;
         pipe.flush()
+    }
+
+    /// Where the log of what it was last sent begins, in bytes.
+    pub fn log_offset(&self) -> u64 {
+        self.log_offset
     }
 
     /// Ends the worker, whatever it is doing.
@@ -84,11 +109,18 @@ impl Worker {
             Ok(status) => describe(status),
             Err(error) => format!("was lost ({error})"),
         };
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        match log.lines().rev().find(|line| !line.trim().is_empty()) {
-            Some(words) => format!("the worker {status}; its last words: {}", words.trim()),
-            None => format!("the worker {status}"),
+        match self.last_words() {
+            words if words.is_empty() => format!("the worker {status}"),
+            words => format!("the worker {status}; its last words: {}", words.join(" | ")),
         }
+    }
+
+    /// The last lines that it logged about the work at hand.
+    pub fn last_words(&self) -> Vec<String> {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(log.get(self.log_offset as usize..).unwrap_or_default()).into_owned();
+        let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].iter().map(|line| (*line).to_owned()).collect()
     }
 }
 

@@ -53,11 +53,29 @@ pub fn place(layers: &Layers, invalid: Invalid) -> Error {
     at(layers, written.unwrap_or(&path), written.is_some_and(|path| path.len() == 1), message, label, invalid.help)
 }
 
+/// What serde found, in a user's words.
+pub struct Finding {
+    /// The key, from the top of the spec.
+    pub path: Vec<String>,
+    pub message: String,
+    pub label: String,
+    pub help: String,
+    /// Whether the key is at fault rather than its value.
+    pub at_key: bool,
+}
+
 /// A value of the wrong type or an unknown key.
-pub fn explain(layers: &Layers, error: figment::Error) -> Error {
+pub fn explain(layers: &Layers, error: &figment::Error) -> Error {
+    let Finding { path, message, label, help, at_key } = find(error);
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    at(layers, &path, at_key, message, label, help)
+}
+
+/// Says what is wrong, and with which key.
+pub fn find(error: &figment::Error) -> Finding {
     let mut path: Vec<String> = error.path.clone();
     let shown = |path: &[String]| path.join(".");
-    let (message, label, help, point_at_key) = match &error.kind {
+    let (message, label, help, at_key) = match &error.kind {
         Kind::UnknownField(name, allowed) => {
             // Whether the path already ends with the unknown key depends on how deep it lies.
             path.pop_if(|last| last == name);
@@ -80,8 +98,7 @@ pub fn explain(layers: &Layers, error: figment::Error) -> Error {
             (format!("{}: {text}", shown(&path)), text, "see `xdlreg-run schema` for what is allowed".into(), false)
         }
     };
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    at(layers, &path, point_at_key, message, label, help)
+    Finding { path, message, label, help, at_key }
 }
 
 /// Rust's type names, in a user's words.

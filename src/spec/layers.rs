@@ -1,4 +1,5 @@
 //! The layers that a spec is merged from: defaults < `extends` < file < environment < `--set`.
+//! Of sweeps the strongest layer's is taken whole.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,9 @@ use super::source::SourceFile;
 use crate::error::{Error, Result};
 
 const ENVIRONMENT_PREFIX: &str = "XDLREG_";
+
+/// The key of the sweep, which is read apart from the settings of a run.
+pub const SWEEP: &str = "sweep";
 
 /// Where the value of a key comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,10 +66,11 @@ impl Provider for Layer {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let dict = match Value::serialize(&self.values)? {
+        let mut dict = match Value::serialize(&self.values)? {
             Value::Dict(_, dict) => dict,
             _ => Dict::new(),
         };
+        dict.remove(SWEEP);
         Ok(Map::from([(Profile::Default, dict)]))
     }
 }
@@ -153,12 +158,20 @@ impl Layers {
     }
 
     /// Merges all layers over the defaults. Unknown keys and wrong types are refused; values are not checked yet.
+    /// The sweep is no setting of a run and is left out.
     pub fn merge(&self) -> Result<ExperimentSpec> {
-        self.layers
-            .iter()
-            .fold(Figment::from(Serialized::defaults(ExperimentSpec::default())), |figment, layer| figment.merge(layer))
-            .extract()
-            .map_err(|error| explain(self, error))
+        self.figment().extract().map_err(|error| explain(self, &error))
+    }
+
+    /// As [`Self::merge`], with the settings of a cell of the sweep on top.
+    pub fn merge_with(&self, cell: toml::Table) -> Result<ExperimentSpec, Box<figment::Error>> {
+        let cell = Layer { origin: Origin::Default, source: None, values: cell };
+        self.figment().merge(&cell).extract().map_err(Box::new)
+    }
+
+    fn figment(&self) -> Figment {
+        let defaults = Figment::from(Serialized::defaults(ExperimentSpec::default()));
+        self.layers.iter().fold(defaults, |figment, layer| figment.merge(layer))
     }
 
     /// The strongest layer that sets the dotted path.

@@ -10,6 +10,7 @@ mod model;
 mod resolved;
 mod run;
 mod source;
+mod sweep;
 mod train;
 
 pub use experiment::{ExperimentSettings, ExperimentSpec};
@@ -21,4 +22,5 @@ pub use layers::{Layer, Layers, Origin};
 pub use model::{ModelSettings, OutputBias, Task};
 pub use resolved::{ResolvedSpec, check};
 pub use run::{Device, Executor, RunSettings, Workers};
+pub use sweep::{Cell, CellSettings, MAX_CELLS, SweepBlock};
 pub use train::{Keep, Optimizer, Schedule, TrainSettings};

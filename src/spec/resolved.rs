@@ -4,14 +4,18 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::explain_error::place;
-use super::layers::{Layers, Origin};
+use super::layers::{Layers, Origin, SWEEP};
+use super::sweep::{Cell, resolve};
 use super::{ExperimentSpec, Invalid};
 use crate::error::{Error, Result};
 
 /// A merged and validated spec.
 #[derive(Debug, Clone)]
 pub struct ResolvedSpec {
+    /// The spec outside of the sweep; what its cells vary need not be valid in it.
     pub spec: ExperimentSpec,
+    /// What is to be run, at least one cell; all are valid.
+    pub cells: Vec<Cell>,
     pub layers: Layers,
 }
 
@@ -29,8 +33,13 @@ impl ResolvedSpec {
         if spec.experiment.name.is_empty() && layers.strongest(&["experiment", "name"]).is_none() {
             spec.experiment.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
-        check(&layers, spec.validate())?;
-        Ok(Self { spec, layers })
+        Self::new(spec, layers)
+    }
+
+    /// Validates what was merged from `layers`, and expands its sweep.
+    pub fn new(spec: ExperimentSpec, layers: Layers) -> Result<Self> {
+        let cells = resolve(&layers, &spec)?;
+        Ok(Self { spec, cells, layers })
     }
 
     /// The spec as TOML, every value with its origin.
@@ -43,6 +52,10 @@ impl ResolvedSpec {
                 let origin = self.layers.origin(&format!("{section}.{key}"));
                 let _ = writeln!(text, "{key} = {value}  # {origin}");
             }
+        }
+        if let Some(layer) = self.layers.strongest(&[SWEEP]) {
+            let sweep = toml::Table::from_iter([(SWEEP.to_owned(), layer.values[SWEEP].clone())]);
+            let _ = write!(text, "\n# {} cells, from {}\n{sweep}", self.cells.len(), layer.origin);
         }
         text
     }

@@ -86,6 +86,9 @@ pub enum StageError {
     /// Doing it again cannot help: the settings or their results are at fault.
     #[error("{0}")]
     Failed(String),
+    /// The work was done and led to nothing that could be used, such as a loss that is no number.
+    #[error("{0}")]
+    Invalid(String),
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
 }
@@ -93,6 +96,10 @@ pub enum StageError {
 impl StageError {
     pub fn failed(error: impl fmt::Display) -> Self {
         Self::Failed(error.to_string())
+    }
+
+    pub fn invalid(error: impl fmt::Display) -> Self {
+        Self::Invalid(error.to_string())
     }
 
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {

@@ -1,7 +1,8 @@
 //! The store: finished results under their keys, each complete or absent.
 //!
 //! An entry is written to a temporary folder and renamed, so an interrupted worker leaves nothing half-written.
-//! A hit needs the manifest and the checksum of every file; what is corrupt is reported and made again.
+//! A hit needs the manifest and the checksum of every file; what is corrupt is reported and made again. A file that has
+//! the size and the time of change under which its checksum was taken need not be read for that again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,9 @@ use crate::machine;
 use crate::stage::StageName;
 
 const MANIFEST: &str = "manifest.json";
+
+/// How many entries tell how long a stage takes.
+const TYPICAL: usize = 100;
 
 /// What an entry is and what it cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +45,15 @@ pub struct Manifest {
 pub struct FileRecord {
     pub bytes: u64,
     pub blake3: String,
+    /// When the file was last changed, in nanoseconds since 1970.
+    pub changed_ns: u64,
+}
+
+impl Manifest {
+    /// The size of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.values().map(|file| file.bytes).sum()
+    }
 }
 
 /// A complete entry.
@@ -94,8 +107,17 @@ impl Store {
         self.root.join("scratch").join(key.as_str())
     }
 
-    /// Looks an entry up and verifies every file's checksum.
+    /// Looks an entry up. Files that were touched since they were made are verified by their checksums.
     pub fn lookup(&self, stage: StageName, key: &Key) -> Lookup {
+        self.look(stage, key, FileRecord::untouched_or_same)
+    }
+
+    /// Looks an entry up and verifies the checksums of all its files.
+    pub fn verify(&self, stage: StageName, key: &Key) -> Lookup {
+        self.look(stage, key, FileRecord::same)
+    }
+
+    fn look(&self, stage: StageName, key: &Key, good: fn(&FileRecord, &Path) -> io::Result<bool>) -> Lookup {
         let path = self.path(stage, key);
         let text = match fs::read(path.join(MANIFEST)) {
             Ok(text) => text,
@@ -110,9 +132,9 @@ impl Store {
             return Lookup::Corrupt("its manifest names another key".into());
         }
         for (name, record) in &manifest.files {
-            match FileRecord::of(&path.join(name)) {
-                Ok(found) if found == *record => {}
-                Ok(_) => return Lookup::Corrupt(format!("{name} has changed since it was made")),
+            match good(record, &path.join(name)) {
+                Ok(true) => {}
+                Ok(false) => return Lookup::Corrupt(format!("{name} has changed since it was made")),
                 Err(error) => return Lookup::Corrupt(format!("{name} cannot be read: {error}")),
             }
         }
@@ -124,14 +146,17 @@ impl Store {
         self.path(stage, key).join(MANIFEST).exists()
     }
 
+    /// What the entries of a stage say of themselves, in no order. Those that cannot be read are left out.
+    pub fn manifests(&self, stage: StageName) -> impl Iterator<Item = Manifest> {
+        let folders = fs::read_dir(self.root.join(stage.name())).into_iter().flatten().flatten();
+        folders.filter_map(|folder| serde_json::from_slice(&fs::read(folder.path().join(MANIFEST)).ok()?).ok())
+    }
+
     /// The median time in seconds that entries of each stage took to make.
     pub fn typical_seconds(&self) -> BTreeMap<StageName, f64> {
         let mut typical = BTreeMap::new();
         for stage in StageName::ALL {
-            let folders = fs::read_dir(self.root.join(stage.name())).into_iter().flatten().flatten();
-            let manifests = folders.filter_map(|folder| fs::read(folder.path().join(MANIFEST)).ok());
-            let mut seconds: Vec<f64> =
-                manifests.filter_map(|text| Some(serde_json::from_slice::<Manifest>(&text).ok()?.seconds)).collect();
+            let mut seconds: Vec<f64> = self.manifests(stage).take(TYPICAL).map(|manifest| manifest.seconds).collect();
             seconds.sort_by(f64::total_cmp);
             if let Some(&median) = seconds.get(seconds.len() / 2) {
                 typical.insert(stage, median);
@@ -140,9 +165,9 @@ impl Store {
         typical
     }
 
-    /// A complete entry that a later stage builds on.
+    /// A complete entry that a later stage builds on; all its checksums are verified.
     pub fn require(&self, stage: StageName, key: &Key) -> io::Result<Entry> {
-        match self.lookup(stage, key) {
+        match self.verify(stage, key) {
             Lookup::Hit(entry) => Ok(*entry),
             Lookup::Miss => Err(io::Error::new(io::ErrorKind::NotFound, format!("no {} result {key}", stage.name()))),
             Lookup::Corrupt(reason) => {
@@ -156,24 +181,23 @@ impl Store {
         fs::remove_dir_all(self.path(stage, key))
     }
 
-    /// Removes folders that interrupted workers of this machine left behind; those of living workers stay.
+    /// Removes the drafts that interrupted workers left behind; what is claimed by a living one stays.
     pub fn remove_abandoned_drafts(&self) {
         for folder in fs::read_dir(self.root.join("tmp")).into_iter().flatten().flatten() {
             let name = folder.file_name().to_string_lossy().into_owned();
-            let abandoned = name.rsplit_once('-').is_some_and(|(rest, process)| {
-                rest.ends_with(&format!("@{}", machine::host())) && machine::has_ended(process)
-            });
-            if abandoned {
+            let key = name.rsplit_once('-').and_then(|(_, key)| Key::parse(key));
+            if let Some(key) = key
+                && let Ok(Some(_claim)) = self.claim(&key)
+            {
                 // What cannot be removed is only untidy.
                 let _ = fs::remove_dir_all(folder.path());
             }
         }
     }
 
-    /// Starts an entry: an empty folder of its own to write files into.
+    /// Starts an entry: an empty folder to write files into. The caller holds the key's claim.
     pub fn draft(&self, stage: StageName, key: &Key) -> io::Result<Draft> {
-        let folder =
-            self.root.join("tmp").join(format!("{}-{key}@{}-{}", stage.name(), machine::host(), std::process::id()));
+        let folder = self.root.join("tmp").join(format!("{}-{key}", stage.name()));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -242,10 +266,29 @@ impl Drop for Draft {
 
 impl FileRecord {
     fn of(path: &Path) -> io::Result<Self> {
+        let file = fs::File::open(path)?;
+        let changed_ns = changed_ns(&file.metadata()?);
         let mut hasher = blake3::Hasher::new();
-        let bytes = io::copy(&mut io::BufReader::with_capacity(1 << 16, fs::File::open(path)?), &mut hasher)?;
-        Ok(Self { bytes, blake3: hasher.finalize().to_hex().to_string() })
+        let bytes = io::copy(&mut io::BufReader::with_capacity(1 << 16, file), &mut hasher)?;
+        Ok(Self { bytes, blake3: hasher.finalize().to_hex().to_string(), changed_ns })
     }
+
+    /// Whether the file has the recorded content.
+    fn same(&self, path: &Path) -> io::Result<bool> {
+        let found = Self::of(path)?;
+        Ok(found.bytes == self.bytes && found.blake3 == self.blake3)
+    }
+
+    fn untouched_or_same(&self, path: &Path) -> io::Result<bool> {
+        let about = fs::metadata(path)?;
+        Ok(about.len() == self.bytes && (changed_ns(&about) == self.changed_ns || self.same(path)?))
+    }
+}
+
+/// When a file was last changed, in nanoseconds since 1970; 0 where the system does not tell.
+fn changed_ns(about: &fs::Metadata) -> u64 {
+    let changed = about.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    changed.map_or(0, |since| since.as_nanos() as u64)
 }
 
 fn record_files(root: &Path, folder: &Path, files: &mut BTreeMap<String, FileRecord>) -> io::Result<()> {
@@ -308,6 +351,8 @@ mod tests {
         let key = stored(&store);
         let file = store.path(StageName::Simulate, &key).join("inner/data.txt");
         fs::write(&file, "hellO").unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(2);
+        fs::File::options().write(true).open(&file).unwrap().set_modified(later).unwrap();
         assert!(
             matches!(store.lookup(StageName::Simulate, &key), Lookup::Corrupt(reason) if reason.contains("data.txt"))
         );

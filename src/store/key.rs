@@ -17,6 +17,11 @@ impl Key {
         Self(digest[..32].to_owned())
     }
 
+    /// A key as it is written in names and tables.
+    pub fn parse(text: &str) -> Option<Self> {
+        (text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit())).then(|| Self(text.to_owned()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,6 +1,7 @@
 //! What is written to disk and read again.
 
 pub mod arrays;
+mod claim;
 pub mod dataset;
 mod entry;
 pub mod inputs;
@@ -8,5 +9,6 @@ mod key;
 mod npy;
 pub mod tables;
 
+pub use claim::Claim;
 pub use entry::{Draft, Entry, Lookup, Manifest, Store, write_atomically};
 pub use key::Key;

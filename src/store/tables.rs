@@ -5,8 +5,10 @@
 
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 
 use polars::prelude::*;
+use serde_json::Value;
 
 use super::entry::write_atomically;
 use crate::event::{Epoch, RunStatus};
@@ -19,8 +21,12 @@ use crate::stage::evaluate::Measurement;
 pub struct RunRecord {
     pub run_id: String,
     pub status: RunStatus,
-    /// Why it failed.
+    /// Why it failed or is invalid.
     pub reason: Option<String>,
+    /// The values of the keys that vary, the same keys for all runs.
+    pub settings: Vec<(String, Value)>,
+    /// Which of the replicates it is, where there are such.
+    pub replicate: Option<u64>,
     /// The keys of its stages.
     pub keys: [String; 5],
     pub train_seconds: Option<f64>,
@@ -37,7 +43,7 @@ pub struct RunRecord {
 #[derive(Debug, Clone)]
 pub struct DatasetRecord {
     pub key: String,
-    pub pumpkins: Vec<Pumpkin>,
+    pub pumpkins: Rc<Vec<Pumpkin>>,
 }
 
 /// Why a table could not be written.
@@ -50,12 +56,29 @@ pub enum TableError {
 }
 
 /// Writes all tables into `folder`; each is replaced as a whole, so that readers never see a part.
-pub fn write_all(folder: &Path, runs: &[RunRecord], datasets: &[DatasetRecord]) -> Result<(), TableError> {
+pub fn write_all(folder: &Path, runs: &[&RunRecord], datasets: &[DatasetRecord]) -> Result<(), TableError> {
     write(runs_table(runs)?, &folder.join("runs.parquet"))?;
     write(epochs_table(runs)?, &folder.join("epochs.parquet"))?;
     write(predictions_table(runs)?, &folder.join("predictions.parquet"))?;
     write(measurements_table(runs)?, &folder.join("measurements.parquet"))?;
     write(samples_table(datasets)?, &folder.join("samples.parquet"))
+}
+
+/// A column's name, and what it holds for two runs.
+pub type ScorePair = (String, [Option<f64>; 2]);
+
+/// The numbers that `runs.parquet` tells of two runs, by column.
+pub fn read_scores(folder: &Path, runs: [&str; 2]) -> Result<Vec<ScorePair>, TableError> {
+    let table = ParquetReader::new(std::fs::File::open(folder.join("runs.parquet"))?).finish()?;
+    let ids = table.column("run_id")?.str()?;
+    let rows = runs.map(|run| ids.iter().position(|id| id == Some(run)));
+    let mut scores = Vec::new();
+    for column in table.columns().iter().filter(|column| column.dtype().is_primitive_numeric()) {
+        let numbers = column.cast(&DataType::Float64)?;
+        let numbers = numbers.f64()?;
+        scores.push((column.name().to_string(), rows.map(|row| row.and_then(|row| numbers.get(row)))));
+    }
+    Ok(scores)
 }
 
 fn write(mut table: DataFrame, path: &Path) -> Result<(), TableError> {
@@ -73,12 +96,19 @@ where
     Series::new(name.into(), items.iter().map(value).collect::<Vec<V>>()).into()
 }
 
-fn runs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
+fn runs_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
     let mut columns = vec![
         column("run_id", runs, |run| run.run_id.clone()),
         column("status", runs, |run| run.status.name()),
         column("reason", runs, |run| run.reason.clone()),
     ];
+    let varied = runs.first().map_or(&[][..], |run| &run.settings);
+    for (index, (key, _)) in varied.iter().enumerate() {
+        columns.push(setting_column(key, runs.iter().map(|run| &run.settings[index].1).collect()));
+    }
+    if runs.iter().any(|run| run.replicate.is_some()) {
+        columns.push(column("replicate", runs, |run| run.replicate));
+    }
     for metric in metric_names(runs) {
         columns.push(column(&metric, runs, |run| {
             run.measurements.iter().find(|row| row.sample.is_none() && row.metric == metric).and_then(|row| row.value)
@@ -93,8 +123,27 @@ fn runs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     DataFrame::new(runs.len(), columns)
 }
 
+/// A column of settings: truth values, whole numbers or numbers where all are such, else text.
+fn setting_column(key: &str, values: Vec<&Value>) -> Column {
+    let all = |is: fn(&Value) -> bool| values.iter().all(|value| value.is_null() || is(value));
+    if all(Value::is_boolean) {
+        column(key, &values, |value| value.as_bool())
+    } else if all(|value| value.is_i64() || value.is_u64()) {
+        column(key, &values, |value| value.as_i64())
+    } else if all(Value::is_number) {
+        column(key, &values, |value| value.as_f64())
+    } else {
+        let text = |value: &&Value| match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        column(key, &values, text)
+    }
+}
+
 /// Scores of whole runs, in the order in which they first appear.
-fn metric_names(runs: &[RunRecord]) -> Vec<String> {
+fn metric_names(runs: &[&RunRecord]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for row in runs.iter().flat_map(|run| &run.measurements).filter(|row| row.sample.is_none()) {
         if !names.contains(&row.metric) {
@@ -104,7 +153,7 @@ fn metric_names(runs: &[RunRecord]) -> Vec<String> {
     names
 }
 
-fn epochs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
+fn epochs_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
     let rows: Vec<(&str, &Epoch)> =
         runs.iter().flat_map(|run| run.epochs.iter().map(|epoch| (run.run_id.as_str(), epoch))).collect();
     let columns = vec![
@@ -119,7 +168,7 @@ fn epochs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     DataFrame::new(rows.len(), columns)
 }
 
-fn predictions_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
+fn predictions_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
     let mut rows = Vec::new();
     for run in runs {
         let samples = run.predictions.len();
@@ -137,7 +186,7 @@ fn predictions_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     DataFrame::new(rows.len(), columns)
 }
 
-fn measurements_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
+fn measurements_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
     let rows: Vec<(&str, &Measurement)> =
         runs.iter().flat_map(|run| run.measurements.iter().map(|row| (run.run_id.as_str(), row))).collect();
     let columns = vec![

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use xdlreg::event::{Progress, ProgressSink};
+use xdlreg::machine;
 use xdlreg::runner::{Reply, Request};
 use xdlreg::spec::Device;
-use xdlreg::stage::LIBTORCH_VERSION;
+use xdlreg::stage::{LIBTORCH_VERSION, StageError};
 use xdlreg::store::Store;
 use xdlreg_tensor::net::device;
-use xdlreg_tensor::stage::{carry_out, explain_files};
+use xdlreg_tensor::stage::{Carried, carry_out, explain_files};
 
 /// Carries out stages for xdlreg-run
 #[derive(Debug, Parser)]
@@ -25,20 +26,26 @@ struct Args {
     /// Threads of stages whose results do not depend on it
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Cores to stay on, such as 2,3; all by default
+    #[arg(long, value_delimiter = ',')]
+    cores: Vec<usize>,
 }
 
 fn main() -> io::Result<()> {
     let args = Args::parse();
     log_to_standard_error();
+    // Before any thread is started, so that all inherit it.
+    machine::stay_on(&args.cores)?;
     let (compute, note) = match device::prepare(args.device) {
         Ok(ready) => ready,
         Err(reason) => return reply(&Reply::NoDevice { reason }),
     };
     tch::set_num_threads(args.threads as i32);
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global().map_err(io::Error::other)?;
-    reply(&Reply::Ready { compute, libtorch: LIBTORCH_VERSION.to_owned(), note })?;
+    let devices = device::count(compute);
+    reply(&Reply::Ready { compute, devices, libtorch: LIBTORCH_VERSION.to_owned(), note })?;
     for request in requests() {
-        reply(&answer(request?))?;
+        reply(&answer(request?, device::of(compute))?)?;
     }
     Ok(())
 }
@@ -59,20 +66,28 @@ fn requests() -> impl Iterator<Item = io::Result<Request>> {
     receiver.into_iter()
 }
 
-fn answer(request: Request) -> Reply {
+fn answer(request: Request, device: tch::Device) -> io::Result<Reply> {
     let start = Instant::now();
     let progress = Throttled::new();
-    let done = match request {
-        Request::Stage { job, store } => carry_out(&job, &Store::new(store), &progress),
-        Request::ExplainFiles { weights, images, explain, compute, out } => {
-            explain_files(&weights, &images, &explain, device::of(compute), &out, &progress)
-                .map(|()| start.elapsed().as_secs_f64())
+    let carried = match request {
+        Request::Stage { job, store } => {
+            let mut begun = Ok(());
+            let carried = carry_out(&job, device, &Store::new(store), &progress, || begun = reply(&Reply::Started));
+            begun?;
+            carried
+        }
+        Request::ExplainFiles { weights, images, explain, out } => {
+            explain_files(&weights, &images, &explain, device, &out, &progress)
+                .map(|()| Carried::Done(start.elapsed().as_secs_f64()))
         }
     };
-    match done {
-        Ok(seconds) => Reply::Done { seconds },
+    Ok(match carried {
+        Ok(Carried::Busy) => Reply::Busy,
+        Ok(Carried::Found) => Reply::Found,
+        Ok(Carried::Done(seconds)) => Reply::Done { seconds },
+        Err(StageError::Invalid(reason)) => Reply::Invalid { reason },
         Err(error) => Reply::Failed { reason: error.to_string() },
-    }
+    })
 }
 
 fn reply(reply: &Reply) -> io::Result<()> {

@@ -29,6 +29,14 @@ pub fn of(compute: Compute) -> tch::Device {
     }
 }
 
+/// How many devices of a kind there are.
+pub fn count(compute: Compute) -> usize {
+    match compute {
+        Compute::Cpu => 1,
+        Compute::Cuda(_) => usize::try_from(tch::Cuda::device_count()).unwrap_or(0),
+    }
+}
+
 /// Makes the device ready that was asked for; to be called before anything else of libtorch. With "auto" and without
 /// CUDA it is the CPU, and a line says why.
 ///

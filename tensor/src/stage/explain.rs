@@ -10,7 +10,7 @@ use xdlreg::stage::{StageContext, StageError, files};
 use xdlreg::store::inputs::read_images;
 use xdlreg::store::{Draft, Key, arrays};
 
-use crate::explain::{RelevanceMaps, explain};
+use crate::explain::{ExplainError, RelevanceMaps, explain};
 use crate::net::{PumpkinNet, Weights};
 
 /// Explains the chosen subset of a data set into `draft`.
@@ -25,7 +25,10 @@ pub fn run(
     let data = context.dataset(dataset)?;
     let net = load(&context.model(network)?, device)?;
     let images = data.images.slice(settings.subset.range(data.len()));
-    let explained = explain(&net, &images, settings, context.progress).map_err(StageError::failed)?;
+    let explained = explain(&net, &images, settings, context.progress).map_err(|error| match error {
+        ExplainError::NotFinite { .. } => StageError::invalid(error),
+        error => StageError::failed(error),
+    })?;
     let file = |name| draft.file(name).map_err(StageError::io(draft.folder()));
     let (maps, outputs) = (file(files::RELEVANCE)?, file(files::OUTPUTS)?);
     arrays::write_stack(&explained.maps, &maps).map_err(StageError::io(maps))?;

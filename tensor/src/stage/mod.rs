@@ -5,6 +5,7 @@ mod train;
 
 use std::time::Instant;
 
+use tch::Device;
 use xdlreg::event::ProgressSink;
 use xdlreg::machine;
 use xdlreg::stage::{Job, StageContext, StageError, evaluate, render, simulate};
@@ -12,30 +13,47 @@ use xdlreg::store::{Lookup, Store};
 
 pub use explain::explain_files;
 
-use crate::net::device;
+/// What became of a job.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Carried {
+    /// Another process is at it.
+    Busy,
+    /// Its result was there already.
+    Found,
+    /// It was done, which took so many seconds.
+    Done(f64),
+}
 
-/// Carries out `job` and publishes its result. Returns the seconds it took.
+/// Carries out `job` on `device` and publishes its result, unless another process does or did. `begin` is called when the work
+/// begins.
 ///
 /// # Errors
 /// [`StageError`] for settings that lead nowhere (a training that diverges, relevance that is not finite) and for
 /// files that cannot be read or written.
-pub fn carry_out(job: &Job, store: &Store, progress: &dyn ProgressSink) -> Result<f64, StageError> {
+pub fn carry_out(
+    job: &Job,
+    device: Device,
+    store: &Store,
+    progress: &dyn ProgressSink,
+    begin: impl FnOnce(),
+) -> Result<Carried, StageError> {
     let (stage, key) = (job.stage(), job.key());
-    if let Lookup::Hit(entry) = store.lookup(stage, &key) {
-        // Another worker was faster.
-        return Ok(entry.manifest.seconds);
+    let Some(_claim) = store.claim(&key).map_err(StageError::io(store.root()))? else { return Ok(Carried::Busy) };
+    if let Lookup::Hit(_) = store.lookup(stage, &key) {
+        return Ok(Carried::Found);
     }
+    begin();
     let start = Instant::now();
     machine::forget_peak_memory();
     let context = StageContext { store, progress };
     let draft = store.draft(stage, &key).map_err(StageError::io(store.root()))?;
     match job {
         Job::Simulate { data } => simulate::run(data, &draft, &context)?,
-        Job::Train { dataset, model, train, compute, threads } => {
-            train::run(dataset, model, train, device::of(*compute), *threads, &key, &draft, &context)?;
+        Job::Train { dataset, model, train, threads, .. } => {
+            train::run(dataset, model, train, device, *threads, &key, &draft, &context)?;
         }
-        Job::Explain { dataset, network, explain, compute } => {
-            explain::run(dataset, network, explain, device::of(*compute), &draft, &context)?;
+        Job::Explain { dataset, network, explain, .. } => {
+            explain::run(dataset, network, explain, device, &draft, &context)?;
         }
         Job::Evaluate { dataset, network, relevance, task, subset } => {
             evaluate::run((dataset, network, relevance), *task, *subset, &draft, &context)?;
@@ -48,5 +66,5 @@ pub fn carry_out(job: &Job, store: &Store, progress: &dyn ProgressSink) -> Resul
     draft.publish(job.inputs(), seconds, machine::peak_memory_bytes()).map_err(StageError::io(store.root()))?;
     // What a later attempt would have gone on from is of no more use.
     let _ = std::fs::remove_dir_all(store.scratch(&key));
-    Ok(seconds)
+    Ok(Carried::Done(seconds))
 }

@@ -11,7 +11,7 @@ use xdlreg::spec::{ModelSettings, TrainSettings};
 use xdlreg::stage::{self, StageContext, StageError, files};
 use xdlreg::store::{Draft, Key, arrays, write_atomically};
 
-use crate::net::{Kept, PumpkinNet, TrainState, Trained, Training, Weights, tensorboard};
+use crate::net::{Kept, PumpkinNet, TrainError, TrainState, Trained, Training, Weights, tensorboard};
 
 /// Where a training stands, in its scratch folder.
 const STATE: &str = "state.safetensors";
@@ -53,7 +53,10 @@ pub fn run(
     if let Some(error) = unwritten {
         return Err(StageError::io(state_file)(error));
     }
-    let trained = trained.map_err(StageError::failed)?;
+    let trained = trained.map_err(|error| match error {
+        TrainError::Diverged { .. } => StageError::invalid(error),
+        error => StageError::failed(error),
+    })?;
     let predictions = PumpkinNet::new(&trained.weights, device).predict(&data.images);
     save(&trained, &predictions, draft)
 }

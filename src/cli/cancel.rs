@@ -1,0 +1,19 @@
+//! `xdlreg-run cancel DIR`: asks the runner of an experiment to stop.
+
+use super::FoldersArgs;
+use crate::error::{EXIT_OK, Error, Result};
+use crate::runner::{ResultsFolder, Standing};
+
+pub fn run(args: &FoldersArgs) -> Result<u8> {
+    for path in &args.folders {
+        let standing = Standing::read(path)?;
+        if !standing.running {
+            println!("{}: nothing is running", standing.frozen.name);
+            continue;
+        }
+        let request = ResultsFolder::at(path).cancel();
+        std::fs::write(&request, "").map_err(|error| Error::io("write", &request, &error))?;
+        println!("{}: asked to stop; the same command goes on later", standing.frozen.name);
+    }
+    Ok(EXIT_OK)
+}

@@ -1,0 +1,82 @@
+//! `xdlreg-run logs DIR RUN`: what happened to a run, with what its workers logged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use super::OneRunArgs;
+use crate::clock::duration;
+use crate::error::{EXIT_OK, Result};
+use crate::event::{Event, StageRef};
+use crate::runner::{Recorded, ResultsFolder, find_run, read_events, read_plan};
+
+pub fn run(args: &OneRunArgs) -> Result<u8> {
+    let frozen = read_plan(&args.folder)?;
+    let run_id = &frozen.plan.runs[find_run(&frozen, &args.run)?].run_id;
+    let folder = ResultsFolder::at(&args.folder);
+    let events = read_events(&folder)?;
+    let logs = WorkerLogs::of(&events);
+    for one in &events {
+        if let Some(line) = line(&one.event, run_id) {
+            println!("{}  {line}", one.time);
+        }
+        if let Event::StageStarted { stage, log, log_offset, .. } = &one.event
+            && stage.run_ids.contains(run_id)
+        {
+            logs.part(&folder, log, *log_offset).lines().for_each(|line| println!("    {line}"));
+        }
+    }
+    Ok(EXIT_OK)
+}
+
+/// An event of the run, in a line.
+fn line(event: &Event, run_id: &String) -> Option<String> {
+    let of_run = |stage: &StageRef| stage.run_ids.contains(run_id);
+    Some(match event {
+        Event::StageCached(stage) if of_run(stage) => format!("{}: cached", stage.stage),
+        Event::StageStarted { stage, worker, .. } if of_run(stage) => {
+            format!("{}: started by worker {worker}", stage.stage)
+        }
+        Event::EpochFinished { stage, epochs, epoch } if of_run(stage) => format!(
+            "{}: epoch {} of {epochs}, loss {:.3}, validation loss {:.3}, mae {:.3}",
+            stage.stage, epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_mae
+        ),
+        Event::StageFinished { stage, seconds } if of_run(stage) => {
+            format!("{}: done in {}", stage.stage, duration(*seconds))
+        }
+        Event::StageRetried { stage, attempt, reason } if of_run(stage) => {
+            format!("{}: retry {attempt}, because {reason}", stage.stage)
+        }
+        Event::StageFailed { stage, reason } if of_run(stage) => format!("{}: failed: {reason}", stage.stage),
+        Event::StageInvalid { stage, reason } if of_run(stage) => format!("{}: invalid: {reason}", stage.stage),
+        Event::RunFinished { run_id: finished, status, reason } if finished == run_id => {
+            let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+            format!("run {}{reason}", status.name())
+        }
+        _ => return None,
+    })
+}
+
+/// Where in the workers' logs the parts begin.
+struct WorkerLogs<'a> {
+    starts: BTreeMap<&'a str, BTreeSet<u64>>,
+}
+
+impl<'a> WorkerLogs<'a> {
+    fn of(events: &'a [Recorded]) -> Self {
+        let mut starts: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for one in events {
+            if let Event::StageStarted { log, log_offset, .. } = &one.event {
+                starts.entry(log).or_default().insert(*log_offset);
+            }
+        }
+        Self { starts }
+    }
+
+    /// The part of a log that begins at `offset`, up to where the next one begins.
+    fn part(&self, folder: &ResultsFolder, log: &str, offset: u64) -> String {
+        let bytes = fs::read(folder.logs().join(log)).unwrap_or_default();
+        let end = self.starts.get(log).and_then(|starts| starts.range(offset + 1..).next());
+        let end = end.map_or(bytes.len(), |end| (*end as usize).min(bytes.len()));
+        String::from_utf8_lossy(bytes.get(offset as usize..end).unwrap_or_default()).into_owned()
+    }
+}

@@ -1,0 +1,65 @@
+//! Which finished runs mean something.
+
+use crate::sim::{Split, is_old};
+use crate::spec::Task;
+use crate::store::tables::RunRecord;
+
+/// Why the results of a complete run mean nothing, if so: a prediction that is no number, or a network that predicts the
+/// test set worse than the mean target of the training set does.
+pub fn verdict(record: &RunRecord, task: Task) -> Option<String> {
+    let predictions = &record.predictions;
+    let broken = predictions.iter().filter(|(_, prediction)| !prediction.is_finite()).count();
+    if broken > 0 {
+        return Some(format!("{broken} of {} predictions are not finite", predictions.len()));
+    }
+    let targets = targets(record, task);
+    let of = |split: Split| split.range(predictions.len());
+    let mean = targets[of(Split::Train)].iter().sum::<f64>() / of(Split::Train).len() as f64;
+    let mse = |guess: &dyn Fn(usize) -> f64| {
+        let errors = of(Split::Test).map(|sample| (guess(sample) - targets[sample]).powi(2));
+        errors.sum::<f64>() / of(Split::Test).len() as f64
+    };
+    let (own, trivial) = (mse(&|sample| f64::from(predictions[sample].1)), mse(&|_| mean));
+    (own > trivial).then(|| format!("worse than predicting the mean: test MSE {own:.3}, that of the mean {trivial:.3}"))
+}
+
+/// What the network should have said.
+fn targets(record: &RunRecord, task: Task) -> Vec<f64> {
+    let ages: Vec<f32> = record.predictions.iter().map(|(age, _)| *age as f32).collect();
+    match task {
+        Task::Regression => ages.into_iter().map(f64::from).collect(),
+        Task::Classification => is_old(&ages).into_iter().map(|old| f64::from(u8::from(old))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::Plan;
+    use crate::spec::{Cell, CellSettings, ExperimentSpec};
+    use crate::stage::Compute;
+
+    fn record(predict: impl Fn(u32) -> f32) -> RunRecord {
+        let cell = Cell { settings: CellSettings::default(), spec: ExperimentSpec::default() };
+        let plan = Plan::new(&[cell], Compute::Cpu);
+        let mut record = RunRecord::pending(&plan, &plan.runs[0]);
+        record.predictions = (0..100).map(|sample| 20 + sample * 37 % 61).map(|age| (age, predict(age))).collect();
+        record
+    }
+
+    #[test]
+    fn a_network_must_beat_the_mean() {
+        assert_eq!(verdict(&record(|age| age as f32 + 3.0), Task::Regression), None);
+        let reason = verdict(&record(|_| 90.0), Task::Regression).unwrap();
+        assert!(reason.starts_with("worse than predicting the mean"), "{reason}");
+        let old = |age| if age >= 50 { 0.9 } else { 0.2 };
+        assert_eq!(verdict(&record(old), Task::Classification), None);
+        assert!(verdict(&record(|age| 1.0 - old(age)), Task::Classification).is_some());
+    }
+
+    #[test]
+    fn a_prediction_must_be_a_number() {
+        let reason = verdict(&record(|age| if age == 30 { f32::NAN } else { age as f32 }), Task::Regression).unwrap();
+        assert!(reason.ends_with("of 100 predictions are not finite"), "{reason}");
+    }
+}
