@@ -196,7 +196,7 @@ fn bad_sweeps_get_one_clear_message() {
         (
             "[[sweep]]\ngrid = { 'data.seed' = [1], 'model.seed' = [1] }\n\
              when = { 'model.seed' = { 'data.seed' = 1 }, 'data.seed' = { 'model.seed' = 1 } }\n",
-            "3:25",
+            "3:60",
             "depend on each other",
         ),
         (
