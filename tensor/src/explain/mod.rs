@@ -1,7 +1,11 @@
 //! Explanations: one engine that carries out the rules and composites of [`xdlreg::explain`].
 
+mod engine;
 mod error;
 mod explainer;
+#[cfg(target_arch = "x86_64")]
+mod kernel;
+mod ledger;
 mod linear;
 mod memory;
 mod pool;
@@ -13,18 +17,16 @@ mod stabilise;
 use std::sync::Mutex;
 use std::thread;
 
-use tch::{Tensor, no_grad};
 use xdlreg::event::{Progress, ProgressSink};
 use xdlreg::explain::analyzer;
 use xdlreg::raster::{RasterStack, SIDE};
-use xdlreg::spec::{ExplainSettings, Task};
+use xdlreg::spec::ExplainSettings;
 
+use engine::{AREA, largest};
 pub use error::ExplainError;
 use explainer::Explainer;
-pub use propagate::{Propagated, Propagator};
 
 use crate::net::PumpkinNet;
-use crate::net::pumpkin_net::to_tensor;
 
 /// Images propagated at once on a CPU: few enough that a batch's feature maps stay in a core's cache.
 const CPU_BATCH: usize = 4;
@@ -64,7 +66,7 @@ pub fn explain(
     let threads = tch::get_num_threads();
     let (batch, workers) = if net.device().is_cuda() { (GPU_BATCH, 1) } else { (CPU_BATCH, threads.max(1) as usize) };
     let explainers = (0..workers.min(images.len().div_ceil(batch)))
-        .map(|_| no_grad(|| Explainer::new(net, &method, non_negative)))
+        .map(|_| Explainer::new(net, &method, non_negative))
         .collect::<Result<Vec<_>, _>>()?;
 
     let mut maps = RasterStack::zeros(images.len(), height, width);
@@ -73,18 +75,19 @@ pub fn explain(
     let queue = Mutex::new((batches, 0));
     let total = images.len() as u64;
     thread::scope(|scope| {
-        for explainer in explainers {
+        for mut explainer in explainers {
             let queue = &queue;
-            let (device, task) = (net.device(), net.architecture().task);
+            let put_out = net.architecture().outputs();
             scope.spawn(move || {
                 tch::set_num_threads(1);
                 let next = || queue.lock().expect("no worker panics with the lock").0.next();
                 while let Some((index, (maps, outputs))) = next() {
                     let start = index * batch;
-                    let input = to_tensor(images, start..start + outputs.len()).to_device(device);
-                    let Propagated { relevance, output } = no_grad(|| explainer.explain(&input, start));
-                    copy(&relevance, maps);
-                    copy(&explained(&output, task), outputs);
+                    let input = &images.pixels()[start * AREA..][..maps.len()];
+                    let put = explainer.explain(input, start, maps);
+                    for (output, put) in outputs.iter_mut().zip(put.chunks_exact(put_out)) {
+                        *output = put[largest(put)];
+                    }
                     let done = {
                         let mut queue = queue.lock().expect("no worker panics with the lock");
                         queue.1 += outputs.len() as u64;
@@ -101,18 +104,6 @@ pub fn explain(
         Some(sample) => Err(ExplainError::NotFinite { sample, analyzer: settings.analyzer.clone() }),
         None => Ok(RelevanceMaps { maps, outputs }),
     }
-}
-
-/// What relevance starts from, of outputs `[n, outputs]`.
-fn explained(output: &Tensor, task: Task) -> Tensor {
-    match task {
-        Task::Regression => output.squeeze_dim(1),
-        Task::Classification => output.amax([1], false),
-    }
-}
-
-fn copy(values: &Tensor, target: &mut [f32]) {
-    values.contiguous().copy_data(target, target.len());
 }
 
 #[cfg(test)]

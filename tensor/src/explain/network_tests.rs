@@ -68,7 +68,7 @@ fn the_output_bias_and_epsilon_take_their_share() {
     let f = output.view([-1, 1]);
     let rule = LayerRule::new(&Rule::epsilon(0.1, Bias::Full), &linear, &x.narrow(0, 0, 1), true);
     let below =
-        rule.propagate(x, Some(&f), &Relevance::Dense(f.shallow_clone())).sum_dim_intlist(1, false, Kind::Double);
+        rule.propagate(x, Some(&f), &Relevance::Dense(f.shallow_clone())).0.sum_dim_intlist(1, false, Kind::Double);
     let bias = linear.bias(BiasPart::All).expect("a bias").double_value(&[0]);
     for sample in 0..images.len() as i64 {
         let f = f.double_value(&[sample, 0]);

@@ -69,7 +69,7 @@ pub struct Predict<'a> {
 impl Work for Predict<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
-        unsafe { self.space.forward::<S>(self.layout, self.parameters, self.image, None) }
+        unsafe { self.space.forward.run::<S>(self.layout, self.parameters, self.image, None, false) }
     }
 }
 
@@ -91,8 +91,8 @@ impl Work for Learn<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
         unsafe {
-            self.space.forward::<S>(self.layout, self.parameters, self.image, Some(self.mask));
-            let d_outputs = self.objective.gradient(&self.space.hidden.outputs, self.sample, self.batch);
+            self.space.forward.run::<S>(self.layout, self.parameters, self.image, Some(self.mask), false);
+            let d_outputs = self.objective.gradient(&self.space.forward.hidden.outputs, self.sample, self.batch);
             let d_outputs = &d_outputs[..self.layout.outputs];
             self.space.backward::<S>(self.layout, self.parameters, self.turned, d_outputs, self.mask);
         }

@@ -3,40 +3,29 @@
 use super::conv::{Plane, convolve_row, weight_gradient};
 use super::dense::Hidden;
 use super::layout::{Block, Layout};
-use super::pool::{no_winners, pool_row, route_row};
+use super::pool::{Flat, no_winners, pool_row, route_row};
 use super::simd::Simd;
 use crate::net::architecture::BLOCKS;
 
 /// Rows whose weight gradient is summed at a time: few enough that they stay in the first cache.
 const GRADIENT_ROWS: usize = 4;
 
-/// Buffers of one thread, allocated once.
+/// What one image leaves behind on its way through the network, in buffers allocated once.
 #[derive(Debug, Clone)]
-pub struct Workspace {
+pub struct Forward {
     /// Input of every block, and the output of the last, with borders of zeros.
-    planes: Vec<Vec<f32>>,
+    pub planes: Vec<Vec<f32>>,
     /// Who won in every pooling window, with borders of none.
-    winners: Vec<Vec<u8>>,
-    /// Gradient of every block's output, with borders of zeros.
-    d_planes: Vec<Vec<f32>>,
-    /// Gradient of the convolutions' outputs, with borders of zeros; one row of the first.
-    d_convolved: Vec<Vec<f32>>,
+    pub winners: Vec<Vec<u8>>,
     /// Three rows of a convolution's output and one of zeros, with borders.
     rows: [Vec<f32>; 4],
-    d_features: Vec<f32>,
     pub hidden: Hidden,
-    /// Sum of the gradients of the samples since it was last cleared, laid out as the parameters.
-    pub gradient: Vec<f32>,
 }
 
-impl Workspace {
+impl Forward {
     pub fn new(layout: &Layout) -> Self {
         let blocks = &layout.blocks;
         let row = blocks.iter().map(|block| block.output.stride()).max().unwrap_or(0);
-        let d_convolved = |(index, block): (usize, &Block)| match index {
-            0 => vec![0.0; first_row(block).len()],
-            _ => vec![0.0; block.output.len()],
-        };
         Self {
             planes: blocks
                 .iter()
@@ -45,33 +34,31 @@ impl Workspace {
                 .map(|plane| vec![0.0; plane.len()])
                 .collect(),
             winners: blocks.iter().map(|block| no_winners(block.pooled)).collect(),
-            d_planes: blocks.iter().map(|block| vec![0.0; block.pooled.len()]).collect(),
-            d_convolved: blocks.iter().enumerate().map(d_convolved).collect(),
             rows: std::array::from_fn(|_| vec![0.0; row]),
-            d_features: vec![0.0; layout.features.len()],
             hidden: Hidden::new(layout),
-            gradient: vec![0.0; layout.len],
         }
     }
 
-    /// Outputs for `image`, left in `hidden`. `mask` holds dropout's factors in the order of flatten.
+    /// Outputs for `image`, left in `hidden`. `mask` holds dropout's factors in the order of flatten. Where `flat_wins`,
+    /// pooling windows without anything above zero are won by their first pixel, else by nobody.
     ///
     /// # Safety
     /// Needs the instructions of `S`.
     #[inline(always)]
-    pub unsafe fn forward<S: Simd>(
+    pub unsafe fn run<S: Simd>(
         &mut self,
         layout: &Layout,
         parameters: &[f32],
         image: &[f32],
         mask: Option<&[f32]>,
+        flat_wins: bool,
     ) {
         let input = layout.blocks[0].input;
         for (row, pixels) in image.chunks_exact(input.width).enumerate() {
             self.planes[0][input.at(row + 1, 1)..][..input.width].copy_from_slice(pixels);
         }
         for (index, block) in layout.blocks.iter().enumerate() {
-            unsafe { self.forward_block::<S>(index, block, parameters) };
+            unsafe { self.block::<S>(index, block, parameters, flat_wins) };
         }
         let pooled = layout.blocks[BLOCKS - 1].pooled;
         let cells = inner(pooled).flat_map(|start| &self.planes[BLOCKS][start..start + pooled.channels]);
@@ -86,7 +73,7 @@ impl Workspace {
     }
 
     #[inline(always)]
-    unsafe fn forward_block<S: Simd>(&mut self, index: usize, block: &Block, parameters: &[f32]) {
+    unsafe fn block<S: Simd>(&mut self, index: usize, block: &Block, parameters: &[f32], flat_wins: bool) {
         let (output, pooled) = (block.output, block.pooled);
         let weights = &parameters[block.weights..][..block.weight_count()];
         let bias = &parameters[block.bias..][..output.channels];
@@ -110,19 +97,50 @@ impl Workspace {
                 _ => &self.rows[3][..],
             };
             let start = pooled.at(window + 1, 1);
+            let flat = if flat_wins { Flat::First { row: u8::from(first < 0) } } else { Flat::Nobody };
             unsafe {
                 pool_row::<S>(
                     [row(0), row(1), row(2)],
                     output.width,
                     output.channels,
+                    flat,
                     &mut result[start..],
                     &mut self.winners[index][start..],
                 );
             }
         }
     }
+}
 
-    /// Adds this sample's gradient, after [`forward`](Self::forward). `turned` holds the weights of blocks 2 to 5 as
+/// Buffers of one thread of a training, allocated once.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    pub forward: Forward,
+    /// Gradient of every block's output, with borders of zeros.
+    d_planes: Vec<Vec<f32>>,
+    /// Gradient of the convolutions' outputs, with borders of zeros; one row of the first.
+    d_convolved: Vec<Vec<f32>>,
+    d_features: Vec<f32>,
+    /// Sum of the gradients of the samples since it was last cleared, laid out as the parameters.
+    pub gradient: Vec<f32>,
+}
+
+impl Workspace {
+    pub fn new(layout: &Layout) -> Self {
+        let d_convolved = |(index, block): (usize, &Block)| match index {
+            0 => vec![0.0; first_row(block).len()],
+            _ => vec![0.0; block.output.len()],
+        };
+        Self {
+            forward: Forward::new(layout),
+            d_planes: layout.blocks.iter().map(|block| vec![0.0; block.pooled.len()]).collect(),
+            d_convolved: layout.blocks.iter().enumerate().map(d_convolved).collect(),
+            d_features: vec![0.0; layout.features.len()],
+            gradient: vec![0.0; layout.len],
+        }
+    }
+
+    /// Adds this sample's gradient, after [`Forward::run`]. `turned` holds the weights of blocks 2 to 5 as
     /// [`turn_weights`](super::layout::turn_weights) makes them, at the places of the originals.
     ///
     /// # Safety
@@ -136,7 +154,7 @@ impl Workspace {
         d_outputs: &[f32],
         mask: &[f32],
     ) {
-        self.hidden.backward(layout, parameters, d_outputs, &mut self.gradient, &mut self.d_features);
+        self.forward.hidden.backward(layout, parameters, d_outputs, &mut self.gradient, &mut self.d_features);
         let pooled = layout.blocks[BLOCKS - 1].pooled;
         let factors = layout.features.iter().map(|flat| flat.map_or(0.0, |flat| mask[flat as usize]));
         let targets = inner(pooled).flat_map(|start| start..start + pooled.channels);
@@ -154,12 +172,12 @@ impl Workspace {
         let (input, output) = (block.input, block.output);
         let d_convolved = &mut self.d_convolved[index][..];
         let (d_weights, d_bias) = gradients(&mut self.gradient, block);
-        let routed = (&self.d_planes[index][..], &self.winners[index][..]);
+        let routed = (&self.d_planes[index][..], &self.forward.winners[index][..]);
         for row in 0..output.height {
             let d_row = &mut d_convolved[output.at(row + 1, 1)..];
             unsafe { route_row::<S>(output, row, block.pooled, routed, d_row, d_bias) };
         }
-        let image = (input, &self.planes[index][..]);
+        let image = (input, &self.forward.planes[index][..]);
         for start in (0..output.height).step_by(GRADIENT_ROWS) {
             let rows = start..output.height.min(start + GRADIENT_ROWS);
             unsafe { weight_gradient::<S>(image, (output, d_convolved), block.side, rows, d_weights) };
@@ -178,11 +196,11 @@ impl Workspace {
         let single = first_row(block);
         let d_row = &mut self.d_convolved[0][..];
         let (d_weights, d_bias) = gradients(&mut self.gradient, block);
-        let routed = (&self.d_planes[0][..], &self.winners[0][..]);
+        let routed = (&self.d_planes[0][..], &self.forward.winners[0][..]);
         for row in 0..output.height {
             unsafe {
                 route_row::<S>(output, row, block.pooled, routed, &mut d_row[single.at(1, 1)..], d_bias);
-                let above = &self.planes[0][block.input.at(row, 0)..];
+                let above = &self.forward.planes[0][block.input.at(row, 0)..];
                 let image = (Plane { height: 1, ..block.input }, above);
                 weight_gradient::<S>(image, (single, d_row), block.side, 0..1, d_weights);
             }
@@ -196,7 +214,7 @@ fn first_row(block: &Block) -> Plane {
 }
 
 /// Where the pixels of a plane start, without its border, row by row.
-fn inner(plane: Plane) -> impl Iterator<Item = usize> {
+pub fn inner(plane: Plane) -> impl DoubleEndedIterator<Item = usize> {
     (1..=plane.height).flat_map(move |row| (1..=plane.width).map(move |column| plane.at(row, column)))
 }
 
