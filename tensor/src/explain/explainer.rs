@@ -130,7 +130,8 @@ impl Explainer {
 
 /// The difference between the largest and the least pixel.
 fn range(image: &[f32]) -> f32 {
-    let (least, most) =
-        image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &pixel| (least.min(pixel), most.max(pixel)));
+    let (least, most) = image
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &pixel| (least.min(pixel), most.max(pixel)));
     most - least
 }

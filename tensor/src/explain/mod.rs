@@ -19,7 +19,7 @@ use std::thread;
 
 use xdlreg::event::{Progress, ProgressSink};
 use xdlreg::explain::analyzer;
-use xdlreg::raster::{RasterStack, SIDE};
+use xdlreg::raster::{Raster, RasterStack, SIDE};
 use xdlreg::spec::ExplainSettings;
 
 use engine::{AREA, largest};
@@ -62,7 +62,7 @@ pub fn explain(
     let analyzer = analyzer(&settings.analyzer)
         .ok_or_else(|| ExplainError::UnknownAnalyzer { name: settings.analyzer.clone() })?;
     let method = analyzer.method(settings);
-    let non_negative = images.pixels().iter().all(|&pixel| pixel >= 0.0);
+    let non_negative = images.pixels().iter().fold(true, |none, &pixel| none & (pixel >= 0.0));
     let threads = tch::get_num_threads();
     let (batch, workers) = if net.device().is_cuda() { (GPU_BATCH, 1) } else { (CPU_BATCH, threads.max(1) as usize) };
     let explainers = (0..workers.min(images.len().div_ceil(batch)))
@@ -99,7 +99,8 @@ pub fn explain(
         }
     });
     tch::set_num_threads(threads);
-    let broken = maps.iter().position(|map| map.pixels.iter().any(|pixel| !pixel.is_finite()));
+    let finite = |map: Raster| map.pixels.iter().fold(true, |finite, pixel| finite & pixel.is_finite());
+    let broken = maps.iter().position(|map| !finite(map));
     match broken {
         Some(sample) => Err(ExplainError::NotFinite { sample, analyzer: settings.analyzer.clone() }),
         None => Ok(RelevanceMaps { maps, outputs }),

@@ -1,16 +1,16 @@
-//! One layer's rule, carried out output by output.
+//! One layer's rule, carried out for the outputs that have relevance.
 
 use tch::Tensor;
 use xdlreg::explain::{Denominator, Gate, InputPart};
 
+use super::hits::Hits;
 use super::order::Order;
-use super::window::{Line, Pixels, Runs, Window};
-use crate::explain::ledger::Taken;
+use super::window::Window;
+use crate::explain::ledger::{Taken, sum};
 use crate::explain::linear::Part;
 use crate::explain::rule::{Divisor, LayerPass, LayerRule};
 use crate::explain::stabilise::stabilise;
-use crate::net::kernel::layout::Block;
-use crate::net::kernel::simd::{LANES, Simd};
+use crate::net::kernel::simd::Simd;
 
 /// Parts of an input that rules distinguish: x, max(x, 0), min(x, 0), and constants.
 pub const PARTS: usize = 4;
@@ -25,7 +25,8 @@ pub struct Layer {
     pub inputs: usize,
     /// Which parts of the input get shares of their own.
     pub parts: [bool; PARTS],
-    window: usize,
+    /// Values of a window.
+    pub window: usize,
     passes: Vec<Pass>,
     /// Weights and biases of the layer itself, for rules that look at the sign of its output.
     own: Option<(Vec<f32>, Vec<f32>)>,
@@ -52,29 +53,13 @@ struct Term {
     weights: Vec<f32>,
 }
 
-/// Where a layer's rule reads and adds: the first window of a row of outputs.
-#[derive(Clone, Copy)]
-struct Place {
-    x: [*const f32; PARTS - 1],
-    shares: [*mut f32; PARTS],
+/// What a layer reads, and where its shares are added up.
+pub struct Sides<'a> {
+    /// The input x, and max(x, 0) and min(x, 0) where a term takes them.
+    pub x: [&'a [f32]; PARTS - 1],
+    pub shares: &'a mut [Vec<f32>; PARTS],
     /// Values from one run of a window to the next.
-    stride: usize,
-    /// Number of the output among all outputs with the same weights.
-    pixel: usize,
-}
-
-impl Place {
-    /// The window of the next `columns` outputs, `channels` values apart.
-    ///
-    /// # Safety
-    /// It must lie in the input as well.
-    #[inline(always)]
-    unsafe fn right(self, columns: usize, channels: usize) -> Self {
-        let by = columns * channels;
-        // A part that no term takes has no memory and is not read.
-        let (x, shares) = (self.x.map(|x| x.wrapping_add(by)), self.shares.map(|to| to.wrapping_add(by)));
-        Self { x, shares, pixel: self.pixel + columns, ..self }
-    }
+    pub stride: usize,
 }
 
 impl Layer {
@@ -89,135 +74,119 @@ impl Layer {
         Self { inputs: order.inputs, parts, window: order.window, passes, own }
     }
 
-    /// Adds the shares of row `number` of a convolution's outputs, whose relevance is `row`.
+    /// Adds the shares of all `hits`.
     ///
     /// # Safety
-    /// Needs the instructions of `S`, and a layer of this block.
+    /// Needs the instructions of `S`, and hits whose windows lie in the layer's input.
     #[inline(always)]
-    pub unsafe fn share_row<S: Simd>(
-        &self,
-        block: &Block,
-        x: [&[f32]; PARTS - 1],
-        number: usize,
-        row: &[f32],
-        shares: &mut [Vec<f32>; PARTS],
-        taken: &mut Taken,
-    ) {
-        let plane = block.input;
-        assert!(self.inputs == plane.len() && row.len() == plane.width * block.output.channels);
-        let start = plane.at(number + 1 - block.side / 2, 1 - block.side / 2);
-        let place = self.place(x, shares, (start, plane.stride(), number * plane.width));
-        unsafe {
-            match (block.side, plane.channels) {
-                (3, 1) => self.row::<S, _>(Pixels, place, 1, row, taken),
-                (3, 16) => self.row::<S, _>(Runs::<3, 3>, place, 16, row, taken),
-                (3, 32) => self.row::<S, _>(Runs::<3, 6>, place, 32, row, taken),
-                (3, 64) => self.row::<S, _>(Runs::<3, 12>, place, 64, row, taken),
-                (1, 16) => self.row::<S, _>(Runs::<1, 1>, place, 16, row, taken),
-                (1, 32) => self.row::<S, _>(Runs::<1, 2>, place, 32, row, taken),
-                (1, 64) => self.row::<S, _>(Runs::<1, 4>, place, 64, row, taken),
-                (side, channels) => unreachable!("no kernel of {side} on {channels} channels"),
-            }
+    pub unsafe fn share<S: Simd, W: Window>(&self, window: W, hits: &mut Hits, sides: &mut Sides, taken: &mut Taken) {
+        for part in 0..PARTS {
+            assert!(!self.parts[part] || sides.shares[part].len() >= self.inputs);
+            assert!(part == PARTS - 1 || !(self.parts[part] || part == 0) || sides.x[part].len() >= self.inputs);
         }
-    }
-
-    /// Adds the shares of a dense layer's outputs.
-    ///
-    /// # Safety
-    /// Needs the instructions of `S`.
-    #[inline(always)]
-    pub unsafe fn share_dense<S: Simd>(
-        &self,
-        x: &[f32],
-        relevance: &[f32],
-        shares: &mut [Vec<f32>; PARTS],
-        taken: &mut Taken,
-    ) {
-        let place = self.place([x, &[], &[]], shares, (0, 0, 0));
-        for (filter, &relevance) in relevance.iter().enumerate().filter(|(_, relevance)| **relevance != 0.0) {
-            unsafe { self.share::<S, _>(Line(self.window / LANES), place, filter, relevance, taken) };
-        }
-    }
-
-    fn place(
-        &self,
-        x: [&[f32]; PARTS - 1],
-        shares: &mut [Vec<f32>; PARTS],
-        (start, stride, pixel): (usize, usize, usize),
-    ) -> Place {
-        let reads = |part: usize| self.parts[part] || part == 0;
-        assert!((0..PARTS).all(|part| !self.parts[part] || shares[part].len() >= self.inputs));
-        assert!((0..PARTS - 1).all(|part| !reads(part) || x[part].len() >= self.inputs));
-        let x = x.map(|x| x.as_ptr().wrapping_add(start));
-        let shares = shares.each_mut().map(|shares| shares.as_mut_ptr().wrapping_add(start));
-        Place { x, shares, stride, pixel }
-    }
-
-    #[inline(always)]
-    unsafe fn row<S: Simd, W: Window>(
-        &self,
-        window: W,
-        place: Place,
-        channels: usize,
-        row: &[f32],
-        taken: &mut Taken,
-    ) {
-        let filters = self.passes.first().map_or(LANES, |pass| pass.bias.len());
-        for (column, values) in row.chunks_exact(filters).enumerate() {
-            for first in (0..filters).step_by(LANES) {
-                unsafe {
-                    let mut lanes = S::nonzero(values.as_ptr().add(first));
-                    while lanes != 0 {
-                        let filter = first + lanes.trailing_zeros() as usize;
-                        let place = place.right(column, channels);
-                        self.share::<S, W>(window, place, filter, *values.get_unchecked(filter), taken);
-                        lanes &= lanes - 1;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Adds the shares of one output.
-    #[inline(always)]
-    unsafe fn share<S: Simd, W: Window>(
-        &self,
-        window: W,
-        place: Place,
-        filter: usize,
-        relevance: f32,
-        taken: &mut Taken,
-    ) {
-        let weights = |weights: &[f32]| weights[filter * self.window..][..self.window].as_ptr();
-        let mut z = 0.0;
-        if let Some((own, bias)) = &self.own {
-            z = bias[filter] + unsafe { window.dot::<S>(place.x[0], place.stride, weights(own)) };
+        if let Some((weights, bias)) = &self.own {
+            hits.z.clear();
+            hits.z.extend(hits.filters.iter().map(|&filter| bias[filter as usize]));
+            unsafe {
+                self.multiply::<S, W>(
+                    window,
+                    weights,
+                    sides.x[0],
+                    sides.stride,
+                    &hits.starts,
+                    &hits.filters,
+                    &mut hits.z,
+                )
+            };
         }
         for pass in &self.passes {
-            match pass.gate {
-                Gate::Positive if z <= 0.0 => continue,
-                Gate::Negative if z >= 0.0 => continue,
-                Gate::Always | Gate::Positive | Gate::Negative => {}
+            hits.quotients.clear();
+            hits.quotients.extend(hits.relevance.iter().map(|relevance| relevance * pass.coefficient));
+            let closed = |z: f32| match pass.gate {
+                Gate::Always => false,
+                Gate::Positive => z <= 0.0,
+                Gate::Negative => z >= 0.0,
+            };
+            if pass.gate != Gate::Always {
+                for (quotient, &z) in hits.quotients.iter_mut().zip(&hits.z) {
+                    *quotient = if closed(z) { 0.0 } else { *quotient };
+                }
             }
-            let mut quotient = pass.coefficient * relevance;
             if pass.denominator != Denominator::One {
-                let mut divisor = pass.bias[filter];
-                if !pass.offset.is_empty() {
-                    divisor += pass.offset[place.pixel * pass.bias.len() + filter];
-                }
-                for term in pass.terms.iter().filter(|term| term.part < PARTS - 1) {
-                    let x = place.x[term.part];
-                    divisor += unsafe { window.dot::<S>(x, place.stride, weights(&term.weights)) };
-                }
-                let safe = stabilise(divisor, pass.denominator);
-                quotient /= safe;
-                taken.bias += f64::from(quotient * pass.bias[filter]);
-                taken.stabiliser += f64::from(quotient * (safe - divisor));
+                unsafe { self.divide::<S, W>(window, pass, hits, sides, taken) };
             }
             for term in &pass.terms {
-                let (to, factor) = (place.shares[term.part], quotient * term.factor);
-                unsafe { window.add::<S>(to, place.stride, weights(&term.weights), factor) };
+                let to = sides.shares[term.part].as_mut_ptr();
+                let each = hits.starts.iter().zip(&hits.filters).zip(&hits.quotients);
+                for ((&start, &filter), &quotient) in each {
+                    let weights = term.weights[filter as usize * self.window..][..self.window].as_ptr();
+                    unsafe { window.add::<S>(to.add(start as usize), sides.stride, weights, quotient * term.factor) };
+                }
             }
+        }
+    }
+
+    /// Divides the quotients by what the pass prescribes.
+    #[inline(always)]
+    unsafe fn divide<S: Simd, W: Window>(
+        &self,
+        window: W,
+        pass: &Pass,
+        hits: &mut Hits,
+        sides: &Sides,
+        taken: &mut Taken,
+    ) {
+        let bias = |filter: &u32| pass.bias[*filter as usize];
+        hits.divisors.clear();
+        hits.divisors.extend(hits.filters.iter().map(bias));
+        if !pass.offset.is_empty() {
+            for (divisor, &place) in hits.divisors.iter_mut().zip(&hits.places) {
+                *divisor += pass.offset[place as usize];
+            }
+        }
+        for term in pass.terms.iter().filter(|term| term.part < PARTS - 1) {
+            let x = sides.x[term.part];
+            unsafe {
+                self.multiply::<S, W>(
+                    window,
+                    &term.weights,
+                    x,
+                    sides.stride,
+                    &hits.starts,
+                    &hits.filters,
+                    &mut hits.divisors,
+                )
+            };
+        }
+        hits.taken.clear();
+        for (quotient, &divisor) in hits.quotients.iter_mut().zip(&hits.divisors) {
+            let safe = stabilise(divisor, pass.denominator);
+            *quotient /= safe;
+            hits.taken.push(*quotient * (safe - divisor));
+        }
+        taken.stabiliser += sum(&hits.taken);
+        for ((taken, quotient), filter) in hits.taken.iter_mut().zip(&hits.quotients).zip(&hits.filters) {
+            *taken = quotient * bias(filter);
+        }
+        taken.bias += sum(&hits.taken);
+    }
+
+    /// Adds to every sum the product of its window of `x` and its weights.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "lists of the same length")]
+    unsafe fn multiply<S: Simd, W: Window>(
+        &self,
+        window: W,
+        weights: &[f32],
+        x: &[f32],
+        stride: usize,
+        starts: &[u32],
+        filters: &[u32],
+        sums: &mut [f32],
+    ) {
+        for ((&start, &filter), sum) in starts.iter().zip(filters).zip(sums) {
+            let weights = weights[filter as usize * self.window..][..self.window].as_ptr();
+            *sum += unsafe { window.dot::<S>(x.as_ptr().add(start as usize), stride, weights) };
         }
     }
 }

@@ -5,6 +5,7 @@
 //! is taken by itself: its denominator is one product of its window with its weights, and its shares are those weights
 //! added at the window. Rules are those of [`LayerRule`](super::rule::LayerRule), which libtorch carries out elsewhere.
 
+mod hits;
 mod layer;
 mod order;
 mod window;
@@ -14,16 +15,17 @@ use std::array;
 use xdlreg::explain::Activation;
 use xdlreg::raster::SIDE;
 
-use self::layer::{Layer, PARTS, Ruled};
+use self::hits::Hits;
+use self::layer::{Layer, PARTS, Ruled, Sides};
 use self::order::Order;
-use super::ledger::Taken;
+use self::window::{Line, Pixels, Runs};
+use super::ledger::{Taken, sum};
 use crate::net::PumpkinNet;
 use crate::net::architecture::BLOCKS;
 use crate::net::engine::trainable_values;
 use crate::net::kernel::conv::Plane;
 use crate::net::kernel::isa::{Isa, Work};
 use crate::net::kernel::layout::{Block, Layout};
-use crate::net::kernel::pool::route_row;
 use crate::net::kernel::sample::{Forward, inner};
 use crate::net::kernel::simd::{LANES, Simd};
 
@@ -48,12 +50,11 @@ struct Space {
     shares: [Vec<f32>; PARTS],
     /// Relevance of the output of the layer at hand, and then of its input.
     relevance: Vec<f32>,
-    /// Relevance of one row of a convolution's outputs.
-    row: Vec<f32>,
+    /// Relevance of three rows of a convolution's outputs with a border, those that one row of pooling windows sees.
+    rows: [Vec<f32>; 3],
     /// The hidden units, padded.
     units: Vec<f32>,
-    /// What routing adds up for training.
-    unused: Vec<f32>,
+    hits: Hits,
 }
 
 impl Kernels {
@@ -91,16 +92,15 @@ impl Space {
             true => vec![0.0; size],
             false => Vec::new(),
         });
-        let row = layout.blocks.iter().map(|block| block.output.width * block.output.channels).max().unwrap_or(0);
-        let channels = layout.blocks.iter().map(|block| block.output.channels).max().unwrap_or(0);
+        let row = layout.blocks.iter().map(|block| block.output.stride()).max().unwrap_or(0);
         Self {
             forward: Forward::new(layout),
             signed: array::from_fn(|sign| vec![0.0; if layers[0].parts[1 + sign] { layers[0].inputs } else { 0 }]),
             shares,
             relevance: vec![0.0; size],
-            row: vec![0.0; row],
+            rows: array::from_fn(|_| vec![0.0; row]),
             units: vec![0.0; layers[BLOCKS + 1].inputs],
-            unused: vec![0.0; channels],
+            hits: Hits::default(),
         }
     }
 }
@@ -151,12 +151,12 @@ impl Work for Propagate<'_> {
 impl Space {
     #[inline(always)]
     unsafe fn dense<S: Simd>(&mut self, layer: &Layer, outputs: usize, index: usize, ledger: &mut [Taken]) {
-        self.clear(layer);
-        let (features, units) = (&self.forward.hidden.features[..], &self.units[..]);
-        let x = if index == BLOCKS { features } else { units };
+        let x = if index == BLOCKS { &self.forward.hidden.features } else { &self.units };
         let relevance = &self.relevance[..outputs];
         let mut taken = Taken { rest: sum(relevance), ..Taken::default() };
-        unsafe { layer.share_dense::<S>(x, relevance, &mut self.shares, &mut taken) };
+        self.hits.collect_units(relevance);
+        let mut sides = Sides { x: [x, &[], &[]], shares: &mut self.shares, stride: 0 };
+        unsafe { layer.share::<S, _>(Line(layer.window / LANES), &mut self.hits, &mut sides, &mut taken) };
         self.combine(layer, index);
         taken.rest -= sum(&self.relevance[..layer.inputs]) + taken.bias + taken.stabiliser;
         ledger[index] = taken;
@@ -171,25 +171,24 @@ impl Space {
         activation: Activation,
         ledger: &mut [Taken],
     ) {
-        self.clear(layer);
-        let image = &self.forward.planes[index][..];
-        for (sign, part) in self.signed.iter_mut().enumerate().filter(|_| index == 0) {
-            for (part, &x) in part.iter_mut().zip(image) {
-                *part = if sign == 0 { x.max(0.0) } else { x.min(0.0) };
-            }
+        if index == 0 {
+            let [positive, negative] = &mut self.signed;
+            positive.iter_mut().zip(&self.forward.planes[0]).for_each(|(part, x)| *part = x.max(0.0));
+            negative.iter_mut().zip(&self.forward.planes[0]).for_each(|(part, x)| *part = x.min(0.0));
         }
-        let x = [image, &self.signed[0], &self.signed[1]];
-        let output = block.output;
-        let row = &mut self.row[..output.width * output.channels];
-        let mut taken = Taken::default();
-        for number in 0..output.height {
-            let routed = (&self.relevance[..], &self.forward.winners[index][..]);
-            unsafe { route_row::<S>(output, number, block.pooled, routed, row, &mut self.unused) };
-            if matches!(activation, Activation::Deconvnet | Activation::Guided) {
-                row.iter_mut().for_each(|value| *value = value.max(0.0));
+        let mut taken = Taken { rest: sum(&self.relevance[..block.pooled.len()]), ..Taken::default() };
+        let above = block.output.height % 2;
+        for window in 0..block.pooled.height {
+            unsafe { self.route_windows::<S>(block, index, window) };
+            // What the next row of windows sees as well is not complete yet.
+            let complete = if window + 1 == block.pooled.height { 3 } else { 2 };
+            for y in 0..complete {
+                let number = (2 * window + y).wrapping_sub(above);
+                if number < block.output.height {
+                    unsafe { self.share_row::<S>(layer, block, index, activation, (y, number), &mut taken) };
+                }
             }
-            taken.rest += sum(row);
-            unsafe { layer.share_row::<S>(block, x, number, row, &mut self.shares, &mut taken) };
+            self.rows.swap(0, 2);
         }
         self.combine(layer, index);
         if layer.parts[PARTS - 1] {
@@ -199,13 +198,71 @@ impl Space {
         ledger[index] = taken;
     }
 
-    fn clear(&mut self, layer: &Layer) {
-        for (shares, _) in self.shares.iter_mut().zip(layer.parts).filter(|(_, used)| *used) {
-            shares[..layer.inputs].fill(0.0);
+    /// Adds the relevance of a row of pooling windows to that of their winners.
+    #[inline(always)]
+    unsafe fn route_windows<S: Simd>(&mut self, block: &Block, index: usize, window: usize) {
+        let (filters, left) = (block.output.channels, 1 - block.output.width % 2);
+        let winners = &self.forward.winners[index][..];
+        assert!(winners.len() >= block.pooled.len() && self.relevance.len() >= block.pooled.len());
+        assert!(self.rows.iter().all(|row| row.len() >= block.output.stride()));
+        for column in 0..block.pooled.width {
+            for vector in (0..filters).step_by(LANES) {
+                let at = block.pooled.at(window + 1, column + 1) + vector;
+                unsafe {
+                    if !S::any(self.relevance.as_ptr().add(at)) {
+                        continue;
+                    }
+                    let value = S::load(self.relevance.as_ptr().add(at));
+                    for (y, row) in self.rows.iter_mut().enumerate() {
+                        for x in 0..3 {
+                            let to = row.as_mut_ptr().add((2 * column + x + left) * filters + vector);
+                            let pixel = (3 * y + x) as u8;
+                            S::store(to, S::add_where(S::load(to), value, winners.as_ptr().add(at), pixel));
+                        }
+                    }
+                }
+            }
         }
     }
 
-    /// Relevance of the layer's input: the sum of shares over its parts, each times that part.
+    /// Shares out what is in `rows[y]`, the convolution's row `number`, and clears it.
+    #[inline(always)]
+    unsafe fn share_row<S: Simd>(
+        &mut self,
+        layer: &Layer,
+        block: &Block,
+        index: usize,
+        activation: Activation,
+        (y, number): (usize, usize),
+        taken: &mut Taken,
+    ) {
+        let (input, output) = (block.input, block.output);
+        let row = &mut self.rows[y][output.channels..][..output.width * output.channels];
+        if matches!(activation, Activation::Deconvnet | Activation::Guided) {
+            row.iter_mut().for_each(|value| *value = value.max(0.0));
+        }
+        let start = input.at(number + 1 - block.side / 2, 1 - block.side / 2);
+        let place = number * output.width * output.channels;
+        unsafe { self.hits.collect_row::<S>(row, output.channels, (start, input.channels, place)) };
+        let x = [&self.forward.planes[index][..], &self.signed[0], &self.signed[1]];
+        let mut sides = Sides { x, shares: &mut self.shares, stride: input.stride() };
+        let (hits, sides) = (&mut self.hits, &mut sides);
+        unsafe {
+            match (block.side, input.channels) {
+                (3, 1) => layer.share::<S, _>(Pixels, hits, sides, taken),
+                (3, 16) => layer.share::<S, _>(Runs::<3, 3>, hits, sides, taken),
+                (3, 32) => layer.share::<S, _>(Runs::<3, 6>, hits, sides, taken),
+                (3, 64) => layer.share::<S, _>(Runs::<3, 12>, hits, sides, taken),
+                (1, 16) => layer.share::<S, _>(Runs::<1, 1>, hits, sides, taken),
+                (1, 32) => layer.share::<S, _>(Runs::<1, 2>, hits, sides, taken),
+                (1, 64) => layer.share::<S, _>(Runs::<1, 4>, hits, sides, taken),
+                (side, channels) => unreachable!("no kernel of {side} on {channels} channels"),
+            }
+        }
+    }
+
+    /// Relevance of the layer's input: the sum of shares over its parts, each times that part. Shares are zero again
+    /// afterwards.
     #[inline(always)]
     fn combine(&mut self, layer: &Layer, index: usize) {
         let x = match index {
@@ -214,15 +271,29 @@ impl Space {
             _ => &self.units,
         };
         let relevance = &mut self.relevance[..layer.inputs];
-        if layer.parts[3] {
-            relevance.copy_from_slice(&self.shares[3][..layer.inputs]);
-        } else {
-            relevance.fill(0.0);
+        let [all, .., constant] = &mut self.shares;
+        match (layer.parts[0], layer.parts[PARTS - 1]) {
+            (true, false) => {
+                for ((relevance, &x), share) in relevance.iter_mut().zip(x).zip(all) {
+                    *relevance = x * take(share);
+                }
+            }
+            (false, true) => {
+                for (relevance, share) in relevance.iter_mut().zip(constant) {
+                    *relevance = take(share);
+                }
+            }
+            (true, true) => {
+                for (((relevance, &x), all), constant) in relevance.iter_mut().zip(x).zip(all).zip(constant) {
+                    *relevance = x.mul_add(take(all), take(constant));
+                }
+            }
+            (false, false) => relevance.fill(0.0),
         }
-        for (part, x) in [x, &self.signed[0], &self.signed[1]].into_iter().enumerate() {
+        for (part, x) in (1..).zip(&self.signed) {
             if layer.parts[part] {
-                for ((relevance, &x), &share) in relevance.iter_mut().zip(x).zip(&self.shares[part]) {
-                    *relevance = x.mul_add(share, *relevance);
+                for ((relevance, &x), share) in relevance.iter_mut().zip(x).zip(&mut self.shares[part]) {
+                    *relevance = x.mul_add(take(share), *relevance);
                 }
             }
         }
@@ -251,6 +322,11 @@ impl Space {
     }
 }
 
+#[inline(always)]
+fn take(share: &mut f32) -> f32 {
+    std::mem::take(share)
+}
+
 /// Zero padding has no relevance.
 fn clear_border(plane: Plane, values: &mut [f32]) {
     let stride = plane.stride();
@@ -260,18 +336,4 @@ fn clear_border(plane: Plane, values: &mut [f32]) {
         values[plane.at(row, 0)..][..plane.channels].fill(0.0);
         values[plane.at(row, plane.width + 1)..][..plane.channels].fill(0.0);
     }
-}
-
-/// The sum of values, interleaved so that it can be vectorised.
-#[inline(always)]
-fn sum(values: &[f32]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest: f64 = chunks.remainder().iter().copied().map(f64::from).sum();
-    for chunk in chunks {
-        for (sum, &value) in sums.iter_mut().zip(chunk) {
-            *sum += f64::from(value);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }

@@ -73,10 +73,12 @@ impl Window for Pixels {
 
     #[inline(always)]
     unsafe fn add<S: Simd>(self, to: *mut f32, stride: usize, weights: *const f32, factor: f32) {
-        for (row, column) in (0..3).flat_map(|row| (0..3).map(move |column| (row, column))) {
-            unsafe {
-                let to = to.add(row * stride + column);
-                *to = factor.mul_add(*weights.add(3 * row + column), *to);
+        for row in 0..3 {
+            for column in 0..3 {
+                unsafe {
+                    let to = to.add(row * stride + column);
+                    *to = factor.mul_add(*weights.add(3 * row + column), *to);
+                }
             }
         }
     }

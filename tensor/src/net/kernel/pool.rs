@@ -8,7 +8,9 @@ use super::simd::{LANES, NO_WINNER, Simd};
 pub enum Flat {
     Nobody,
     /// The first pixel of its row `row`, the first that lies in the image.
-    First { row: u8 },
+    First {
+        row: u8,
+    },
 }
 
 /// Pooled output row from three rows of convolution outputs, each `width + 2` pixels with a border of zeros.

@@ -34,8 +34,11 @@ pub trait Simd: Copy {
 
     /// The sum of all lanes, halves first, so that every instruction set rounds alike.
     unsafe fn sum(value: Self::Vector) -> f32;
-    /// A bit for every lane that is not zero, lowest first.
-    unsafe fn nonzero(from: *const f32) -> u32;
+    /// Whether any lane is not zero.
+    unsafe fn any(from: *const f32) -> bool;
+    /// Writes the lanes that are not zero to `values` and `first` plus their numbers to `places`, one after the other,
+    /// and returns how many they are. Both have room for sixteen.
+    unsafe fn compress(from: *const f32, first: u32, values: *mut f32, places: *mut u32) -> usize;
 
     unsafe fn index(value: u8) -> Self::Index;
     unsafe fn store_index(to: *mut u8, index: Self::Index);
@@ -94,8 +97,22 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn nonzero(from: *const f32) -> u32 {
-        unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(_mm512_loadu_ps(from), _mm512_setzero_ps()).into() }
+    unsafe fn any(from: *const f32) -> bool {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(_mm512_loadu_ps(from), _mm512_setzero_ps()) != 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn compress(from: *const f32, first: u32, values: *mut f32, places: *mut u32) -> usize {
+        unsafe {
+            let lanes = _mm512_loadu_ps(from);
+            let kept = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(lanes, _mm512_setzero_ps());
+            let numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(first as i32));
+            // Compressing in a register and storing all of it is faster than a compressing store.
+            _mm512_storeu_ps(values, _mm512_maskz_compress_ps(kept, lanes));
+            _mm512_storeu_epi32(places.cast(), _mm512_maskz_compress_epi32(kept, numbers));
+            kept.count_ones() as usize
+        }
     }
 
     #[inline(always)]
@@ -169,10 +186,23 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn nonzero(from: *const f32) -> u32 {
+    unsafe fn any(from: *const f32) -> bool {
+        unsafe { nonzero(from) != 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn compress(from: *const f32, first: u32, values: *mut f32, places: *mut u32) -> usize {
         unsafe {
-            let half = |from| _mm256_cmp_ps::<_CMP_NEQ_UQ>(_mm256_loadu_ps(from), _mm256_setzero_ps());
-            (_mm256_movemask_ps(half(from)) | _mm256_movemask_ps(half(from.add(8))) << 8) as u32
+            let mut lanes = nonzero(from);
+            let mut count = 0;
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros();
+                *values.add(count) = *from.add(lane as usize);
+                *places.add(count) = first + lane;
+                count += 1;
+                lanes &= lanes - 1;
+            }
+            count
         }
     }
 
@@ -235,5 +265,17 @@ unsafe fn sum_of_eight(value: __m256) -> f32 {
         let four = _mm_add_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps::<1>(value));
         let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
         _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}
+
+/// A bit for every one of sixteen lanes that is not zero.
+///
+/// # Safety
+/// Needs AVX.
+#[inline(always)]
+unsafe fn nonzero(from: *const f32) -> u32 {
+    unsafe {
+        let half = |from| _mm256_cmp_ps::<_CMP_NEQ_UQ>(_mm256_loadu_ps(from), _mm256_setzero_ps());
+        (_mm256_movemask_ps(half(from)) | _mm256_movemask_ps(half(from.add(8))) << 8) as u32
     }
 }

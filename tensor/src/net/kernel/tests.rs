@@ -193,7 +193,9 @@ fn pooling_routes_to_the_first_winner_above_zero() {
                     _ => &border[..],
                 });
                 let start = pooled.at(row + 1, 1);
-                unsafe { pool_row::<S>(rows, width, channels, Flat::Nobody, &mut values[start..], &mut winners[start..]) };
+                unsafe {
+                    pool_row::<S>(rows, width, channels, Flat::Nobody, &mut values[start..], &mut winners[start..])
+                };
             }
             let (mut d_image, mut d_bias) = (vec![0.0; height * width * channels], vec![0.0; channels]);
             for (row, d_row) in d_image.chunks_exact_mut(width * channels).enumerate() {
