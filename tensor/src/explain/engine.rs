@@ -10,6 +10,7 @@ use super::error::ExplainError;
 use super::kernel::Kernels;
 use super::ledger::Taken;
 use super::propagate::Propagator;
+use super::reference::Root;
 use crate::net::PumpkinNet;
 
 /// Pixels of an image.
@@ -23,6 +24,7 @@ pub(super) struct Engine {
     #[cfg(target_arch = "x86_64")]
     kernels: Option<Kernels>,
     start: Start,
+    root: Option<Root>,
     task: Task,
     device: Device,
     layers: usize,
@@ -52,15 +54,17 @@ impl Engine {
             #[cfg(target_arch = "x86_64")]
             kernels: None,
             start: composite.start,
+            root: None,
             task: net.architecture().task,
             device: net.device(),
             layers,
         })
     }
 
-    /// Linear layers, from the input on: entries of an image's ledger.
-    pub fn layers(&self) -> usize {
-        self.layers
+    /// Starts relevance against a reference.
+    pub fn against(mut self, root: Option<Root>) -> Self {
+        self.root = root;
+        self
     }
 
     /// Numbers the network puts out for an image.
@@ -90,41 +94,40 @@ impl Engine {
         ledger: &mut [Taken],
     ) -> Vec<f32> {
         let count = self.outputs();
-        let start = self.start;
-        let begin = |index: usize, output: &[f32]| {
-            let chosen = chosen.map_or_else(|| largest(output), |chosen| chosen[index]);
-            let mut relevance = [0.0; 2];
-            relevance[chosen] = match start {
-                Start::Prediction => output[chosen],
-                Start::PositivePrediction => output[chosen].max(0.0),
-                Start::One => 1.0,
-            };
-            relevance
-        };
+        let top = Top { start: self.start, root: self.root.as_ref(), chosen };
         #[cfg(target_arch = "x86_64")]
         if let Some(kernels) = &mut self.kernels {
             let mut outputs = Vec::with_capacity(images.len() / AREA * count);
             let targets = maps.chunks_exact_mut(AREA).zip(ledger.chunks_exact_mut(self.layers));
             for (index, (image, (map, ledger))) in images.chunks_exact(AREA).zip(targets).enumerate() {
-                let output = kernels.output(image);
-                let relevance = begin(index, output);
-                outputs.extend_from_slice(output);
-                kernels.propagate(&relevance[..count], map, ledger);
+                outputs.extend_from_slice(kernels.output(image));
+                let (relevance, lost) = top.relevance(index, &outputs[index * count..], kernels.units());
+                match top.root {
+                    Some(_) => kernels.propagate_units(&relevance, map, ledger),
+                    None => kernels.propagate(&relevance, map, ledger),
+                }
+                if let (Some(_), Some(output)) = (top.root, ledger.last_mut()) {
+                    *output = Taken { rest: lost, ..Taken::default() };
+                }
             }
             return outputs;
         }
         no_grad(|| {
             let trace = self.propagator.forward(&self.tensor(images));
-            let outputs = floats(&trace.output);
-            let started: Vec<f32> = outputs
-                .chunks_exact(count)
-                .enumerate()
-                .flat_map(|(index, output)| begin(index, output).into_iter().take(count))
-                .collect();
-            let started = Tensor::from_slice(&started).view([-1, count as i64]).to_device(self.device);
-            let (relevance, taken) = self.propagator.backward(trace, started);
+            let (outputs, units) = (floats(&trace.output), floats(trace.units()));
+            let width = units.len() / (outputs.len() / count).max(1);
+            let each = outputs.chunks_exact(count).zip(units.chunks_exact(width)).enumerate();
+            let started: Vec<_> = each.map(|(index, (output, units))| top.relevance(index, output, units)).collect();
+            let values: Vec<f32> = started.iter().flat_map(|(relevance, _)| relevance).copied().collect();
+            let values = Tensor::from_slice(&values).view([started.len() as i64, -1]).to_device(self.device);
+            let (relevance, taken) = self.propagator.backward(trace, values, top.root.is_some());
             relevance.contiguous().copy_data(maps, maps.len());
             ledger.copy_from_slice(&taken);
+            if top.root.is_some() {
+                for (ledger, (_, lost)) in ledger.chunks_exact_mut(self.layers).zip(&started) {
+                    ledger[self.layers - 1] = Taken { rest: *lost, ..Taken::default() };
+                }
+            }
             outputs
         })
     }
@@ -132,6 +135,30 @@ impl Engine {
     fn tensor(&self, images: &[f32]) -> Tensor {
         let side = SIDE as i64;
         Tensor::from_slice(images).view([-1, 1, side, side]).to_device(self.device)
+    }
+}
+
+/// Where relevance starts.
+struct Top<'a> {
+    start: Start,
+    root: Option<&'a Root>,
+    chosen: Option<&'a [usize]>,
+}
+
+impl Top<'_> {
+    /// Relevance of the outputs, or against a reference of the hidden units, and what of it is lost to rounding.
+    fn relevance(&self, index: usize, output: &[f32], units: &[f32]) -> (Vec<f32>, f64) {
+        if let Some(root) = self.root {
+            return root.relevance(units, output[0]);
+        }
+        let chosen = self.chosen.map_or_else(|| largest(output), |chosen| chosen[index]);
+        let mut relevance = vec![0.0; output.len()];
+        relevance[chosen] = match self.start {
+            Start::Prediction => output[chosen],
+            Start::PositivePrediction => output[chosen].max(0.0),
+            Start::One => 1.0,
+        };
+        (relevance, 0.0)
     }
 }
 
@@ -143,3 +170,7 @@ pub(super) fn largest(outputs: &[f32]) -> usize {
 fn floats(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor.contiguous().view(-1)).expect("f32 values")
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -1,101 +1,164 @@
 //! Carries out any [`Method`], batch after batch.
 
+use std::sync::Arc;
+
+use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use xdlreg::explain::{Activation, Composite, Method, SigmaUnit, Start};
+use xdlreg::explain::{Activation, Composite, Method, SigmaUnit, Smoothing, Start};
 use xdlreg::raster::SIDE;
 use xdlreg::seed::stream;
 
 use super::engine::{AREA, Engine, largest};
 use super::error::ExplainError;
 use super::ledger::Taken;
+use super::reference::Root;
 use crate::net::PumpkinNet;
 
 /// A network and what is to be done with it.
 #[derive(Debug)]
 pub(super) struct Explainer {
-    method: Method,
+    method: Arc<Method>,
     /// For methods without a composite: the gradient.
     engine: Engine,
 }
 
+/// Where the explanation of a batch goes.
+pub(super) struct Target<'a> {
+    pub maps: &'a mut [f32],
+    /// An entry an image and linear layer; of use for relevance alone.
+    pub ledger: &'a mut [Taken],
+}
+
 impl Explainer {
-    /// Prepares `net` for `method`; `non_negative` promises that no image has a pixel below zero.
-    pub fn new(net: &PumpkinNet, method: &Method, non_negative: bool) -> Result<Self, ExplainError> {
-        let engine = match method {
-            Method::Propagation(composite) => Engine::new(net, composite, non_negative)?,
+    /// Prepares `net` for `method`, against `root`; `non_negative` promises that no image has a pixel below zero.
+    pub fn new(
+        net: &PumpkinNet,
+        method: &Method,
+        root: Option<Root>,
+        non_negative: bool,
+    ) -> Result<Self, ExplainError> {
+        let (inner, non_negative) = match method {
+            Method::Smooth { of, .. } => (&**of, false),
+            method => (method, non_negative),
+        };
+        let engine = match inner {
+            Method::Propagation(composite) => Engine::new(net, composite, non_negative)?.against(root),
             _ => Engine::new(net, &Composite::gradient(Start::One, Activation::Gradient), false)?,
         };
-        Ok(Self { method: method.clone(), engine })
+        Ok(Self { method: Arc::new(method.clone()), engine })
     }
 
-    /// Writes the maps of `images`, of which the first is sample `first`. Returns what the network puts out, one or two
-    /// numbers an image.
-    pub fn explain(&mut self, images: &[f32], first: usize, maps: &mut [f32]) -> Vec<f32> {
-        match self.method {
-            Method::Propagation(_) => self.propagate(images, None, maps),
+    /// Explains `images`, of which the first is sample `first`. Returns what the network puts out, one or two numbers an
+    /// image.
+    pub fn explain(&mut self, images: &[f32], first: usize, target: &mut Target) -> Vec<f32> {
+        let method = Arc::clone(&self.method);
+        match &*method {
+            Method::Smooth { of, smoothing } => self.smooth(of, *smoothing, images, first, target),
+            method => self.carry_out(method, images, None, first, target),
+        }
+    }
+
+    /// Explains the outputs `chosen`, else the largest.
+    fn carry_out(
+        &mut self,
+        method: &Method,
+        images: &[f32],
+        chosen: Option<&[usize]>,
+        first: usize,
+        target: &mut Target,
+    ) -> Vec<f32> {
+        let maps = &mut *target.maps;
+        match *method {
+            Method::Propagation(_) => self.engine.propagate(images, chosen, maps, target.ledger),
             Method::InputTimesGradient => {
-                let outputs = self.propagate(images, None, maps);
+                let outputs = self.engine.propagate(images, chosen, maps, target.ledger);
                 maps.iter_mut().zip(images).for_each(|(map, &pixel)| *map *= pixel);
                 outputs
             }
-            Method::IntegratedGradients { steps, reference } => {
-                let reference = reference as f32;
-                let outputs = self.mean_gradient(images, maps, steps, |step, points| {
-                    let share = step as f32 / steps as f32;
-                    for (point, &pixel) in points.iter_mut().zip(images) {
-                        *point = (pixel - reference) * share + reference;
-                    }
-                });
-                maps.iter_mut().zip(images).for_each(|(map, &pixel)| *map *= pixel - reference);
-                outputs
+            Method::IntegratedGradients { steps, baseline } => {
+                self.integrate(images, chosen, (steps, baseline as f32), target)
             }
-            Method::SmoothGrad { samples, sigma, unit, seed } => {
-                self.mean_gradient(images, maps, samples, |draw, points| {
-                    let pairs = images.chunks_exact(AREA).zip(points.chunks_exact_mut(AREA));
-                    for (sample, (image, point)) in (first..).zip(pairs) {
-                        let deviation = match unit {
-                            SigmaUnit::Absolute => sigma as f32,
-                            SigmaUnit::Relative => sigma as f32 * range(image),
-                        };
-                        let mut rng = stream(seed, &format!("smoothgrad {draw}"), sample as u64);
-                        for (point, &pixel) in point.iter_mut().zip(image) {
-                            let noise: f32 = StandardNormal.sample(&mut rng);
-                            *point = pixel + deviation * noise;
-                        }
-                    }
-                })
+            Method::Occlusion { window, stride, fill } => {
+                self.occlude(images, chosen, maps, (window, stride, fill as f32))
             }
-            Method::Occlusion { window, stride, fill } => self.occlude(images, maps, window, stride, fill as f32),
+            Method::Input => {
+                maps.copy_from_slice(images);
+                self.engine.output(images)
+            }
+            Method::Random { seed } => {
+                let pairs = images.chunks_exact(AREA).zip(maps.chunks_exact_mut(AREA));
+                for (sample, (image, map)) in (first..).zip(pairs) {
+                    add_noise(image, 1.0, &mut stream(seed, "random map", sample as u64), map);
+                }
+                self.engine.output(images)
+            }
+            Method::Smooth { .. } => unreachable!("noise is put on once"),
         }
     }
 
-    fn propagate(&mut self, images: &[f32], chosen: Option<&[usize]>, maps: &mut [f32]) -> Vec<f32> {
-        let mut ledger = vec![Taken::default(); images.len() / AREA * self.engine.layers()];
-        self.engine.propagate(images, chosen, maps, &mut ledger)
-    }
-
-    /// Mean over `count` points of the gradient of what is put out for `images` themselves; `point` writes one's images.
-    fn mean_gradient(
+    /// The mean over noisy images of what is explained for `images` themselves.
+    fn smooth(
         &mut self,
+        method: &Method,
+        Smoothing { samples, sigma, sigma_unit, seed }: Smoothing,
         images: &[f32],
-        maps: &mut [f32],
-        count: usize,
-        point: impl Fn(usize, &mut [f32]),
+        first: usize,
+        target: &mut Target,
     ) -> Vec<f32> {
-        let (outputs, chosen) = self.choose(images);
+        let (outputs, chosen) = self.choose(images, None);
+        let mut noisy = vec![0.0; images.len()];
         let mut sums = vec![0.0; images.len()];
-        let mut points = vec![0.0; images.len()];
-        for index in 0..count {
-            point(index, &mut points);
-            self.propagate(&points, Some(&chosen), maps);
-            sums.iter_mut().zip(&*maps).for_each(|(sum, &value)| *sum += f64::from(value));
+        let mut ledger = vec![Taken::default(); target.ledger.len()];
+        for draw in 0..samples {
+            let pairs = images.chunks_exact(AREA).zip(noisy.chunks_exact_mut(AREA));
+            for (sample, (image, noisy)) in (first..).zip(pairs) {
+                let deviation = match sigma_unit {
+                    SigmaUnit::Absolute => sigma as f32,
+                    SigmaUnit::Relative => sigma as f32 * range(image),
+                };
+                add_noise(image, deviation, &mut stream(seed, &format!("smoothgrad {draw}"), sample as u64), noisy);
+            }
+            self.carry_out(method, &noisy, Some(&chosen), first, target);
+            sums.iter_mut().zip(&*target.maps).for_each(|(sum, &value)| *sum += f64::from(value));
+            ledger.iter_mut().zip(&*target.ledger).for_each(|(sum, taken)| sum.add(taken));
         }
-        maps.iter_mut().zip(sums).for_each(|(map, sum)| *map = (sum / count as f64) as f32);
+        target.maps.iter_mut().zip(sums).for_each(|(map, sum)| *map = (sum / samples as f64) as f32);
+        target.ledger.iter_mut().zip(ledger).for_each(|(taken, sum)| *taken = sum.over(samples as f64));
         outputs
     }
 
-    fn occlude(&mut self, images: &[f32], maps: &mut [f32], window: usize, stride: usize, fill: f32) -> Vec<f32> {
-        let (outputs, chosen) = self.choose(images);
+    fn integrate(
+        &mut self,
+        images: &[f32],
+        chosen: Option<&[usize]>,
+        (steps, baseline): (usize, f32),
+        target: &mut Target,
+    ) -> Vec<f32> {
+        let (outputs, chosen) = self.choose(images, chosen);
+        let mut points = vec![0.0; images.len()];
+        let mut sums = vec![0.0; images.len()];
+        for step in 0..steps {
+            let share = step as f32 / steps as f32;
+            for (point, &pixel) in points.iter_mut().zip(images) {
+                *point = (pixel - baseline) * share + baseline;
+            }
+            self.engine.propagate(&points, Some(&chosen), target.maps, target.ledger);
+            sums.iter_mut().zip(&*target.maps).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        for ((map, sum), &pixel) in target.maps.iter_mut().zip(sums).zip(images) {
+            *map = (sum / steps as f64) as f32 * (pixel - baseline);
+        }
+        outputs
+    }
+
+    fn occlude(
+        &mut self,
+        images: &[f32],
+        chosen: Option<&[usize]>,
+        maps: &mut [f32],
+        (window, stride, fill): (usize, usize, f32),
+    ) -> Vec<f32> {
+        let (outputs, chosen) = self.choose(images, chosen);
         let put_out = outputs.len() / chosen.len().max(1);
         let starts: Vec<usize> = (0..SIDE - window).step_by(stride).chain([SIDE - window]).collect();
         let mut counts = vec![0.0f32; AREA];
@@ -119,12 +182,21 @@ impl Explainer {
         outputs
     }
 
-    /// What is put out for images, and which of it is explained.
-    fn choose(&mut self, images: &[f32]) -> (Vec<f32>, Vec<usize>) {
+    /// What is put out for images, and which of it is explained: the largest unless `chosen`.
+    fn choose(&mut self, images: &[f32], chosen: Option<&[usize]>) -> (Vec<f32>, Vec<usize>) {
         let outputs = self.engine.output(images);
         let put_out = outputs.len() / (images.len() / AREA).max(1);
-        let chosen = outputs.chunks_exact(put_out).map(largest).collect();
+        let largest = || outputs.chunks_exact(put_out).map(largest).collect();
+        let chosen = chosen.map_or_else(largest, <[usize]>::to_vec);
         (outputs, chosen)
+    }
+}
+
+/// Writes `image` plus normal noise.
+fn add_noise(image: &[f32], deviation: f32, rng: &mut impl Rng, noisy: &mut [f32]) {
+    for (noisy, &pixel) in noisy.iter_mut().zip(image) {
+        let noise: f32 = StandardNormal.sample(rng);
+        *noisy = pixel + deviation * noise;
     }
 }
 

@@ -11,6 +11,40 @@ pub struct Taken {
     pub rest: f64,
 }
 
+impl Taken {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.bias += other.bias;
+        self.stabiliser += other.stabiliser;
+        self.rest += other.rest;
+    }
+
+    pub(super) fn over(self, count: f64) -> Self {
+        Self { bias: self.bias / count, stabiliser: self.stabiliser / count, rest: self.rest / count }
+    }
+
+    /// All that the layer kept.
+    pub fn sum(&self) -> f64 {
+        self.bias + self.stabiliser + self.rest
+    }
+}
+
+/// What every layer kept of every image's relevance. With the sum of the map it adds up to prediction - reference; for
+/// smoothed maps, to the mean of that over the noisy images.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ledger {
+    /// Names of the linear layers, from the input on.
+    pub layers: Vec<String>,
+    /// An entry an image and layer.
+    pub taken: Vec<Taken>,
+}
+
+impl Ledger {
+    /// The entries of one image, a layer each.
+    pub fn of(&self, image: usize) -> &[Taken] {
+        &self.taken[image * self.layers.len()..][..self.layers.len()]
+    }
+}
+
 /// The sum of values, interleaved so that it can be vectorised.
 #[inline(always)]
 pub(super) fn sum(values: &[f32]) -> f64 {

@@ -59,6 +59,16 @@ pub(super) struct Trace {
     pub output: Tensor,
 }
 
+impl Trace {
+    /// Activation of the hidden units `[n, units]`: the input of the last linear layer.
+    pub fn units(&self) -> &Tensor {
+        match self.memories.last() {
+            Some(Memory::Linear { x, .. }) => x,
+            _ => unreachable!("a network ends with a linear layer"),
+        }
+    }
+}
+
 impl Propagator {
     /// Prepares `net` for `composite`; `non_negative` promises that no image has a pixel below zero.
     ///
@@ -118,15 +128,16 @@ impl Propagator {
         Trace { memories, output: x }
     }
 
-    /// Relevance of every pixel `[n, rows, columns]`, given that of the outputs `[n, outputs]`. The ledger has an entry
-    /// an image and linear layer, from the input on.
-    pub fn backward(&self, trace: Trace, outputs: Tensor) -> (Tensor, Vec<Taken>) {
-        let count = outputs.size()[0] as usize;
+    /// Relevance of every pixel `[n, rows, columns]`, given that of the outputs `[n, outputs]`, or `of_units`: of the
+    /// hidden units. The ledger has an entry an image and linear layer, from the input on.
+    pub fn backward(&self, trace: Trace, relevance: Tensor, of_units: bool) -> (Tensor, Vec<Taken>) {
+        let count = relevance.size()[0] as usize;
         let layers = self.ruled().count();
         let mut ledger = vec![Taken::default(); count * layers];
-        let mut layer = layers;
-        let mut relevance = Relevance::Dense(outputs);
-        for (step, memory) in self.steps.iter().zip(trace.memories).rev() {
+        let above = usize::from(of_units);
+        let mut layer = layers - above;
+        let mut relevance = Relevance::Dense(relevance);
+        for (step, memory) in self.steps.iter().zip(trace.memories).rev().skip(above) {
             relevance = match (step, memory) {
                 (Step::Linear { rule, .. }, Memory::Linear { x, z }) => {
                     layer -= 1;

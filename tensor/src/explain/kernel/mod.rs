@@ -32,7 +32,7 @@ use crate::net::kernel::simd::{LANES, Simd};
 /// A network with its rules, and the buffers of one thread.
 #[derive(Debug)]
 pub(super) struct Kernels {
-    isa: Isa,
+    pub isa: Isa,
     layout: Layout,
     parameters: Vec<f32>,
     /// Five convolutions, the hidden dense layer, the output.
@@ -78,10 +78,20 @@ impl Kernels {
         &self.space.forward.hidden.outputs
     }
 
+    /// Activation of the hidden units for the image of the last [`Self::output`].
+    pub fn units(&self) -> &[f32] {
+        &self.space.forward.hidden.units
+    }
+
     /// Relevance of every pixel of the image of the last [`Self::output`], given that of the outputs. `ledger` has an
     /// entry a linear layer, from the input on.
     pub fn propagate(&mut self, outputs: &[f32], map: &mut [f32], ledger: &mut [Taken]) {
-        self.isa.run(&mut Propagate { kernels: self, outputs, map, ledger });
+        self.isa.run(&mut Propagate { kernels: self, relevance: outputs, of_units: false, map, ledger });
+    }
+
+    /// As [`Self::propagate`], given the relevance of the hidden units; the output layer's entry is left as it is.
+    pub fn propagate_units(&mut self, units: &[f32], map: &mut [f32], ledger: &mut [Taken]) {
+        self.isa.run(&mut Propagate { kernels: self, relevance: units, of_units: true, map, ledger });
     }
 }
 
@@ -122,7 +132,8 @@ impl Work for Predict<'_> {
 
 struct Propagate<'a> {
     kernels: &'a mut Kernels,
-    outputs: &'a [f32],
+    relevance: &'a [f32],
+    of_units: bool,
     map: &'a mut [f32],
     ledger: &'a mut [Taken],
 }
@@ -131,9 +142,11 @@ impl Work for Propagate<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
         let Kernels { layout, layers, activation, space, .. } = &mut *self.kernels;
-        space.relevance[..self.outputs.len()].copy_from_slice(self.outputs);
+        space.relevance[..self.relevance.len()].copy_from_slice(self.relevance);
         unsafe {
-            space.dense::<S>(&layers[BLOCKS + 1], self.outputs.len(), BLOCKS + 1, self.ledger);
+            if !self.of_units {
+                space.dense::<S>(&layers[BLOCKS + 1], self.relevance.len(), BLOCKS + 1, self.ledger);
+            }
             space.through_units(*activation);
             space.dense::<S>(&layers[BLOCKS], layout.units, BLOCKS, self.ledger);
             space.unflatten(layout.blocks[BLOCKS - 1].pooled);
@@ -319,6 +332,7 @@ impl Space {
             let from = cell * plane.channels;
             self.relevance.copy_within(from..from + plane.channels, start);
         }
+        clear_border(plane, &mut self.relevance);
     }
 }
 
