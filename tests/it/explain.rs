@@ -142,7 +142,7 @@ fn impossible_explanations_are_refused_in_a_line() {
         ("--analyzer lrp", "no entry gives a rule"),
         ("--analyzer gradient --set explain.reference=50", "does not read `reference`"),
         ("--set explain.reference=mean", "samples of known age"),
-        ("--set explain.reference=1000", "cannot be reached"),
+        ("--set explain.reference=0", "cannot be reached"),
     ] {
         scene.run(&format!("{EXPLAIN} {settings}")).exits(2).complains(&[said]);
     }

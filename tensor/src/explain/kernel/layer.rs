@@ -10,6 +10,7 @@ use crate::explain::ledger::{Taken, sum};
 use crate::explain::linear::Part;
 use crate::explain::rule::{Divisor, LayerPass, LayerRule};
 use crate::explain::stabilise::stabilise;
+use crate::net::kernel::buffer::Buffer;
 use crate::net::kernel::simd::Simd;
 
 /// Parts of an input that rules distinguish: x, max(x, 0), min(x, 0), and constants.
@@ -29,7 +30,7 @@ pub struct Layer {
     pub window: usize,
     passes: Vec<Pass>,
     /// Weights and biases of the layer itself, for rules that look at the sign of its output.
-    own: Option<(Vec<f32>, Vec<f32>)>,
+    own: Option<(Buffer, Vec<f32>)>,
 }
 
 #[derive(Debug)]
@@ -50,14 +51,14 @@ struct Term {
     /// The part's value where it is constant, else 1.
     factor: f32,
     /// `[outputs, window]`.
-    weights: Vec<f32>,
+    weights: Buffer,
 }
 
 /// What a layer reads, and where its shares are added up.
 pub struct Sides<'a> {
     /// The input x, and max(x, 0) and min(x, 0) where a term takes them.
     pub x: [&'a [f32]; PARTS - 1],
-    pub shares: &'a mut [Vec<f32>; PARTS],
+    pub shares: &'a mut [Buffer; PARTS],
     /// Values from one run of a window to the next.
     pub stride: usize,
 }
@@ -70,7 +71,7 @@ impl Layer {
             pass.terms.iter().for_each(|term| parts[term.part] = true);
         }
         let gated = passes.iter().any(|pass| pass.gate != Gate::Always);
-        let own = gated.then(|| (order.weights(own), order.bias(bias)));
+        let own = gated.then(|| (order.weights(own).into(), order.bias(bias)));
         Self { inputs: order.inputs, parts, window: order.window, passes, own }
     }
 
@@ -201,7 +202,7 @@ impl Pass {
                 InputPart::Constant(_) => 3,
             },
             factor: if let InputPart::Constant(value) = input { *value as f32 } else { 1.0 },
-            weights: order.weights(part),
+            weights: order.weights(part).into(),
         };
         let (bias, offset) = match &pass.divisor {
             Divisor::Output => (own_bias, Vec::new()),

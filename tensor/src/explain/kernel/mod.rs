@@ -23,10 +23,12 @@ use super::ledger::{Taken, sum};
 use crate::net::PumpkinNet;
 use crate::net::architecture::BLOCKS;
 use crate::net::engine::trainable_values;
+use crate::net::kernel::buffer::Buffer;
 use crate::net::kernel::conv::Plane;
 use crate::net::kernel::isa::{Isa, Work};
 use crate::net::kernel::layout::{Block, Layout};
-use crate::net::kernel::sample::{Forward, inner};
+use crate::net::kernel::sample::{Forward, Inputs, inner};
+use crate::net::kernel::scatter;
 use crate::net::kernel::simd::{LANES, Simd};
 
 /// A network with its rules, and the buffers of one thread.
@@ -35,6 +37,8 @@ pub(super) struct Kernels {
     pub isa: Isa,
     layout: Layout,
     parameters: Vec<f32>,
+    /// Weights of the blocks by channel, where that is faster.
+    by_channel: Vec<Buffer>,
     /// Five convolutions, the hidden dense layer, the output.
     layers: Vec<Layer>,
     activation: Activation,
@@ -45,15 +49,15 @@ pub(super) struct Kernels {
 struct Space {
     forward: Forward,
     /// max(x, 0) and min(x, 0) of the image.
-    signed: [Vec<f32>; 2],
+    signed: [Buffer; 2],
     /// Sums of shares at every part of the input of the layer at hand.
-    shares: [Vec<f32>; PARTS],
+    shares: [Buffer; PARTS],
     /// Relevance of the output of the layer at hand, and then of its input.
-    relevance: Vec<f32>,
+    relevance: Buffer,
     /// Relevance of three rows of a convolution's outputs with a border, those that one row of pooling windows sees.
-    rows: [Vec<f32>; 3],
+    rows: [Buffer; 3],
     /// The hidden units, padded.
-    units: Vec<f32>,
+    units: Buffer,
     hits: Hits,
 }
 
@@ -69,7 +73,15 @@ impl Kernels {
         let orders = convolutions.chain([Order::hidden(&layout), Order::output(&layout)]);
         let layers: Vec<Layer> = ruled.iter().zip(orders).map(|(&ruled, order)| Layer::new(ruled, &order)).collect();
         let space = Space::new(&layout, &layers);
-        Some(Self { isa, layout, parameters, layers, activation, space })
+        let by_channel = layout.blocks.iter().map(|block| match (isa, block.side) {
+            // Nine sums for each of two vectors of filters need the registers of AVX-512.
+            (Isa::Avx512, scatter::SIDE) => {
+                scatter::by_channel(block, &parameters[block.weights..][..block.weight_count()])
+            }
+            _ => Buffer::default(),
+        });
+        let by_channel = by_channel.collect();
+        Some(Self { isa, layout, parameters, by_channel, layers, activation, space })
     }
 
     /// What the network puts out for `image`.
@@ -99,17 +111,17 @@ impl Space {
     fn new(layout: &Layout, layers: &[Layer]) -> Self {
         let size = layers.iter().map(|layer| layer.inputs).max().unwrap_or(0);
         let shares = array::from_fn(|part| match layers.iter().any(|layer| layer.parts[part]) {
-            true => vec![0.0; size],
-            false => Vec::new(),
+            true => Buffer::zeros(size),
+            false => Buffer::default(),
         });
         let row = layout.blocks.iter().map(|block| block.output.stride()).max().unwrap_or(0);
         Self {
             forward: Forward::new(layout),
-            signed: array::from_fn(|sign| vec![0.0; if layers[0].parts[1 + sign] { layers[0].inputs } else { 0 }]),
+            signed: array::from_fn(|sign| Buffer::zeros(if layers[0].parts[1 + sign] { layers[0].inputs } else { 0 })),
             shares,
-            relevance: vec![0.0; size],
-            rows: array::from_fn(|_| vec![0.0; row]),
-            units: vec![0.0; layers[BLOCKS + 1].inputs],
+            relevance: Buffer::zeros(size),
+            rows: array::from_fn(|_| Buffer::zeros(row)),
+            units: Buffer::zeros(layers[BLOCKS + 1].inputs),
             hits: Hits::default(),
         }
     }
@@ -123,9 +135,10 @@ struct Predict<'a> {
 impl Work for Predict<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
-        let Kernels { layout, parameters, activation, space, .. } = &mut *self.kernels;
+        let Kernels { layout, parameters, by_channel, activation, space, .. } = &mut *self.kernels;
         let flat_wins = matches!(activation, Activation::Pass | Activation::Deconvnet);
-        unsafe { space.forward.run::<S>(layout, parameters, self.image, None, flat_wins) };
+        let inputs = Inputs { parameters, by_channel: Some(by_channel), flat_wins };
+        unsafe { space.forward.run::<S>(layout, inputs, self.image, None) };
         space.units[..layout.units].copy_from_slice(&space.forward.hidden.units);
     }
 }
@@ -164,7 +177,7 @@ impl Work for Propagate<'_> {
 impl Space {
     #[inline(always)]
     unsafe fn dense<S: Simd>(&mut self, layer: &Layer, outputs: usize, index: usize, ledger: &mut [Taken]) {
-        let x = if index == BLOCKS { &self.forward.hidden.features } else { &self.units };
+        let x = if index == BLOCKS { &self.forward.hidden.features[..] } else { &self.units[..] };
         let relevance = &self.relevance[..outputs];
         let mut taken = Taken { rest: sum(relevance), ..Taken::default() };
         self.hits.collect_units(relevance);
@@ -186,8 +199,8 @@ impl Space {
     ) {
         if index == 0 {
             let [positive, negative] = &mut self.signed;
-            positive.iter_mut().zip(&self.forward.planes[0]).for_each(|(part, x)| *part = x.max(0.0));
-            negative.iter_mut().zip(&self.forward.planes[0]).for_each(|(part, x)| *part = x.min(0.0));
+            positive.iter_mut().zip(&self.forward.planes[0][..]).for_each(|(part, x)| *part = x.max(0.0));
+            negative.iter_mut().zip(&self.forward.planes[0][..]).for_each(|(part, x)| *part = x.min(0.0));
         }
         let mut taken = Taken { rest: sum(&self.relevance[..block.pooled.len()]), ..Taken::default() };
         let above = block.output.height % 2;
@@ -279,25 +292,27 @@ impl Space {
     #[inline(always)]
     fn combine(&mut self, layer: &Layer, index: usize) {
         let x = match index {
-            0..BLOCKS => &self.forward.planes[index],
-            BLOCKS => &self.forward.hidden.features,
-            _ => &self.units,
+            0..BLOCKS => &self.forward.planes[index][..],
+            BLOCKS => &self.forward.hidden.features[..],
+            _ => &self.units[..],
         };
         let relevance = &mut self.relevance[..layer.inputs];
         let [all, .., constant] = &mut self.shares;
         match (layer.parts[0], layer.parts[PARTS - 1]) {
             (true, false) => {
-                for ((relevance, &x), share) in relevance.iter_mut().zip(x).zip(all) {
+                for ((relevance, &x), share) in relevance.iter_mut().zip(x).zip(&mut all[..]) {
                     *relevance = x * take(share);
                 }
             }
             (false, true) => {
-                for (relevance, share) in relevance.iter_mut().zip(constant) {
+                for (relevance, share) in relevance.iter_mut().zip(&mut constant[..]) {
                     *relevance = take(share);
                 }
             }
             (true, true) => {
-                for (((relevance, &x), all), constant) in relevance.iter_mut().zip(x).zip(all).zip(constant) {
+                for (((relevance, &x), all), constant) in
+                    relevance.iter_mut().zip(x).zip(&mut all[..]).zip(&mut constant[..])
+                {
                     *relevance = x.mul_add(take(all), take(constant));
                 }
             }
@@ -305,7 +320,7 @@ impl Space {
         }
         for (part, x) in (1..).zip(&self.signed) {
             if layer.parts[part] {
-                for ((relevance, &x), share) in relevance.iter_mut().zip(x).zip(&mut self.shares[part]) {
+                for ((relevance, &x), share) in relevance.iter_mut().zip(&x[..]).zip(&mut self.shares[part][..]) {
                     *relevance = x.mul_add(take(share), *relevance);
                 }
             }
@@ -314,7 +329,7 @@ impl Space {
 
     /// Back through the ReLU of the hidden units.
     fn through_units(&mut self, activation: Activation) {
-        for (relevance, &unit) in self.relevance.iter_mut().zip(&self.units) {
+        for (relevance, &unit) in self.relevance.iter_mut().zip(&self.units[..]) {
             if matches!(activation, Activation::Deconvnet | Activation::Guided) {
                 *relevance = relevance.max(0.0);
             }

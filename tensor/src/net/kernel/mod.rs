@@ -5,12 +5,14 @@
 //! each image goes forward and back through buffers that are allocated once. Images of a batch are shared between
 //! threads in contiguous parts whose gradients are added in order, so equal thread counts give equal bits.
 
+pub mod buffer;
 pub mod conv;
 mod dense;
 pub mod isa;
 pub mod layout;
 pub mod pool;
 pub mod sample;
+pub mod scatter;
 pub mod simd;
 mod team;
 
