@@ -21,6 +21,13 @@ pub enum Reference {
     Ages([f64; 2]),
 }
 
+impl Reference {
+    /// Whether it is taken from samples of the training set.
+    pub fn needs_samples(self) -> bool {
+        matches!(self, Self::Mean | Self::Ages(_))
+    }
+}
+
 /// What may be written.
 const EXPECTED: &str = "\"none\", \"output-bias\", \"mean\", a number of years, or { ages = [20, 30] }";
 

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::harness::{Scene, read_npy, repository, write_npy};
+use serde_json::Value;
+
+use crate::harness::{Scene, TINY, read_npy, repository, write_npy};
 
 const PIXELS: usize = 98 * 98;
 
@@ -145,5 +147,27 @@ fn impossible_explanations_are_refused_in_a_line() {
         ("--set explain.reference=0", "cannot be reached"),
     ] {
         scene.run(&format!("{EXPLAIN} {settings}")).exits(2).complains(&[said]);
+    }
+}
+
+/// The stored ledger and map of every image add up to the prediction, less the reference.
+#[test]
+fn an_experiment_keeps_a_ledger() {
+    let scene = Scene::with_spec(TINY);
+    scene.run("spec.toml --set explain.reference=output-bias").succeeds();
+    let folder = scene.path("results/.store/explain");
+    let entry = fs::read_dir(folder).expect("the store").next().expect("an entry").expect("an entry").path();
+    let facts: Value = serde_json::from_slice(&fs::read(entry.join("explained.json")).expect("facts")).expect("JSON");
+    assert_eq!(facts["layers"].as_array().map(Vec::len), Some(7));
+    let reference = facts["reference"].as_f64().expect("years");
+    let (shape, ledger) = read_npy(&entry.join("ledger.npy"));
+    let (_, maps) = read_npy(&entry.join("relevance.npy"));
+    let (_, outputs) = read_npy(&entry.join("outputs.npy"));
+    assert_eq!(shape, [outputs.len() as u64, 7, 3]);
+    for ((map, taken), output) in maps.chunks_exact(PIXELS).zip(ledger.chunks_exact(21)).zip(outputs) {
+        let sum: f64 = map.iter().chain(taken).copied().map(f64::from).sum();
+        let difference = f64::from(output) - reference;
+        let size = taken.iter().fold(1.0 + difference.abs(), |size, taken| size + f64::from(taken.abs()));
+        assert!((sum - difference).abs() < 1e-4 * size, "{sum} for {difference}");
     }
 }

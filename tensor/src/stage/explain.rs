@@ -28,9 +28,12 @@ pub fn run(
     let net = load(&context.model(network)?, device)?;
     let images = data.images.slice(settings.subset.range(data.len()));
     let training = Split::Train.range(data.len());
-    let (known, ages) = (data.images.slice(training.clone()), &data.ages()[training]);
-    let samples = Samples { images: &known, ages };
-    let explained = explain(&net, &images, settings, Some(samples), context.progress).map_err(refused)?;
+    let known = settings.reference.filter(|reference| reference.needs_samples()).map(|_| {
+        let ages = data.ages()[training.clone()].to_vec();
+        (data.images.slice(training), ages)
+    });
+    let samples = known.as_ref().map(|(images, ages)| Samples { images, ages });
+    let explained = explain(&net, &images, settings, samples, context.progress).map_err(refused)?;
     let file = |name| draft.file(name).map_err(StageError::io(draft.folder()));
     let (maps, outputs) = (file(files::RELEVANCE)?, file(files::OUTPUTS)?);
     arrays::write_stack(&explained.maps, &maps).map_err(StageError::io(maps))?;
