@@ -80,9 +80,13 @@ pub fn explain(
     let non_negative = images.pixels().iter().fold(true, |none, &pixel| none & (pixel >= 0.0));
     let threads = tch::get_num_threads();
     let (batch, workers) = if net.device().is_cuda() { (GPU_BATCH, 1) } else { (CPU_BATCH, threads.max(1) as usize) };
-    let explainers = (0..workers.min(images.len().div_ceil(batch)))
+    // Each worker computes alone; that several threads wait for each other at every small step costs more than it gains.
+    tch::set_num_threads(1);
+    let explainers: Result<Vec<_>, _> = (0..workers.min(images.len().div_ceil(batch)))
         .map(|_| Explainer::new(net, &method, root.clone(), non_negative))
-        .collect::<Result<Vec<_>, _>>()?;
+        .collect();
+    tch::set_num_threads(threads);
+    let explainers = explainers?;
 
     let mut maps = RasterStack::zeros(images.len(), height, width);
     let mut outputs = vec![0.0; images.len()];
