@@ -4,7 +4,7 @@
 //! 2.1.2) and give those.
 
 use super::composite::{Activation, Composite, LayerKind, Selector, Start};
-use super::method::{Method, SigmaUnit};
+use super::method::{Method, Smoothing};
 use super::rule::{Denominator, Rule};
 use crate::spec::{Bias, ExplainSettings};
 
@@ -18,7 +18,9 @@ pub enum Parameter {
     Low,
     High,
     Steps,
+    Baseline,
     Reference,
+    Until,
     Samples,
     Sigma,
     SigmaUnit,
@@ -26,10 +28,11 @@ pub enum Parameter {
     Window,
     Stride,
     Fill,
+    Composite,
 }
 
 impl Parameter {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Epsilon,
         Self::Bias,
         Self::Alpha,
@@ -37,7 +40,9 @@ impl Parameter {
         Self::Low,
         Self::High,
         Self::Steps,
+        Self::Baseline,
         Self::Reference,
+        Self::Until,
         Self::Samples,
         Self::Sigma,
         Self::SigmaUnit,
@@ -45,6 +50,7 @@ impl Parameter {
         Self::Window,
         Self::Stride,
         Self::Fill,
+        Self::Composite,
     ];
 
     /// Its key in `[explain]`.
@@ -57,7 +63,9 @@ impl Parameter {
             Self::Low => "low",
             Self::High => "high",
             Self::Steps => "steps",
+            Self::Baseline => "baseline",
             Self::Reference => "reference",
+            Self::Until => "until",
             Self::Samples => "samples",
             Self::Sigma => "sigma",
             Self::SigmaUnit => "sigma_unit",
@@ -65,6 +73,7 @@ impl Parameter {
             Self::Window => "window",
             Self::Stride => "stride",
             Self::Fill => "fill",
+            Self::Composite => "composite",
         }
     }
 
@@ -78,7 +87,9 @@ impl Parameter {
             Self::Low => settings.low.is_some(),
             Self::High => settings.high.is_some(),
             Self::Steps => settings.steps.is_some(),
+            Self::Baseline => settings.baseline.is_some(),
             Self::Reference => settings.reference.is_some(),
+            Self::Until => settings.until.is_some(),
             Self::Samples => settings.samples.is_some(),
             Self::Sigma => settings.sigma.is_some(),
             Self::SigmaUnit => settings.sigma_unit.is_some(),
@@ -86,6 +97,7 @@ impl Parameter {
             Self::Window => settings.window.is_some(),
             Self::Stride => settings.stride.is_some(),
             Self::Fill => settings.fill.is_some(),
+            Self::Composite => settings.composite.is_some(),
         }
     }
 }
@@ -102,7 +114,11 @@ pub struct Analyzer {
 impl Analyzer {
     /// What it does under `settings`.
     pub fn method(&self, settings: &ExplainSettings) -> Method {
-        (self.build)(settings)
+        let method = (self.build)(settings);
+        match settings.smooth {
+            Some(smoothing) => method.smoothed(smoothing),
+            None => method,
+        }
     }
 }
 
@@ -129,49 +145,58 @@ use Parameter as P;
 
 #[rustfmt::skip]
 const ANALYZERS: &[Analyzer] = &[
-    entry("lrp.sequential_preset_a", &[P::Epsilon, P::Bias], |s| preset(s, 1.0, 0.0).into()),
-    entry("lrp.sequential_preset_a_flat", &[P::Epsilon, P::Bias], |s| preset(s, 1.0, 0.0).with_first(flat()).into()),
-    entry("lrp.sequential_preset_b", &[P::Epsilon, P::Bias], |s| preset(s, 2.0, 1.0).into()),
-    entry("lrp.sequential_preset_b_flat", &[P::Epsilon, P::Bias], |s| preset(s, 2.0, 1.0).with_first(flat()).into()),
-    entry("lrp.epsilon", &[P::Epsilon, P::Bias], |s| Composite::uniform(Rule::epsilon(epsilon(s, 1e-7), bias(s))).into()),
-    entry("lrp.epsilon_IB", &[P::Epsilon], |s| Composite::uniform(Rule::epsilon(epsilon(s, 1e-7), Bias::Ignore)).into()),
-    entry("lrp.z", &[P::Bias], |s| Composite::uniform(Rule::z(bias(s))).into()),
-    entry("lrp.z_IB", &[], |_| Composite::uniform(Rule::z(Bias::Ignore)).into()),
-    entry("lrp.z_plus", &[], |_| Composite::uniform(Rule::z_plus()).into()),
-    entry("lrp.z_plus_fast", &[], |_| Composite::uniform(Rule::z_plus_fast()).into()),
-    entry("lrp.w_square", &[], |_| Composite::uniform(Rule::w_square(Denominator::Safe)).into()),
-    entry("lrp.flat", &[], |_| Composite::uniform(flat()).into()),
-    entry("lrp.alpha_beta", &[P::Alpha, P::Bias], |s| Composite::uniform(any_alpha_beta(s)).into()),
-    entry("lrp.alpha_1_beta_0", &[P::Bias], |s| Composite::uniform(alpha_beta(1.0, 0.0, bias(s))).into()),
-    entry("lrp.alpha_1_beta_0_IB", &[], |_| Composite::uniform(alpha_beta(1.0, 0.0, Bias::Ignore)).into()),
-    entry("lrp.alpha_2_beta_1", &[P::Bias], |s| Composite::uniform(alpha_beta(2.0, 1.0, bias(s))).into()),
-    entry("lrp.alpha_2_beta_1_IB", &[], |_| Composite::uniform(alpha_beta(2.0, 1.0, Bias::Ignore)).into()),
+    entry("lrp.sequential_preset_a", &[P::Epsilon, P::Bias, P::Reference], |s| preset(s, 1.0, 0.0).into()),
+    entry("lrp.sequential_preset_a_flat", &[P::Epsilon, P::Bias, P::Reference], |s| preset(s, 1.0, 0.0).with_first(flat()).into()),
+    entry("lrp.sequential_preset_b", &[P::Epsilon, P::Bias, P::Reference], |s| preset(s, 2.0, 1.0).into()),
+    entry("lrp.sequential_preset_b_flat", &[P::Epsilon, P::Bias, P::Reference], |s| preset(s, 2.0, 1.0).with_first(flat()).into()),
+    entry("lrp.sequential_preset_b_flat_until_idx", &[P::Epsilon, P::Bias, P::Until, P::Reference], |s| preset(s, 2.0, 1.0).with_first_layers(s.until.unwrap_or(0) + 1, &flat()).into()),
+    entry("lrp", &[P::Composite, P::Reference], |s| s.own_composite().into()),
+    entry("lrp.epsilon", &[P::Epsilon, P::Bias, P::Reference], |s| Composite::uniform(Rule::epsilon(epsilon(s, 1e-7), bias(s))).into()),
+    entry("lrp.epsilon_IB", &[P::Epsilon, P::Reference], |s| Composite::uniform(Rule::epsilon(epsilon(s, 1e-7), Bias::Ignore)).into()),
+    entry("lrp.z", &[P::Bias, P::Reference], |s| Composite::uniform(Rule::z(bias(s))).into()),
+    entry("lrp.z_IB", &[P::Reference], |_| Composite::uniform(Rule::z(Bias::Ignore)).into()),
+    entry("lrp.z_plus", &[P::Reference], |_| Composite::uniform(Rule::z_plus()).into()),
+    entry("lrp.z_plus_fast", &[P::Reference], |_| Composite::uniform(Rule::z_plus_fast()).into()),
+    entry("lrp.w_square", &[P::Reference], |_| Composite::uniform(Rule::w_square(Denominator::Safe)).into()),
+    entry("lrp.flat", &[P::Reference], |_| Composite::uniform(flat()).into()),
+    entry("lrp.alpha_beta", &[P::Alpha, P::Bias, P::Reference], |s| Composite::uniform(any_alpha_beta(s)).into()),
+    entry("lrp.alpha_1_beta_0", &[P::Bias, P::Reference], |s| Composite::uniform(alpha_beta(1.0, 0.0, bias(s))).into()),
+    entry("lrp.alpha_1_beta_0_IB", &[P::Reference], |_| Composite::uniform(alpha_beta(1.0, 0.0, Bias::Ignore)).into()),
+    entry("lrp.alpha_2_beta_1", &[P::Bias, P::Reference], |s| Composite::uniform(alpha_beta(2.0, 1.0, bias(s))).into()),
+    entry("lrp.alpha_2_beta_1_IB", &[P::Reference], |_| Composite::uniform(alpha_beta(2.0, 1.0, Bias::Ignore)).into()),
     entry("deep_taylor", &[], |_| deep_taylor().into()),
     entry("deep_taylor.bounded", &[P::Low, P::High], |s| deep_taylor().with_first(bounded(s, Denominator::Safe)).into()),
     entry("gradient", &[], |_| Composite::gradient(Start::One, Activation::Gradient).into()),
+    entry("gradient.baseline", &[], |_| Composite::gradient(Start::One, Activation::Gradient).into()),
     entry("input_t_gradient", &[], |_| Method::InputTimesGradient),
-    entry("integrated_gradients", &[P::Steps, P::Reference], |s| Method::IntegratedGradients {
+    entry("integrated_gradients", &[P::Steps, P::Baseline], |s| Method::IntegratedGradients {
         steps: s.steps.unwrap_or(64),
-        reference: s.reference.unwrap_or(0.0),
+        baseline: s.baseline.unwrap_or(0.0),
     }),
-    entry("smoothgrad", &[P::Samples, P::Sigma, P::SigmaUnit, P::Seed], |s| Method::SmoothGrad {
-        samples: s.samples.unwrap_or(64),
-        sigma: s.sigma.unwrap_or(0.1),
-        unit: s.sigma_unit.unwrap_or(SigmaUnit::Relative),
-        seed: s.seed.unwrap_or(0),
+    entry("smoothgrad", &[P::Samples, P::Sigma, P::SigmaUnit, P::Seed], |s| {
+        let own = Smoothing::default();
+        let gradient = Method::from(Composite::gradient(Start::One, Activation::Gradient));
+        gradient.smoothed(Smoothing {
+            samples: s.samples.unwrap_or(own.samples),
+            sigma: s.sigma.unwrap_or(own.sigma),
+            sigma_unit: s.sigma_unit.unwrap_or(own.sigma_unit),
+            seed: s.seed.unwrap_or(own.seed),
+        })
     }),
     entry("occlusion", &[P::Window, P::Stride, P::Fill], |s| Method::Occlusion {
         window: s.window.unwrap_or(7),
         stride: s.stride.unwrap_or(7),
         fill: s.fill.unwrap_or(0.8),
     }),
+    entry("input", &[], |_| Method::Input),
+    entry("random", &[P::Seed], |s| Method::Random { seed: s.seed.unwrap_or(0) }),
     entry("deconvnet", &[], |_| Composite::gradient(Start::Prediction, Activation::Deconvnet).into()),
     entry("guided_backprop", &[], |_| Composite::gradient(Start::Prediction, Activation::Guided).into()),
-    entry("zennit.epsilon_plus", &[P::Epsilon, P::Bias], |s| zennit(s, zennit_alpha_beta(s, 1.0, 0.0)).into()),
-    entry("zennit.epsilon_plus_flat", &[P::Epsilon, P::Bias], |s| zennit(s, zennit_alpha_beta(s, 1.0, 0.0)).with_first(Rule::flat(STABLE)).into()),
-    entry("zennit.epsilon_alpha2_beta1", &[P::Epsilon, P::Bias], |s| zennit(s, zennit_alpha_beta(s, 2.0, 1.0)).into()),
-    entry("zennit.epsilon_alpha2_beta1_flat", &[P::Epsilon, P::Bias], |s| zennit(s, zennit_alpha_beta(s, 2.0, 1.0)).with_first(Rule::flat(STABLE)).into()),
-    entry("zennit.epsilon_gamma_box", &[P::Epsilon, P::Bias, P::Gamma, P::Low, P::High], |s| {
+    entry("zennit.epsilon_plus", &[P::Epsilon, P::Bias, P::Reference], |s| zennit(s, zennit_alpha_beta(s, 1.0, 0.0)).into()),
+    entry("zennit.epsilon_plus_flat", &[P::Epsilon, P::Bias, P::Reference], |s| zennit(s, zennit_alpha_beta(s, 1.0, 0.0)).with_first(Rule::flat(STABLE)).into()),
+    entry("zennit.epsilon_alpha2_beta1", &[P::Epsilon, P::Bias, P::Reference], |s| zennit(s, zennit_alpha_beta(s, 2.0, 1.0)).into()),
+    entry("zennit.epsilon_alpha2_beta1_flat", &[P::Epsilon, P::Bias, P::Reference], |s| zennit(s, zennit_alpha_beta(s, 2.0, 1.0)).with_first(Rule::flat(STABLE)).into()),
+    entry("zennit.epsilon_gamma_box", &[P::Epsilon, P::Bias, P::Gamma, P::Low, P::High, P::Reference], |s| {
         let gamma = Rule::gamma(s.gamma.unwrap_or(0.25), zennit_bias(s), STABLE);
         zennit(s, gamma).with_first(bounded(s, STABLE)).into()
     }),
@@ -239,6 +264,8 @@ fn flat() -> Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::SigmaUnit;
+    use crate::spec::{CompositeEntry, Reference};
 
     #[test]
     fn names_are_unique_and_found() {
@@ -247,6 +274,11 @@ mod tests {
             assert_eq!(analyzer(name).map(|analyzer| analyzer.name), Some(name));
         }
         assert!(analyzer("lrp.nonsense").is_none());
+    }
+
+    fn entries() -> Vec<CompositeEntry> {
+        let settings = toml::from_str::<ExplainSettings>("composite = [{ layer = 'any', rule = 'z' }]");
+        settings.expect("well-formed settings").composite.expect("a composite")
     }
 
     /// Whoever reads a parameter propagates differently under another value, and nobody else does.
@@ -262,7 +294,9 @@ mod tests {
                 Parameter::Low => settings.low = Some(-1.0),
                 Parameter::High => settings.high = Some(2.0),
                 Parameter::Steps => settings.steps = Some(3),
-                Parameter::Reference => settings.reference = Some(0.5),
+                Parameter::Baseline => settings.baseline = Some(0.5),
+                Parameter::Reference => settings.reference = Some(Reference::Years(50.0)),
+                Parameter::Until => settings.until = Some(2),
                 Parameter::Samples => settings.samples = Some(3),
                 Parameter::Sigma => settings.sigma = Some(0.25),
                 Parameter::SigmaUnit => settings.sigma_unit = Some(SigmaUnit::Absolute),
@@ -270,6 +304,7 @@ mod tests {
                 Parameter::Window => settings.window = Some(3),
                 Parameter::Stride => settings.stride = Some(3),
                 Parameter::Fill => settings.fill = Some(0.25),
+                Parameter::Composite => settings.composite = Some(entries()),
             }
             settings
         };
@@ -278,7 +313,11 @@ mod tests {
             for parameter in Parameter::ALL {
                 let given = settings(parameter);
                 assert!(parameter.is_given(&given));
-                let changes = analyzer.method(&given) != own;
+                let changes = match parameter {
+                    // It acts on where relevance starts, not on the method.
+                    Parameter::Reference => analyzer.method(&given).relevance().is_some(),
+                    _ => analyzer.method(&given) != own,
+                };
                 assert_eq!(changes, analyzer.reads.contains(&parameter), "{} and {parameter:?}", analyzer.name);
             }
         }

@@ -25,6 +25,7 @@ pub struct LayerSite<'a> {
 /// Selects layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
+    Any,
     First,
     Last,
     Kind(LayerKind),
@@ -34,6 +35,7 @@ pub enum Selector {
 impl Selector {
     pub fn selects(&self, site: &LayerSite) -> bool {
         match self {
+            Self::Any => true,
             Self::First => site.first,
             Self::Last => site.last,
             Self::Kind(kind) => *kind == site.kind,
@@ -102,11 +104,24 @@ impl Composite {
         self
     }
 
+    /// This composite, with another rule for the `count` convolutions and dense layers nearest to the input.
+    pub fn with_first_layers(mut self, count: usize, rule: &Rule) -> Self {
+        let names = ["conv1", "conv2", "conv3", "conv4", "conv5", "dense", "output"];
+        let rules = names.into_iter().take(count).map(|name| (Selector::Name(name.into()), rule.clone()));
+        self.rules.splice(0..0, rules);
+        self
+    }
+
     /// The chain rule through every layer, with `activation` in place of ReLU's gradient.
     pub fn gradient(start: Start, activation: Activation) -> Self {
         let kinds = [LayerKind::BatchNorm, LayerKind::Conv, LayerKind::Dense];
         let rules = kinds.map(|kind| (Selector::Kind(kind), Rule::gradient()));
         Self { start, activation, rules: rules.into() }
+    }
+
+    /// Whether it propagates relevance that starts as the prediction.
+    pub fn is_relevance(&self) -> bool {
+        self.start == Start::Prediction && self.activation == Activation::Pass
     }
 
     /// The rule for a layer, if any entry matches.

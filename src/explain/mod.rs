@@ -7,5 +7,5 @@ mod rule;
 
 pub use analyzer::{Analyzer, Parameter, analyzer, analyzer_names, analyzers};
 pub use composite::{Activation, Composite, LayerKind, LayerSite, Selector, Start};
-pub use method::{Method, SigmaUnit};
+pub use method::{Method, SigmaUnit, Smoothing};
 pub use rule::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, Term, WeightPart};

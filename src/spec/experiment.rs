@@ -67,6 +67,7 @@ impl ExperimentSpec {
         invalid.extend(self.model.validate());
         invalid.extend(self.train.validate());
         invalid.extend(self.explain.validate());
+        invalid.extend(self.explain.validate_for(self.model.task));
         invalid.extend(self.run.validate());
         invalid
     }

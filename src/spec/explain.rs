@@ -3,9 +3,11 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::composite::{self, CompositeEntry};
 use super::explain_error::near_miss;
 use super::invalid::Invalid;
-use crate::explain::{Parameter, SigmaUnit, analyzer, analyzer_names, analyzers};
+use super::{Reference, Task};
+use crate::explain::{Composite, Parameter, SigmaUnit, Smoothing, analyzer, analyzer_names, analyzers};
 use crate::raster::SIDE;
 use crate::sim::Split;
 
@@ -25,7 +27,7 @@ pub enum Bias {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExplainSettings {
-    /// How relevance is found, by iNNvestigate's names, or Zennit's behind `zennit.`.
+    /// How relevance is found, by iNNvestigate's names, or Zennit's behind `zennit.`; "lrp" by the rules of `composite`.
     #[schemars(schema_with = "analyzer_schema")]
     pub analyzer: String,
     /// Which images are explained: "test", "validation", "train" or "all".
@@ -54,7 +56,15 @@ pub struct ExplainSettings {
     pub steps: Option<usize>,
     /// Pixel value of the image at which the path of integrated gradients begins; 0 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference: Option<f64>,
+    pub baseline: Option<f64>,
+    /// What relevance explains the difference to: "none" (the default), "output-bias", "mean" (of the training set's
+    /// ages), a number of years, or `{ ages = [20, 30] }`, the mean activation of the training samples of these ages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// The last layer with the flat rule in `lrp.sequential_preset_b_flat_until_idx`, counted from 0 at the input; by
+    /// default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<usize>,
     /// Noisy images that SmoothGrad averages over; 64 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<usize>,
@@ -76,6 +86,12 @@ pub struct ExplainSettings {
     /// Pixel value of an occluded window; that of tissue, 0.8, by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fill: Option<f64>,
+    /// Averages the maps of any analyzer over noisy images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smooth: Option<Smoothing>,
+    /// The rules of the analyzer "lrp": the first entry that selects a layer decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub composite: Option<Vec<CompositeEntry>>,
 }
 
 impl Default for ExplainSettings {
@@ -90,7 +106,9 @@ impl Default for ExplainSettings {
             low: None,
             high: None,
             steps: None,
+            baseline: None,
             reference: None,
+            until: None,
             samples: None,
             sigma: None,
             sigma_unit: None,
@@ -98,6 +116,8 @@ impl Default for ExplainSettings {
             window: None,
             stride: None,
             fill: None,
+            smooth: None,
+            composite: None,
         }
     }
 }
@@ -113,7 +133,8 @@ impl ExplainSettings {
             ("alpha", self.alpha, 1.0..=f64::MAX),
             ("gamma", self.gamma, 0.0..=f64::MAX),
             ("steps", count(self.steps), 1.0..=1e6),
-            ("reference", self.reference, f64::MIN..=f64::MAX),
+            ("baseline", self.baseline, f64::MIN..=f64::MAX),
+            ("until", count(self.until), 0.0..=6.0),
             ("samples", count(self.samples), 1.0..=1e6),
             ("sigma", self.sigma, 0.0..=f64::MAX),
             ("window", count(self.window), 1.0..=side),
@@ -129,6 +150,8 @@ impl ExplainSettings {
                 invalid.push(Invalid::new(format!("explain.{key}"), format!("{value} is out of range"), help));
             }
         }
+        invalid.extend(self.validate_reference());
+        invalid.extend(self.validate_smoothing());
         let (low, high) = (self.low.unwrap_or(0.0), self.high.unwrap_or(1.0));
         if !(low < high && low.is_finite() && high.is_finite()) {
             let key = if self.low.is_some() { "explain.low" } else { "explain.high" };
@@ -136,6 +159,43 @@ impl ExplainSettings {
             invalid.push(Invalid::new(key, message, "use two numbers with `low` below `high`"));
         }
         invalid
+    }
+
+    /// The composite of the analyzer "lrp".
+    pub fn own_composite(&self) -> Composite {
+        composite::composite(self.composite.as_deref().unwrap_or_default())
+    }
+
+    /// What cannot be carried out for networks of this task.
+    pub fn validate_for(&self, task: Task) -> Vec<Invalid> {
+        let refused = task == Task::Classification && !matches!(self.reference, None | Some(Reference::None));
+        let message = "a class is not explained against a number of years";
+        let help = "leave explain.reference out, or use model.task = \"regression\"";
+        refused.then(|| Invalid::new("explain.reference", message, help)).into_iter().collect()
+    }
+
+    fn validate_reference(&self) -> Option<Invalid> {
+        let refuse = |message: String, help: &str| Some(Invalid::new("explain.reference", message, help));
+        match self.reference? {
+            Reference::Years(years) if !years.is_finite() => {
+                refuse(format!("{years} is no number of years"), "use a finite number")
+            }
+            Reference::Ages([from, to]) if !(from <= to && from.is_finite() && to.is_finite()) => {
+                refuse(format!("nobody is aged from {from} to {to}"), "write the lower age first")
+            }
+            _ => None,
+        }
+    }
+
+    fn validate_smoothing(&self) -> Option<Invalid> {
+        let Smoothing { samples, sigma, .. } = self.smooth?;
+        if !(1..=1_000_000).contains(&samples) {
+            let message = format!("{samples} is out of range");
+            return Some(Invalid::new("explain.smooth.samples", message, "use 1 to 1000000"));
+        }
+        let possible = sigma.is_finite() && sigma >= 0.0;
+        let message = format!("{sigma} is out of range");
+        (!possible).then(|| Invalid::new("explain.smooth.sigma", message, "use a finite number of at least 0"))
     }
 
     fn validate_analyzer(&self) -> Vec<Invalid> {
@@ -157,7 +217,11 @@ impl ExplainSettings {
                 format!("leave it out, or use an analyzer that reads it: {readers}"),
             )
         };
-        Parameter::ALL.into_iter().filter(unread).map(refuse).collect()
+        let mut invalid: Vec<Invalid> = Parameter::ALL.into_iter().filter(unread).map(refuse).collect();
+        if analyzer.reads.contains(&Parameter::Composite) {
+            invalid.extend(composite::validate(self.composite.as_deref().unwrap_or_default()));
+        }
+        invalid
     }
 }
 
@@ -190,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn a_class_has_no_reference() {
+        let keys = |text: &str| {
+            let refused = parse(text).validate_for(Task::Classification);
+            refused.into_iter().map(|invalid| invalid.key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys("reference = 50"), ["explain.reference"]);
+        assert_eq!(keys("reference = 'none'"), [""; 0]);
+        assert_eq!(parse("reference = 50").validate_for(Task::Regression), []);
+    }
+
+    #[test]
     fn what_the_analyzer_does_not_read_is_refused() {
         let keys = |text: &str| parse(text).validate().into_iter().map(|i| i.key).collect::<Vec<_>>();
         assert_eq!(keys("analyzer = 'lrp.flat'\nepsilon = 0.1\nbias = 'full'"), ["explain.epsilon", "explain.bias"]);
@@ -213,7 +288,12 @@ mod tests {
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nhigh = -2"), ["explain.high"]);
         assert_eq!(keys("analyzer = 'occlusion'\nwindow = 99\nstride = 0"), ["explain.window", "explain.stride"]);
         assert_eq!(keys("analyzer = 'smoothgrad'\nsamples = 0\nsigma = nan"), ["explain.samples", "explain.sigma"]);
-        assert_eq!(keys("analyzer = 'integrated_gradients'\nsteps = 1\nreference = -1"), [""; 0]);
+        assert_eq!(keys("analyzer = 'integrated_gradients'\nsteps = 1\nbaseline = -1"), [""; 0]);
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nlow = -1\nhigh = 0"), [""; 0]);
+        assert_eq!(keys("reference = nan"), ["explain.reference"]);
+        assert_eq!(keys("reference = { ages = [30, 20] }"), ["explain.reference"]);
+        assert_eq!(keys("smooth = { samples = 0 }"), ["explain.smooth.samples"]);
+        assert_eq!(keys("smooth = { sigma = -1 }"), ["explain.smooth.sigma"]);
+        assert_eq!(keys("reference = 50\nsmooth = { samples = 3 }"), [""; 0]);
     }
 }

@@ -1,5 +1,6 @@
 //! The TOML specification of an experiment: layers -> merged -> validated.
 
+mod composite;
 mod experiment;
 mod explain;
 mod explain_error;
@@ -7,12 +8,14 @@ mod heatmaps;
 mod invalid;
 mod layers;
 mod model;
+mod reference;
 mod resolved;
 mod run;
 mod source;
 mod sweep;
 mod train;
 
+pub use composite::{CompositeEntry, RuleName};
 pub use experiment::{ExperimentSettings, ExperimentSpec};
 pub use explain::{Bias, ExplainSettings};
 pub use explain_error::near_miss;
@@ -20,6 +23,7 @@ pub use heatmaps::{HeatmapSettings, PictureFormat};
 pub use invalid::Invalid;
 pub use layers::{Layer, Layers, Origin};
 pub use model::{ModelSettings, OutputBias, Task};
+pub use reference::Reference;
 pub use resolved::{ResolvedSpec, check};
 pub use run::{Device, Executor, RunSettings, Workers};
 pub use sweep::{Cell, CellSettings, MAX_CELLS, SweepBlock};

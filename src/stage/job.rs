@@ -57,7 +57,7 @@ impl Job {
         match self {
             Self::Simulate { .. } => 1,
             Self::Train { .. } => 1,
-            Self::Explain { .. } => 1,
+            Self::Explain { .. } => 2,
             Self::Evaluate { .. } => 1,
             Self::Render { .. } => 1,
         }

@@ -67,6 +67,11 @@ pub mod files {
     pub const RELEVANCE: &str = "relevance.npy";
     /// The output of the network that each map explains, of `explain`.
     pub const OUTPUTS: &str = "outputs.npy";
+    /// What layers kept of relevance, of `explain`: `[n, layers, 3]`, by biases, by stabilisers, and the rest; only where
+    /// relevance is propagated from the prediction.
+    pub const LEDGER: &str = "ledger.npy";
+    /// What else is known of the maps, of `explain`: [`super::Explained`].
+    pub const EXPLAINED: &str = "explained.json";
     /// Scores, of `evaluate`.
     pub const MEASUREMENTS: &str = "measurements.json";
 }
@@ -78,6 +83,15 @@ pub struct Trained {
     pub epoch: usize,
     /// Bias of the output layer in years, where it has one: where the sum of relevance is expected to cross zero.
     pub output_bias: Option<f64>,
+}
+
+/// Facts of relevance maps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// What predictions are explained against: years, 0 without a reference.
+    pub reference: f64,
+    /// Names of the ledger's layers, from the input on; none without a ledger.
+    pub layers: Vec<String>,
 }
 
 /// Why a stage could not be finished.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use super::npy::NpyError;
-use super::npy::{Header, read_floats, write_array};
+use super::npy::{self, Header, read_floats};
 use crate::raster::RasterStack;
 
 /// A file that cannot be read as the array it should be.
@@ -32,12 +32,12 @@ pub fn read_vector(path: &Path) -> Result<Vec<f32>, ArrayError> {
 
 /// Writes planes as float32 of shape `[n, height, width]`; a file that is there is replaced.
 pub fn write_stack(stack: &RasterStack, path: &Path) -> io::Result<()> {
-    write(&[stack.len(), stack.height(), stack.width()], stack.pixels(), path)
+    write_array(&[stack.len(), stack.height(), stack.width()], stack.pixels(), path)
 }
 
 /// Writes a vector as float32 of shape `[n]`; a file that is there is replaced.
 pub fn write_vector(values: &[f32], path: &Path) -> io::Result<()> {
-    write(&[values.len()], values, path)
+    write_array(&[values.len()], values, path)
 }
 
 fn read(
@@ -57,9 +57,10 @@ fn read(
     values().map_err(|problem| ArrayError { path: path.to_owned(), problem })
 }
 
-fn write(shape: &[usize], values: &[f32], path: &Path) -> io::Result<()> {
+/// Writes values as float32 of any shape; a file that is there is replaced.
+pub fn write_array(shape: &[usize], values: &[f32], path: &Path) -> io::Result<()> {
     let mut writer = BufWriter::new(File::create(path)?);
-    write_array(shape, values, &mut writer)?;
+    npy::write_array(shape, values, &mut writer)?;
     writer.flush()
 }
 
@@ -86,7 +87,7 @@ mod tests {
         write_vector(&[20.0, 30.0], &path).unwrap();
         let message = read_stack(&path).unwrap_err().to_string();
         assert!(message.ends_with("ages.npy: has the shape [2], not [n, height, width]"), "{message}");
-        write(&[4, 0, 98], &[], &path).unwrap();
+        write_array(&[4, 0, 98], &[], &path).unwrap();
         assert!(matches!(read_stack(&path).unwrap_err().problem, NpyError::Shape { .. }));
     }
 }

@@ -62,6 +62,17 @@ fn values_that_cannot_be_are_refused() {
         ("[run]\nthreads_per_worker = 0\n", "2:22", "run.threads_per_worker"),
         ("[explain]\nanalyzer = \"lrp.sequental_preset_a\"\n", "2:12", "did you mean `lrp.sequential_preset_a`?"),
         ("[explain]\nanalyzer = \"lrp.flat\"\nepsilon = 0.1\n", "3:11", "explain.epsilon"),
+        (
+            "[explain]\nanalyzer = \"lrp\"\n[[explain.composite]]\nlayer = \"any\"\nrule = \"alpha_beta\"\nalpha = 2\nbeta = 2\n",
+            "7:8",
+            "alpha - beta must be 1",
+        ),
+        (
+            "[explain]\nanalyzer = \"lrp\"\n[[explain.composite]]\nlayer = \"conf2\"\nrule = \"z\"\n",
+            "4:9",
+            "did you mean `conv2`?",
+        ),
+        ("[model]\ntask = \"classification\"\n[explain]\nreference = 50\n", "4:13", "explain.reference"),
     ];
     for (spec, place, key) in cases {
         assert_spec_refused(spec, place, &[key]);

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::harness::{Scene, read_npy, repository, write_npy};
+use serde_json::Value;
+
+use crate::harness::{Scene, TINY, read_npy, repository, write_npy};
 
 const PIXELS: usize = 98 * 98;
 
@@ -69,4 +71,103 @@ fn epsilon_takes_relevance_away() {
         read_npy(&scene.path("maps.npy")).1[..PIXELS].iter().map(|&value| f64::from(value.abs())).sum::<f64>()
     };
     assert!(sum("10") < sum("0.1"));
+}
+
+const EXPLAIN: &str = "explain --weights net.safetensors --images images.npy --out maps.npy --set run.device=cpu";
+
+#[test]
+fn a_composite_of_ones_own_is_carried_out() {
+    let scene = reference();
+    scene.run(EXPLAIN).succeeds();
+    let preset = read_npy(&scene.path("maps.npy"));
+    let composite = r#"[{layer="conv",rule="alpha_beta",alpha=1},{layer="any",rule="epsilon",epsilon=0.1}]"#;
+    scene.run(&format!("{EXPLAIN} --analyzer lrp --set explain.composite={composite}")).succeeds();
+    assert_eq!(read_npy(&scene.path("maps.npy")), preset);
+    let flat = composite.replacen("[", r#"[{layer="input",rule="flat"},"#, 1);
+    scene.run(&format!("{EXPLAIN} --analyzer lrp --set explain.composite={flat}")).succeeds();
+    assert_ne!(read_npy(&scene.path("maps.npy")), preset);
+}
+
+/// The flat rule loses nothing: maps differ in what they are explained against by as many years.
+#[test]
+fn relevance_explains_the_difference_to_a_reference() {
+    let scene = reference();
+    scene.run("simulate --n 6 --age 25 --age 60 --seed 5 --out set.npz").succeeds();
+    let explain = "explain --weights net.safetensors --images set.npz --out maps.npy --set run.device=cpu";
+    let sums = |settings: &str| {
+        scene.run(&format!("{explain} --analyzer lrp.flat {settings}")).succeeds();
+        let (_, maps) = read_npy(&scene.path("maps.npy"));
+        maps.chunks_exact(PIXELS).map(|map| map.iter().copied().map(f64::from).sum::<f64>()).collect::<Vec<_>>()
+    };
+    let above_bias = sums("--set explain.reference=output-bias");
+    let above_young = sums("--set explain.reference={ages=[20,30]}");
+    let ages = crate::simulate_render::array(&scene.path("set.npz"), "age").1;
+    let young: Vec<f64> = above_young.iter().zip(&ages).filter(|(_, age)| **age <= 30.0).map(|(sum, _)| *sum).collect();
+    // Against their own mean activation, the young are explained by nothing on average.
+    assert!(!young.is_empty());
+    assert!(young.iter().sum::<f64>().abs() / (young.len() as f64) < 0.05, "{young:?}");
+    let shift = above_bias[0] - above_young[0];
+    for (bias, young) in above_bias.iter().zip(&above_young) {
+        assert!((bias - young - shift).abs() < 0.05, "{bias} and {young}");
+    }
+}
+
+#[test]
+fn maps_are_smoothed_over_noise() {
+    let scene = reference();
+    let maps = |settings: &str| {
+        scene.run(&format!("{EXPLAIN} {settings}")).succeeds();
+        read_npy(&scene.path("maps.npy"))
+    };
+    let smooth = "--set explain.smooth={samples=2,sigma=0.1,seed=3}";
+    assert_eq!(maps(smooth), maps(smooth));
+    assert_ne!(maps(smooth), maps(""));
+    let own = maps("--analyzer smoothgrad --set explain.samples=2 --set explain.seed=3");
+    assert_eq!(maps(&format!("--analyzer gradient {smooth}")), own);
+}
+
+#[test]
+fn impossible_explanations_are_refused_in_a_line() {
+    let scene = reference();
+    for (settings, said) in [
+        (
+            r#"--analyzer lrp --set explain.composite=[{layer="any",rule="alpha_beta",alpha=2,beta=2}]"#,
+            "alpha - beta must be 1",
+        ),
+        (r#"--analyzer lrp --set explain.composite=[{layer="any",rule="z_b"}]"#, "`z_b` needs `low` and `high`"),
+        (r#"--analyzer lrp --set explain.composite=[{layer="conf1",rule="z"}]"#, "did you mean `conv1`?"),
+        (
+            r#"--analyzer lrp --set explain.composite=[{layer="conv",rule="z"}]"#,
+            "no entry gives a rule for dense, output",
+        ),
+        (r#"--analyzer lrp.z --set explain.composite=[{layer="any",rule="z"}]"#, "does not read `composite`"),
+        ("--analyzer lrp", "no entry gives a rule"),
+        ("--analyzer gradient --set explain.reference=50", "does not read `reference`"),
+        ("--set explain.reference=mean", "samples of known age"),
+        ("--set explain.reference=0", "cannot be reached"),
+    ] {
+        scene.run(&format!("{EXPLAIN} {settings}")).exits(2).complains(&[said]);
+    }
+}
+
+/// The stored ledger and map of every image add up to the prediction, less the reference.
+#[test]
+fn an_experiment_keeps_a_ledger() {
+    let scene = Scene::with_spec(TINY);
+    scene.run("spec.toml --set explain.reference=output-bias").succeeds();
+    let folder = scene.path("results/.store/explain");
+    let entry = fs::read_dir(folder).expect("the store").next().expect("an entry").expect("an entry").path();
+    let facts: Value = serde_json::from_slice(&fs::read(entry.join("explained.json")).expect("facts")).expect("JSON");
+    assert_eq!(facts["layers"].as_array().map(Vec::len), Some(7));
+    let reference = facts["reference"].as_f64().expect("years");
+    let (shape, ledger) = read_npy(&entry.join("ledger.npy"));
+    let (_, maps) = read_npy(&entry.join("relevance.npy"));
+    let (_, outputs) = read_npy(&entry.join("outputs.npy"));
+    assert_eq!(shape, [outputs.len() as u64, 7, 3]);
+    for ((map, taken), output) in maps.chunks_exact(PIXELS).zip(ledger.chunks_exact(21)).zip(outputs) {
+        let sum: f64 = map.iter().chain(taken).copied().map(f64::from).sum();
+        let difference = f64::from(output) - reference;
+        let size = taken.iter().fold(1.0 + difference.abs(), |size, taken| size + f64::from(taken.abs()));
+        assert!((sum - difference).abs() < 1e-4 * size, "{sum} for {difference}");
+    }
 }

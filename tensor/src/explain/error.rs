@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 pub enum ExplainError {
     #[error("there is no analyzer `{name}`")]
     UnknownAnalyzer { name: String },
@@ -10,6 +10,20 @@ pub enum ExplainError {
     NoRule { layer: String },
     #[error("images of {height} x {width} pixels cannot be explained, only of {side} x {side}", side = xdlreg::raster::SIDE)]
     ImageSize { height: usize, width: usize },
+    #[error("a class is not explained against a number of years: leave explain.reference out")]
+    ReferenceOfClass,
+    #[error(
+        "this reference is taken from samples of known age: give a set.npz of `xdlreg-run simulate`, or a number of years"
+    )]
+    NoSamples,
+    #[error("no training sample is aged {from} to {to} years")]
+    NobodyOfAges { from: f64, to: f64 },
+    #[error(
+        "the reference of {reference} years cannot be reached for {count} of {total} images: the output bias of {bias} \
+         years lies between it and their predictions (the first is sample {sample}: {prediction} years). Use \
+         explain.reference = \"output-bias\", or the mean activation of a group such as {{ ages = [20, 30] }}"
+    )]
+    Unreachable { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
     #[error("the relevance of sample {sample} is not finite under `{analyzer}`")]
     NotFinite { sample: usize, analyzer: String },
 }

@@ -1,103 +1,209 @@
 //! Carries out any [`Method`], batch after batch.
 
+use std::sync::Arc;
+
+use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use tch::Tensor;
-use xdlreg::explain::{Activation, Composite, Method, SigmaUnit, Start};
+use xdlreg::explain::{Activation, Composite, Method, SigmaUnit, Smoothing, Start};
 use xdlreg::raster::SIDE;
 use xdlreg::seed::stream;
 
+use super::engine::{AREA, Engine, largest};
 use super::error::ExplainError;
-use super::propagate::{Propagated, Propagator};
+use super::ledger::Taken;
+use super::reference::Root;
 use crate::net::PumpkinNet;
 
 /// A network and what is to be done with it.
 #[derive(Debug)]
 pub(super) struct Explainer {
-    method: Method,
+    method: Arc<Method>,
     /// For methods without a composite: the gradient.
-    propagator: Propagator,
+    engine: Engine,
+}
+
+/// Where the explanation of a batch goes.
+pub(super) struct Target<'a> {
+    pub maps: &'a mut [f32],
+    /// An entry an image and linear layer; of use for relevance alone.
+    pub ledger: &'a mut [Taken],
 }
 
 impl Explainer {
-    /// Prepares `net` for `method`; `non_negative` promises that no image has a pixel below zero.
-    pub fn new(net: &PumpkinNet, method: &Method, non_negative: bool) -> Result<Self, ExplainError> {
-        let propagator = match method {
-            Method::Propagation(composite) => Propagator::new(net, composite, non_negative)?,
-            _ => Propagator::new(net, &Composite::gradient(Start::One, Activation::Gradient), false)?,
+    /// Prepares `net` for `method`, against `root`; `non_negative` promises that no image has a pixel below zero.
+    pub fn new(
+        net: &PumpkinNet,
+        method: &Method,
+        root: Option<Root>,
+        non_negative: bool,
+    ) -> Result<Self, ExplainError> {
+        let (inner, non_negative) = match method {
+            Method::Smooth { of, .. } => (&**of, false),
+            method => (method, non_negative),
         };
-        Ok(Self { method: method.clone(), propagator })
+        let engine = match inner {
+            Method::Propagation(composite) => Engine::new(net, composite, non_negative)?.against(root),
+            _ => Engine::new(net, &Composite::gradient(Start::One, Activation::Gradient), false)?,
+        };
+        Ok(Self { method: Arc::new(method.clone()), engine })
     }
 
-    /// Explains `images` `[n, 1, rows, columns]`, of which the first is sample `first`.
-    pub fn explain(&self, images: &Tensor, first: usize) -> Propagated {
-        match self.method {
-            Method::Propagation(_) => self.propagator.propagate(images),
+    /// Explains `images`, of which the first is sample `first`. Returns what the network puts out, one or two numbers an
+    /// image.
+    pub fn explain(&mut self, images: &[f32], first: usize, target: &mut Target) -> Vec<f32> {
+        let method = Arc::clone(&self.method);
+        match &*method {
+            Method::Smooth { of, smoothing } => self.smooth(of, *smoothing, images, first, target),
+            method => self.carry_out(method, images, None, first, target),
+        }
+    }
+
+    /// Explains the outputs `chosen`, else the largest.
+    fn carry_out(
+        &mut self,
+        method: &Method,
+        images: &[f32],
+        chosen: Option<&[usize]>,
+        first: usize,
+        target: &mut Target,
+    ) -> Vec<f32> {
+        let maps = &mut *target.maps;
+        match *method {
+            Method::Propagation(_) => self.engine.propagate(images, chosen, maps, target.ledger),
             Method::InputTimesGradient => {
-                let Propagated { relevance, output } = self.propagator.propagate(images);
-                Propagated { relevance: relevance * images.squeeze_dim(1), output }
+                let outputs = self.engine.propagate(images, chosen, maps, target.ledger);
+                maps.iter_mut().zip(images).for_each(|(map, &pixel)| *map *= pixel);
+                outputs
             }
-            Method::IntegratedGradients { steps, reference } => {
-                let path = images - reference;
-                let point = |step: usize| &path * (step as f64 / steps as f64) + reference;
-                let Propagated { relevance, output } = self.mean_gradient(images, steps, point);
-                Propagated { relevance: relevance * path.squeeze_dim(1), output }
+            Method::IntegratedGradients { steps, baseline } => {
+                self.integrate(images, chosen, (steps, baseline as f32), target)
             }
-            Method::SmoothGrad { samples, sigma, unit, seed } => {
-                let deviation = match unit {
-                    SigmaUnit::Absolute => images.full_like(sigma),
-                    SigmaUnit::Relative => {
-                        let range = images.amax([1, 2, 3], true) - images.amin([1, 2, 3], true);
-                        range * sigma
-                    }
+            Method::Occlusion { window, stride, fill } => {
+                self.occlude(images, chosen, maps, (window, stride, fill as f32))
+            }
+            Method::Input => {
+                maps.copy_from_slice(images);
+                self.engine.output(images)
+            }
+            Method::Random { seed } => {
+                let pairs = images.chunks_exact(AREA).zip(maps.chunks_exact_mut(AREA));
+                for (sample, (image, map)) in (first..).zip(pairs) {
+                    add_noise(image, 1.0, &mut stream(seed, "random map", sample as u64), map);
+                }
+                self.engine.output(images)
+            }
+            Method::Smooth { .. } => unreachable!("noise is put on once"),
+        }
+    }
+
+    /// The mean over noisy images of what is explained for `images` themselves.
+    fn smooth(
+        &mut self,
+        method: &Method,
+        Smoothing { samples, sigma, sigma_unit, seed }: Smoothing,
+        images: &[f32],
+        first: usize,
+        target: &mut Target,
+    ) -> Vec<f32> {
+        let (outputs, chosen) = self.choose(images, None);
+        let mut noisy = vec![0.0; images.len()];
+        let mut sums = vec![0.0; images.len()];
+        let mut ledger = vec![Taken::default(); target.ledger.len()];
+        for draw in 0..samples {
+            let pairs = images.chunks_exact(AREA).zip(noisy.chunks_exact_mut(AREA));
+            for (sample, (image, noisy)) in (first..).zip(pairs) {
+                let deviation = match sigma_unit {
+                    SigmaUnit::Absolute => sigma as f32,
+                    SigmaUnit::Relative => sigma as f32 * range(image),
                 };
-                self.mean_gradient(images, samples, |draw| images + &deviation * noise(images, seed, first, draw))
+                add_noise(image, deviation, &mut stream(seed, &format!("smoothgrad {draw}"), sample as u64), noisy);
             }
-            Method::Occlusion { window, stride, fill } => self.occlude(images, window, stride, fill),
+            self.carry_out(method, &noisy, Some(&chosen), first, target);
+            sums.iter_mut().zip(&*target.maps).for_each(|(sum, &value)| *sum += f64::from(value));
+            ledger.iter_mut().zip(&*target.ledger).for_each(|(sum, taken)| sum.add(taken));
         }
+        target.maps.iter_mut().zip(sums).for_each(|(map, sum)| *map = (sum / samples as f64) as f32);
+        target.ledger.iter_mut().zip(ledger).for_each(|(taken, sum)| *taken = sum.over(samples as f64));
+        outputs
     }
 
-    /// Mean over `count` points of the gradient of what is put out for `images` themselves.
-    fn mean_gradient(&self, images: &Tensor, count: usize, point: impl Fn(usize) -> Tensor) -> Propagated {
-        let output = self.propagator.output(images);
-        let chosen = output.argmax(1, true);
-        let mut sum = images.squeeze_dim(1).zeros_like();
-        for index in 0..count {
-            sum += self.propagator.propagate_chosen(&point(index), Some(&chosen)).relevance;
+    fn integrate(
+        &mut self,
+        images: &[f32],
+        chosen: Option<&[usize]>,
+        (steps, baseline): (usize, f32),
+        target: &mut Target,
+    ) -> Vec<f32> {
+        let (outputs, chosen) = self.choose(images, chosen);
+        let mut points = vec![0.0; images.len()];
+        let mut sums = vec![0.0; images.len()];
+        for step in 0..steps {
+            let share = step as f32 / steps as f32;
+            for (point, &pixel) in points.iter_mut().zip(images) {
+                *point = (pixel - baseline) * share + baseline;
+            }
+            self.engine.propagate(&points, Some(&chosen), target.maps, target.ledger);
+            sums.iter_mut().zip(&*target.maps).for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        Propagated { relevance: sum / count as f64, output }
+        for ((map, sum), &pixel) in target.maps.iter_mut().zip(sums).zip(images) {
+            *map = (sum / steps as f64) as f32 * (pixel - baseline);
+        }
+        outputs
     }
 
-    fn occlude(&self, images: &Tensor, window: usize, stride: usize, fill: f64) -> Propagated {
-        let output = self.propagator.output(images);
-        let chosen = output.argmax(1, true);
-        let before = output.gather(1, &chosen, false);
-        let mut sum = images.squeeze_dim(1).zeros_like();
-        let mut count = sum.zeros_like();
-        let starts: Vec<i64> =
-            (0..SIDE - window).step_by(stride).chain([SIDE - window]).map(|start| start as i64).collect();
-        for (&row, &column) in starts.iter().flat_map(|row| starts.iter().map(move |column| (row, column))) {
-            let side = window as i64;
-            let square = |planes: &Tensor| planes.narrow(-2, row, side).narrow(-1, column, side);
-            let occluded = images.copy();
-            let _ = square(&occluded).fill_(fill);
-            let drop = &before - self.propagator.output(&occluded).gather(1, &chosen, false);
-            let _ = square(&sum).g_add_(&drop.unsqueeze(2));
-            let _ = square(&count).g_add_scalar_(1.0);
+    fn occlude(
+        &mut self,
+        images: &[f32],
+        chosen: Option<&[usize]>,
+        maps: &mut [f32],
+        (window, stride, fill): (usize, usize, f32),
+    ) -> Vec<f32> {
+        let (outputs, chosen) = self.choose(images, chosen);
+        let put_out = outputs.len() / chosen.len().max(1);
+        let starts: Vec<usize> = (0..SIDE - window).step_by(stride).chain([SIDE - window]).collect();
+        let mut counts = vec![0.0f32; AREA];
+        maps.fill(0.0);
+        for (&top, &left) in starts.iter().flat_map(|top| starts.iter().map(move |left| (top, left))) {
+            let rows = (top..top + window).map(|row| row * SIDE + left..row * SIDE + left + window);
+            let mut occluded = images.to_vec();
+            for image in occluded.chunks_exact_mut(AREA) {
+                rows.clone().for_each(|row| image[row].fill(fill));
+            }
+            let without = self.engine.output(&occluded);
+            for (index, map) in maps.chunks_exact_mut(AREA).enumerate() {
+                let at = index * put_out + chosen[index];
+                rows.clone().flatten().for_each(|pixel| map[pixel] += outputs[at] - without[at]);
+            }
+            rows.flatten().for_each(|pixel| counts[pixel] += 1.0);
         }
-        sum /= count.clamp_min_(1.0);
-        Propagated { relevance: sum, output }
+        for map in maps.chunks_exact_mut(AREA) {
+            map.iter_mut().zip(&counts).for_each(|(value, count)| *value /= count.max(1.0));
+        }
+        outputs
+    }
+
+    /// What is put out for images, and which of it is explained: the largest unless `chosen`.
+    fn choose(&mut self, images: &[f32], chosen: Option<&[usize]>) -> (Vec<f32>, Vec<usize>) {
+        let outputs = self.engine.output(images);
+        let put_out = outputs.len() / (images.len() / AREA).max(1);
+        let largest = || outputs.chunks_exact(put_out).map(largest).collect();
+        let chosen = chosen.map_or_else(largest, <[usize]>::to_vec);
+        (outputs, chosen)
     }
 }
 
-/// Standard normal noise for images from sample `first` on: every draw of every sample has a stream of its own.
-fn noise(images: &Tensor, seed: u64, first: usize, draw: usize) -> Tensor {
-    let count = images.size()[0] as usize;
-    let area = images.numel() / count;
-    let values: Vec<f32> = (first..first + count)
-        .flat_map(|sample| {
-            let mut rng = stream(seed, &format!("smoothgrad {draw}"), sample as u64);
-            (0..area).map(move |_| StandardNormal.sample(&mut rng))
-        })
-        .collect();
-    Tensor::from_slice(&values).view(images.size().as_slice()).to_device(images.device())
+/// Writes `image` plus normal noise.
+fn add_noise(image: &[f32], deviation: f32, rng: &mut impl Rng, noisy: &mut [f32]) {
+    for (noisy, &pixel) in noisy.iter_mut().zip(image) {
+        let noise: f32 = StandardNormal.sample(rng);
+        *noisy = pixel + deviation * noise;
+    }
+}
+
+/// The difference between the largest and the least pixel.
+fn range(image: &[f32]) -> f32 {
+    let (least, most) = image
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &pixel| (least.min(pixel), most.max(pixel)));
+    most - least
 }

@@ -108,6 +108,11 @@ impl Part {
         Self { kind, forward, transposed }
     }
 
+    /// The weights themselves: `[filters, channels, k, k]`, `[outputs, inputs]`, or batch norm's `[1, channels, 1, 1]`.
+    pub fn weights(&self) -> &Tensor {
+        &self.forward
+    }
+
     /// W x + b.
     pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
         operate(self.kind, x, &self.forward, bias)

@@ -1,11 +1,16 @@
 //! Explanations: one engine that carries out the rules and composites of [`xdlreg::explain`].
 
+mod engine;
 mod error;
 mod explainer;
+#[cfg(target_arch = "x86_64")]
+mod kernel;
+mod ledger;
 mod linear;
 mod memory;
 mod pool;
 mod propagate;
+mod reference;
 mod relevance;
 mod rule;
 mod stabilise;
@@ -13,18 +18,20 @@ mod stabilise;
 use std::sync::Mutex;
 use std::thread;
 
-use tch::{Tensor, no_grad};
 use xdlreg::event::{Progress, ProgressSink};
 use xdlreg::explain::analyzer;
-use xdlreg::raster::{RasterStack, SIDE};
-use xdlreg::spec::{ExplainSettings, Task};
+use xdlreg::raster::{Raster, RasterStack, SIDE};
+use xdlreg::spec::{ExplainSettings, Reference};
 
+use engine::{AREA, largest};
 pub use error::ExplainError;
-use explainer::Explainer;
-pub use propagate::{Propagated, Propagator};
+use explainer::{Explainer, Target};
+pub use ledger::{Ledger, Taken};
+use linear::Linear;
+use reference::Root;
+pub use reference::Samples;
 
 use crate::net::PumpkinNet;
-use crate::net::pumpkin_net::to_tensor;
 
 /// Images propagated at once on a CPU: few enough that a batch's feature maps stay in a core's cache.
 const CPU_BATCH: usize = 4;
@@ -36,21 +43,27 @@ const GPU_BATCH: usize = 256;
 pub struct RelevanceMaps {
     /// A map an image; for relevance propagation of a regression in years.
     pub maps: RasterStack,
-    /// What relevance started from: ages in years, or the larger logit.
+    /// What is explained: ages in years, or the larger logit.
     pub outputs: Vec<f32>,
+    /// What it is explained against: years, 0 without a reference.
+    pub reference: f64,
+    /// What layers kept, where relevance is propagated from the prediction.
+    pub ledger: Option<Ledger>,
 }
 
-/// Explains the prediction of `net` for every image.
+/// Explains the prediction of `net` for every image; `samples` are those that references are taken from.
 ///
 /// On a CPU, as many batches are propagated side by side as libtorch has threads; the maps do not depend on that
 /// number. Memory does not grow with the number of images, but for the maps.
 ///
 /// # Errors
-/// [`ExplainError`] for an unknown analyzer, images of another size, and relevance that is not finite.
+/// [`ExplainError`] for an unknown analyzer, images of another size, a reference that cannot be reached, and relevance
+/// that is not finite.
 pub fn explain(
     net: &PumpkinNet,
     images: &RasterStack,
     settings: &ExplainSettings,
+    samples: Option<Samples>,
     sink: &dyn ProgressSink,
 ) -> Result<RelevanceMaps, ExplainError> {
     let (height, width) = (images.height(), images.width());
@@ -60,31 +73,44 @@ pub fn explain(
     let analyzer = analyzer(&settings.analyzer)
         .ok_or_else(|| ExplainError::UnknownAnalyzer { name: settings.analyzer.clone() })?;
     let method = analyzer.method(settings);
-    let non_negative = images.pixels().iter().all(|&pixel| pixel >= 0.0);
+    let root = Root::find(settings.reference.unwrap_or(Reference::None), net, samples)?;
+    if let Some(root) = &root {
+        root.check(&net.predict(images))?;
+    }
+    let non_negative = images.pixels().iter().fold(true, |none, &pixel| none & (pixel >= 0.0));
     let threads = tch::get_num_threads();
     let (batch, workers) = if net.device().is_cuda() { (GPU_BATCH, 1) } else { (CPU_BATCH, threads.max(1) as usize) };
-    let explainers = (0..workers.min(images.len().div_ceil(batch)))
-        .map(|_| no_grad(|| Explainer::new(net, &method, non_negative)))
-        .collect::<Result<Vec<_>, _>>()?;
+    // Each worker computes alone; that several threads wait for each other at every small step costs more than it gains.
+    tch::set_num_threads(1);
+    let explainers: Result<Vec<_>, _> = (0..workers.min(images.len().div_ceil(batch)))
+        .map(|_| Explainer::new(net, &method, root.clone(), non_negative))
+        .collect();
+    tch::set_num_threads(threads);
+    let explainers = explainers?;
 
     let mut maps = RasterStack::zeros(images.len(), height, width);
     let mut outputs = vec![0.0; images.len()];
-    let batches = maps.pixels_mut().chunks_mut(batch * height * width).zip(outputs.chunks_mut(batch)).enumerate();
+    let mut ledger = Ledger { layers: linear_layers(net), taken: Vec::new() };
+    ledger.taken.resize(images.len() * ledger.layers.len(), Taken::default());
+    let layers = ledger.layers.len();
+    let targets = maps.pixels_mut().chunks_mut(batch * AREA).zip(ledger.taken.chunks_mut(batch * layers));
+    let batches = targets.zip(outputs.chunks_mut(batch)).enumerate();
     let queue = Mutex::new((batches, 0));
     let total = images.len() as u64;
     thread::scope(|scope| {
-        for explainer in explainers {
+        for mut explainer in explainers {
             let queue = &queue;
-            let (device, task) = (net.device(), net.architecture().task);
+            let put_out = net.architecture().outputs();
             scope.spawn(move || {
                 tch::set_num_threads(1);
                 let next = || queue.lock().expect("no worker panics with the lock").0.next();
-                while let Some((index, (maps, outputs))) = next() {
+                while let Some((index, ((maps, ledger), outputs))) = next() {
                     let start = index * batch;
-                    let input = to_tensor(images, start..start + outputs.len()).to_device(device);
-                    let Propagated { relevance, output } = no_grad(|| explainer.explain(&input, start));
-                    copy(&relevance, maps);
-                    copy(&explained(&output, task), outputs);
+                    let input = &images.pixels()[start * AREA..][..maps.len()];
+                    let put = explainer.explain(input, start, &mut Target { maps, ledger });
+                    for (output, put) in outputs.iter_mut().zip(put.chunks_exact(put_out)) {
+                        *output = put[largest(put)];
+                    }
                     let done = {
                         let mut queue = queue.lock().expect("no worker panics with the lock");
                         queue.1 += outputs.len() as u64;
@@ -96,28 +122,31 @@ pub fn explain(
         }
     });
     tch::set_num_threads(threads);
-    let broken = maps.iter().position(|map| map.pixels.iter().any(|pixel| !pixel.is_finite()));
+    let finite = |map: Raster| map.pixels.iter().fold(true, |finite, pixel| finite & pixel.is_finite());
+    let broken = maps.iter().position(|map| !finite(map));
     match broken {
         Some(sample) => Err(ExplainError::NotFinite { sample, analyzer: settings.analyzer.clone() }),
-        None => Ok(RelevanceMaps { maps, outputs }),
+        None => Ok(RelevanceMaps {
+            maps,
+            outputs,
+            reference: root.map_or(0.0, |root| root.reference),
+            ledger: method.relevance().map(|_| ledger),
+        }),
     }
 }
 
-/// What relevance starts from, of outputs `[n, outputs]`.
-fn explained(output: &Tensor, task: Task) -> Tensor {
-    match task {
-        Task::Regression => output.squeeze_dim(1),
-        Task::Classification => output.amax([1], false),
-    }
+/// Names of the layers that rules act on, from the input on.
+fn linear_layers(net: &PumpkinNet) -> Vec<String> {
+    net.layers.iter().filter(|(_, layer)| Linear::of(layer).is_some()).map(|(name, _)| name.clone()).collect()
 }
 
-fn copy(values: &Tensor, target: &mut [f32]) {
-    values.contiguous().copy_data(target, target.len());
-}
-
+#[cfg(test)]
+mod ledger_tests;
 #[cfg(test)]
 mod network_tests;
 #[cfg(test)]
 mod parity_tests;
+#[cfg(test)]
+mod reference_tests;
 #[cfg(test)]
 mod rule_tests;

@@ -17,7 +17,7 @@ use crate::net::pumpkin_net::to_tensor;
 use crate::net::{Architecture, PumpkinNet, Weights};
 
 /// A network of random weights; biases are zero unless `biased`.
-fn random_net(model: &ModelSettings, biased: bool) -> PumpkinNet {
+pub(super) fn random_net(model: &ModelSettings, biased: bool) -> PumpkinNet {
     let rng = &mut stream(7, "weights", 0);
     let weights = Weights::build(Architecture::of(model), |name, shape| {
         let fan_in = shape[1..].iter().product::<usize>() as f32;
@@ -33,12 +33,12 @@ fn random_net(model: &ModelSettings, biased: bool) -> PumpkinNet {
     PumpkinNet::new(&weights, Device::Cpu)
 }
 
-fn random_images(count: usize) -> RasterStack {
+pub(super) fn random_images(count: usize) -> RasterStack {
     let rng = &mut stream(8, "images", 0);
     RasterStack::new(98, 98, (0..count * 98 * 98).map(|_| rng.random_range(0.0..1.0)).collect())
 }
 
-fn settings(analyzer: &str) -> ExplainSettings {
+pub(super) fn settings(analyzer: &str) -> ExplainSettings {
     ExplainSettings { analyzer: analyzer.into(), ..ExplainSettings::default() }
 }
 
@@ -48,7 +48,7 @@ fn without_biases_relevance_adds_up_to_the_prediction() {
     let images = random_images(3);
     let predictions = net.predict(&images);
     for analyzer in ["lrp.z", "lrp.z_IB", "lrp.alpha_1_beta_0", "lrp.flat", "lrp.w_square"] {
-        let explained = explain(&net, &images, &settings(analyzer), &silent).expect("maps");
+        let explained = explain(&net, &images, &settings(analyzer), None, &silent).expect("maps");
         for (sample, (map, &prediction)) in explained.maps.iter().zip(&predictions).enumerate() {
             assert!((explained.outputs[sample] - prediction).abs() < 1e-4 * prediction.abs());
             let lost = (map.sum() / f64::from(prediction) - 1.0).abs();
@@ -68,7 +68,7 @@ fn the_output_bias_and_epsilon_take_their_share() {
     let f = output.view([-1, 1]);
     let rule = LayerRule::new(&Rule::epsilon(0.1, Bias::Full), &linear, &x.narrow(0, 0, 1), true);
     let below =
-        rule.propagate(x, Some(&f), &Relevance::Dense(f.shallow_clone())).sum_dim_intlist(1, false, Kind::Double);
+        rule.propagate(x, Some(&f), &Relevance::Dense(f.shallow_clone())).0.sum_dim_intlist(1, false, Kind::Double);
     let bias = linear.bias(BiasPart::All).expect("a bias").double_value(&[0]);
     for sample in 0..images.len() as i64 {
         let f = f.double_value(&[sample, 0]);
@@ -87,10 +87,10 @@ fn maps_do_not_depend_on_threads_or_company() {
     }
     let many = RasterStack::new(98, 98, many);
     let threads = tch::get_num_threads();
-    let alone = explain(&net, &images, &settings("lrp.sequential_preset_a"), &silent).expect("maps");
+    let alone = explain(&net, &images, &settings("lrp.sequential_preset_a"), None, &silent).expect("maps");
     let results = [1, 3].map(|threads| {
         tch::set_num_threads(threads);
-        explain(&net, &many, &settings("lrp.sequential_preset_a"), &silent).expect("maps")
+        explain(&net, &many, &settings("lrp.sequential_preset_a"), None, &silent).expect("maps")
     });
     tch::set_num_threads(threads);
     assert_eq!(results[0], results[1]);
@@ -103,7 +103,7 @@ fn batch_norm_and_classification_are_explained() {
     let images = random_images(5);
     for (task, batch_norm) in [(Task::Classification, false), (Task::Classification, true), (Task::Regression, true)] {
         let net = random_net(&ModelSettings { task, batch_norm, ..ModelSettings::default() }, true);
-        let explained = explain(&net, &images, &settings("lrp.sequential_preset_a"), &silent).expect("maps");
+        let explained = explain(&net, &images, &settings("lrp.sequential_preset_a"), None, &silent).expect("maps");
         let output = tch::no_grad(|| net.forward(&to_tensor(&images, 0..5)));
         let started = if task == Task::Classification { output.amax([1], false) } else { output };
         let started = Vec::<f32>::try_from(&started).expect("one output an image");
@@ -120,7 +120,7 @@ fn a_classification_is_explained_by_its_larger_logit() {
     let net = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, false);
     let images = random_images(4);
     let logits = no_grad(|| net.forward(&to_tensor(&images, 0..4)));
-    let explained = explain(&net, &images, &settings("lrp.flat"), &silent).expect("maps");
+    let explained = explain(&net, &images, &settings("lrp.flat"), None, &silent).expect("maps");
     for (sample, map) in explained.maps.iter().enumerate() {
         let larger = logits.get(sample as i64).max().double_value(&[]);
         assert!((map.sum() - larger).abs() < 1e-3 * larger.abs(), "{} for {larger}", map.sum());
@@ -131,8 +131,9 @@ fn a_classification_is_explained_by_its_larger_logit() {
 fn smoothgrad_is_the_mean_gradient_under_noise() {
     let net = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, true);
     let images = random_images(6);
-    let maps =
-        |settings: &ExplainSettings, images: &RasterStack| explain(&net, images, settings, &silent).expect("maps").maps;
+    let maps = |settings: &ExplainSettings, images: &RasterStack| {
+        explain(&net, images, settings, None, &silent).expect("maps").maps
+    };
     let gradient = maps(&settings("gradient"), &images);
     let smooth = |sigma, seed, samples| ExplainSettings {
         sigma: Some(sigma),
@@ -163,7 +164,7 @@ fn occlusion_is_what_windows_are_worth() {
         fill: Some(f64::from(fill)),
         ..settings("occlusion")
     };
-    let explained = explain(&net, &images, &settings, &silent).expect("maps");
+    let explained = explain(&net, &images, &settings, None, &silent).expect("maps");
     let starts = [0, 30, 60, 78];
     for sample in 0..images.len() {
         let (mut sum, mut count) = (vec![0.0; 98 * 98], vec![0.0; 98 * 98]);
@@ -186,8 +187,8 @@ fn occlusion_is_what_windows_are_worth() {
 #[test]
 fn integrated_gradients_add_up_to_the_difference_to_the_reference() {
     let (net, images) = reference();
-    let settings = ExplainSettings { steps: Some(400), reference: Some(0.25), ..settings("integrated_gradients") };
-    let explained = explain(&net, &images, &settings, &silent).expect("maps");
+    let settings = ExplainSettings { steps: Some(400), baseline: Some(0.25), ..settings("integrated_gradients") };
+    let explained = explain(&net, &images, &settings, None, &silent).expect("maps");
     let grey = RasterStack::new(98, 98, vec![0.25; 98 * 98]);
     let start = net.predict(&grey)[0];
     for (map, output) in explained.maps.iter().zip(&explained.outputs) {
@@ -200,14 +201,14 @@ fn integrated_gradients_add_up_to_the_difference_to_the_reference() {
 fn what_cannot_be_explained_is_named() {
     let (net, images) = reference();
     let small = RasterStack::zeros(1, 97, 98);
-    let error = explain(&net, &small, &settings("lrp.z"), &silent).expect_err("a wrong size");
+    let error = explain(&net, &small, &settings("lrp.z"), None, &silent).expect_err("a wrong size");
     assert_eq!(error, ExplainError::ImageSize { height: 97, width: 98 });
-    let error = explain(&net, &images, &settings("lrp.y"), &silent).expect_err("no analyzer");
+    let error = explain(&net, &images, &settings("lrp.y"), None, &silent).expect_err("no analyzer");
     assert_eq!(error, ExplainError::UnknownAnalyzer { name: "lrp.y".into() });
     let mut broken = images.clone();
     broken.pixels_mut()[98 * 98 + 5000] = f32::NAN;
-    let error = explain(&net, &broken, &settings("lrp.z"), &silent).expect_err("no number");
+    let error = explain(&net, &broken, &settings("lrp.z"), None, &silent).expect_err("no number");
     assert_eq!(error, ExplainError::NotFinite { sample: 1, analyzer: "lrp.z".into() });
-    let empty = explain(&net, &images.slice(0..0), &settings("lrp.z"), &silent).expect("no maps");
+    let empty = explain(&net, &images.slice(0..0), &settings("lrp.z"), None, &silent).expect("no maps");
     assert_eq!((empty.maps.len(), empty.outputs.len()), (0, 0));
 }

@@ -1,25 +1,22 @@
 //! Relevance through a whole network, from the prediction back to the pixels.
 
 use tch::{Kind, Tensor};
-use xdlreg::explain::{Activation, Composite, LayerSite, Start};
+use xdlreg::explain::{Activation, BiasPart, Composite, LayerSite, WeightPart};
 use xdlreg::raster::SIDE;
-use xdlreg::spec::Task;
 
 use super::error::ExplainError;
+use super::ledger::Taken;
 use super::linear::{Linear, Part};
 use super::memory::channels_last;
 use super::pool::{Winners, max_pool};
 use super::relevance::Relevance;
 use super::rule::LayerRule;
 use crate::net::{Layer, PumpkinNet};
-use xdlreg::explain::{BiasPart, WeightPart};
 
 /// A network with a composite's rules, ready to explain batch after batch.
 #[derive(Debug)]
-pub struct Propagator {
+pub(super) struct Propagator {
     steps: Vec<Step>,
-    start: Start,
-    task: Task,
 }
 
 #[derive(Debug)]
@@ -55,12 +52,21 @@ enum Memory {
     },
 }
 
-/// Maps of a batch and what the network puts out for it.
-pub struct Propagated {
-    /// `[n, rows, columns]`.
-    pub relevance: Tensor,
+/// What a batch leaves behind on its way through the network.
+pub(super) struct Trace {
+    memories: Vec<Memory>,
     /// `[n, outputs]`.
     pub output: Tensor,
+}
+
+impl Trace {
+    /// Activation of the hidden units `[n, units]`: the input of the last linear layer.
+    pub fn units(&self) -> &Tensor {
+        match self.memories.last() {
+            Some(Memory::Linear { x, .. }) => x,
+            _ => unreachable!("a network ends with a linear layer"),
+        }
+    }
 }
 
 impl Propagator {
@@ -107,30 +113,11 @@ impl Propagator {
             steps.extend(step);
             x = layer.forward(&x);
         }
-        Ok(Self { steps, start: composite.start, task: net.architecture().task })
+        Ok(Self { steps })
     }
 
-    /// Relevance of every pixel of `images` `[n, 1, rows, columns]`.
-    pub fn propagate(&self, images: &Tensor) -> Propagated {
-        self.propagate_chosen(images, None)
-    }
-
-    /// As [`Self::propagate`]; relevance starts at the outputs `chosen` `[n, 1]`, not at the largest.
-    pub fn propagate_chosen(&self, images: &Tensor, chosen: Option<&Tensor>) -> Propagated {
-        let (memories, output) = self.forward(images);
-        let mut relevance = Relevance::Dense(self.start(&output, chosen));
-        for (step, memory) in self.steps.iter().zip(memories).rev() {
-            relevance = step.backward(memory, relevance);
-        }
-        Propagated { relevance: relevance.dense().squeeze_dim(1), output }
-    }
-
-    /// What the network puts out for `images`, `[n, outputs]`.
-    pub fn output(&self, images: &Tensor) -> Tensor {
-        self.forward(images).1
-    }
-
-    fn forward(&self, images: &Tensor) -> (Vec<Memory>, Tensor) {
+    /// Carries `images` `[n, 1, rows, columns]` through the network.
+    pub fn forward(&self, images: &Tensor) -> Trace {
         let mut memories = Vec::with_capacity(self.steps.len());
         let mut x = channels_last(images);
         for step in &self.steps {
@@ -138,23 +125,40 @@ impl Propagator {
             memories.push(memory);
             x = output;
         }
-        (memories, x)
+        Trace { memories, output: x }
     }
 
-    /// Relevance of the output: of the age, or of the chosen logit.
-    fn start(&self, output: &Tensor, chosen: Option<&Tensor>) -> Tensor {
-        let relevance = match self.start {
-            Start::Prediction => output.shallow_clone(),
-            Start::PositivePrediction => output.relu(),
-            Start::One => output.ones_like(),
-        };
-        match self.task {
-            Task::Regression => relevance,
-            Task::Classification => {
-                let chosen = chosen.map_or_else(|| output.argmax(1, true), Tensor::shallow_clone);
-                output.zeros_like().scatter(1, &chosen, &relevance.gather(1, &chosen, false))
-            }
+    /// Relevance of every pixel `[n, rows, columns]`, given that of the outputs `[n, outputs]`, or `of_units`: of the
+    /// hidden units. The ledger has an entry an image and linear layer, from the input on.
+    pub fn backward(&self, trace: Trace, relevance: Tensor, of_units: bool) -> (Tensor, Vec<Taken>) {
+        let count = relevance.size()[0] as usize;
+        let layers = self.ruled().count();
+        let mut ledger = vec![Taken::default(); count * layers];
+        let above = usize::from(of_units);
+        let mut layer = layers - above;
+        let mut relevance = Relevance::Dense(relevance);
+        for (step, memory) in self.steps.iter().zip(trace.memories).rev().skip(above) {
+            relevance = match (step, memory) {
+                (Step::Linear { rule, .. }, Memory::Linear { x, z }) => {
+                    layer -= 1;
+                    let (relevance, taken) = rule.propagate(&x, z.as_ref(), &relevance);
+                    for (image, taken) in taken.into_iter().enumerate() {
+                        ledger[image * layers + layer] = taken;
+                    }
+                    Relevance::Dense(relevance)
+                }
+                (step, memory) => step.backward(memory, relevance),
+            };
         }
+        (relevance.dense().squeeze_dim(1), ledger)
+    }
+
+    /// The linear layers from the input on: weights, bias and rule.
+    pub fn ruled(&self) -> impl Iterator<Item = (&Part, Option<&Tensor>, &LayerRule)> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Linear { forward, bias, rule } => Some((forward, bias.as_ref(), rule)),
+            Step::Relu { .. } | Step::MaxPool { .. } | Step::Flatten => None,
+        })
     }
 }
 
@@ -181,9 +185,6 @@ impl Step {
 
     fn backward(&self, memory: Memory, relevance: Relevance) -> Relevance {
         match (self, memory) {
-            (Self::Linear { rule, .. }, Memory::Linear { x, z }) => {
-                Relevance::Dense(rule.propagate(&x, z.as_ref(), &relevance))
-            }
             (Self::Relu { activation: Activation::Pass, .. }, _) => relevance,
             (Self::Relu { activation, .. }, Memory::Relu(positive)) => {
                 let mut relevance = relevance.dense();

@@ -1,35 +1,38 @@
 //! The engine: carries out any [`Rule`] on one linear layer.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 use xdlreg::explain::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, WeightPart};
 
+use super::ledger::Taken;
 use super::linear::{Linear, Part};
 use super::relevance::Relevance;
+use super::stabilise::stabilised;
 
 /// A rule with the parts of one layer's weights that it needs, computed once.
 #[derive(Debug)]
 pub(super) struct LayerRule {
-    passes: Vec<LayerPass>,
+    pub passes: Vec<LayerPass>,
 }
 
 #[derive(Debug)]
-struct LayerPass {
-    coefficient: f64,
-    terms: Vec<(InputPart, Part)>,
-    divisor: Divisor,
-    denominator: Denominator,
-    gate: Gate,
+pub(super) struct LayerPass {
+    pub coefficient: f64,
+    pub terms: Vec<(InputPart, Part)>,
+    /// `[filters]` or `[outputs]`.
+    pub bias: Option<Tensor>,
+    pub divisor: Divisor,
+    pub denominator: Denominator,
+    pub gate: Gate,
 }
 
 /// Where the denominator comes from.
 #[derive(Debug)]
-enum Divisor {
+pub(super) enum Divisor {
     /// It is the layer's own output, known from the forward pass.
     Output,
-    /// It depends on the weights alone: `[1, filters, rows, columns]` or `[1, outputs]`.
-    Fixed(Tensor),
-    /// The terms are applied to the input; what does not depend on it is an offset of the same shapes.
-    Terms { bias: Option<Tensor>, offset: Option<Tensor> },
+    /// It is the sum of the terms and the bias. `offset` is what of it does not depend on the input:
+    /// `[1, filters, rows, columns]` or `[1, outputs]`.
+    Terms { offset: Option<Tensor> },
 }
 
 impl LayerRule {
@@ -50,11 +53,13 @@ impl LayerRule {
         })
     }
 
-    /// Relevance of the layer's input, given its input x, its output z (if needed) and the relevance of its output.
-    pub fn propagate(&self, x: &Tensor, z: Option<&Tensor>, relevance: &Relevance) -> Tensor {
+    /// Relevance of the layer's input, given its input x, its output z (if needed) and the relevance of its output; and
+    /// what the layer kept of each image's.
+    pub fn propagate(&self, x: &Tensor, z: Option<&Tensor>, relevance: &Relevance) -> (Tensor, Vec<Taken>) {
         let mut total: Option<Tensor> = None;
+        let mut ledger = vec![Taken::default(); x.size()[0] as usize];
         for pass in &self.passes {
-            let share = pass.quotient(x, z, relevance);
+            let share = pass.quotient(x, z, relevance, &mut ledger);
             for (input, part) in &pass.terms {
                 let mut contribution = part.transpose(&share);
                 match input {
@@ -70,8 +75,19 @@ impl LayerRule {
                 }
             }
         }
-        total.unwrap_or_else(|| x.zeros_like())
+        let total = total.unwrap_or_else(|| x.zeros_like());
+        let (before, after) = (sums(&relevance.dense()), sums(&total));
+        for ((taken, before), after) in ledger.iter_mut().zip(before).zip(after) {
+            taken.rest = before - after - taken.bias - taken.stabiliser;
+        }
+        (total, ledger)
     }
+}
+
+/// The sum of every image's values.
+fn sums(values: &Tensor) -> Vec<f64> {
+    let sums = values.flatten(1, -1).sum_dim_intlist(1, false, Kind::Double);
+    Vec::try_from(sums).expect("a sum an image")
 }
 
 impl LayerPass {
@@ -95,32 +111,47 @@ impl LayerPass {
         let divisor = match pass.denominator {
             Denominator::One => Divisor::Output,
             _ if own_output => Divisor::Output,
-            _ => Divisor::new(&terms, linear.bias(pass.bias), input),
+            _ => Divisor::Terms { offset: offset(&terms, input) },
         };
         let (coefficient, denominator, gate) = (pass.coefficient, pass.denominator, pass.gate);
-        Some(Self { coefficient, terms, divisor, denominator, gate })
+        Some(Self { coefficient, terms, bias: linear.bias(pass.bias), divisor, denominator, gate })
     }
 
-    /// coefficient * gate(R) / stabilised(d).
-    fn quotient(&self, x: &Tensor, z: Option<&Tensor>, relevance: &Relevance) -> Tensor {
+    /// coefficient * gate(R) / stabilised(d); what bias and stabiliser take is added to the `ledger`.
+    fn quotient(&self, x: &Tensor, z: Option<&Tensor>, relevance: &Relevance, ledger: &mut [Taken]) -> Tensor {
         let output = || z.expect("the output of a layer whose rule needs it");
-        let divide = |divisor: &Tensor| relevance.divide(divisor, self.denominator);
-        let mut quotient = match (self.denominator, &self.divisor) {
-            (Denominator::One, _) => relevance.dense(),
-            (_, Divisor::Output) => divide(output()),
-            (_, Divisor::Fixed(divisor)) => divide(divisor),
-            (_, Divisor::Terms { bias, offset }) => divide(&self.apply_terms(x, bias.as_ref(), offset.as_ref())),
+        let divisor = match (self.denominator, &self.divisor) {
+            (Denominator::One, _) => None,
+            (_, Divisor::Output) => Some(output().shallow_clone()),
+            (_, Divisor::Terms { offset }) => Some(self.apply_terms(x, offset.as_ref())),
+        };
+        let mut quotient = match &divisor {
+            None => relevance.dense(),
+            Some(divisor) => relevance.divide(divisor, self.denominator),
         };
         match self.gate {
             Gate::Always => {}
             Gate::Positive => quotient = quotient.where_self(&output().gt(0.0), &quotient.zeros_like()),
             Gate::Negative => quotient = quotient.where_self(&output().lt(0.0), &quotient.zeros_like()),
         }
-        if self.coefficient == 1.0 { quotient } else { quotient * self.coefficient }
+        if self.coefficient != 1.0 {
+            quotient *= self.coefficient;
+        }
+        if let Some(divisor) = &divisor {
+            let added = stabilised(divisor, self.denominator) - divisor;
+            let bias = self.bias.as_ref().map(|bias| sums(&(&quotient * along_channels(bias, quotient.dim()))));
+            let stabilisers = sums(&(&quotient * added));
+            for (image, taken) in ledger.iter_mut().enumerate() {
+                taken.bias += bias.as_ref().map_or(0.0, |bias| bias[image]);
+                taken.stabiliser += stabilisers[image];
+            }
+        }
+        quotient
     }
 
-    fn apply_terms(&self, x: &Tensor, mut bias: Option<&Tensor>, offset: Option<&Tensor>) -> Tensor {
-        let mut sum: Option<Tensor> = None;
+    fn apply_terms(&self, x: &Tensor, offset: Option<&Tensor>) -> Tensor {
+        let mut sum: Option<Tensor> = offset.map(Tensor::shallow_clone);
+        let mut bias = self.bias.as_ref();
         for (input, part) in &self.terms {
             let applied = match input {
                 InputPart::Constant(_) => continue,
@@ -128,35 +159,29 @@ impl LayerPass {
                 InputPart::Positive => part.apply(&x.clamp_min(0.0), bias.take()),
                 InputPart::Negative => part.apply(&x.clamp_max(0.0), bias.take()),
             };
-            match &mut sum {
-                Some(sum) => *sum += applied,
-                None => sum = Some(applied),
-            }
+            sum = Some(match sum {
+                Some(sum) => sum + applied,
+                None => applied,
+            });
         }
-        let sum = sum.expect("a term that depends on the input");
-        match offset {
-            Some(offset) => sum + offset,
+        let sum = sum.expect("a pass has terms");
+        match bias {
+            Some(bias) => &sum + along_channels(bias, sum.dim()),
             None => sum,
         }
     }
 }
 
-impl Divisor {
-    fn new(terms: &[(InputPart, Part)], mut bias: Option<Tensor>, input: &Tensor) -> Self {
-        let depends = terms.iter().any(|(part, _)| !matches!(part, InputPart::Constant(_)));
-        let mut offset: Option<Tensor> = None;
-        for (part, weight) in terms {
-            if let InputPart::Constant(value) = part {
-                let applied = weight.apply(&input.full_like(*value), bias.take().as_ref());
-                offset = Some(match offset {
-                    Some(offset) => offset + applied,
-                    None => applied,
-                });
-            }
-        }
-        match offset {
-            Some(fixed) if !depends => Self::Fixed(fixed),
-            offset => Self::Terms { bias, offset },
-        }
-    }
+/// A value a channel, as a tensor of `[1, channels]` or `[1, channels, 1, 1]`.
+fn along_channels(values: &Tensor, dimensions: usize) -> Tensor {
+    if dimensions == 4 { values.view([1, -1, 1, 1]) } else { values.view([1, -1]) }
+}
+
+/// The sum of the terms that do not depend on the layer's input, for an input of this shape.
+fn offset(terms: &[(InputPart, Part)], input: &Tensor) -> Option<Tensor> {
+    let constant = |(input_part, part): &(InputPart, Part)| match input_part {
+        InputPart::Constant(value) => Some(part.apply(&input.full_like(*value), None)),
+        InputPart::All | InputPart::Positive | InputPart::Negative => None,
+    };
+    terms.iter().filter_map(constant).reduce(|sum, applied| sum + applied)
 }

@@ -198,7 +198,7 @@ fn check(layer: &Layer, wiring: &Wiring, rng: &mut impl Rng, input: &[i64]) {
             for (name, rule, share) in rules() {
                 let rule = LayerRule::new(&rule, &linear, &x_tensor, non_negative);
                 let z = rule.needs_output().then_some(&z);
-                let ours = doubles(&rule.propagate(&x_tensor, z, &r_tensor));
+                let ours = doubles(&rule.propagate(&x_tensor, z, &r_tensor).0);
                 let expected = wiring.relevance(&x, &relevance, &*share);
                 // Messages may cancel, so float32 is held to their sizes.
                 let sizes: Vec<f64> = relevance.iter().map(|value| value.abs()).collect();
@@ -261,7 +261,7 @@ fn batch_norm_follows_innvestigate() {
     let input = tensor(&x, &[1, 2, 3, 3]);
     let rule = LayerRule::new(&Rule::epsilon(1e-7, Bias::Full), &Linear::of(&layer).expect("linear"), &input, false);
     let output = layer.forward(&input);
-    let ours = rule.propagate(&input, Some(&output), &Relevance::Dense(tensor(&relevance, &[1, 2, 3, 3])));
+    let (ours, _) = rule.propagate(&input, Some(&output), &Relevance::Dense(tensor(&relevance, &[1, 2, 3, 3])));
     for (at, ours) in doubles(&ours).iter().enumerate() {
         let channel = at / 9;
         let y = (x[at] - mean[channel]) / (var[channel] + BATCH_NORM_EPSILON).sqrt() * gamma[channel] + beta[channel];

@@ -15,6 +15,16 @@ pub(super) fn stabilised(divisors: &Tensor, denominator: Denominator) -> Tensor 
     }
 }
 
+/// One divisor, stabilised.
+#[inline(always)]
+pub(super) fn stabilise(divisor: f32, denominator: Denominator) -> f32 {
+    match denominator {
+        Denominator::Safe | Denominator::Epsilon(0.0) => safe(divisor),
+        Denominator::Epsilon(epsilon) => shifted(divisor, epsilon as f32),
+        Denominator::One => 1.0,
+    }
+}
+
 /// d, and 1e-7 where d = 0.
 pub(super) fn safe(divisor: f32) -> f32 {
     if divisor == 0.0 { SAFE } else { divisor }

@@ -3,10 +3,10 @@
 pub mod architecture;
 mod autograd;
 pub mod device;
-mod engine;
+pub(crate) mod engine;
 mod init;
 #[cfg(target_arch = "x86_64")]
-mod kernel;
+pub(crate) mod kernel;
 pub mod layer;
 mod loss;
 mod optimizer;

@@ -1,16 +1,18 @@
 //! Explain: network and images -> relevance maps.
 
+use std::fs;
 use std::path::Path;
 
 use tch::Device;
 use xdlreg::event::ProgressSink;
 use xdlreg::raster::{RasterStack, SIDE};
+use xdlreg::sim::Split;
 use xdlreg::spec::ExplainSettings;
-use xdlreg::stage::{StageContext, StageError, files};
+use xdlreg::stage::{self, StageContext, StageError, files};
 use xdlreg::store::inputs::read_images;
 use xdlreg::store::{Draft, Key, arrays};
 
-use crate::explain::{ExplainError, RelevanceMaps, explain};
+use crate::explain::{ExplainError, Ledger, RelevanceMaps, Samples, explain};
 use crate::net::{PumpkinNet, Weights};
 
 /// Explains the chosen subset of a data set into `draft`.
@@ -25,17 +27,44 @@ pub fn run(
     let data = context.dataset(dataset)?;
     let net = load(&context.model(network)?, device)?;
     let images = data.images.slice(settings.subset.range(data.len()));
-    let explained = explain(&net, &images, settings, context.progress).map_err(|error| match error {
-        ExplainError::NotFinite { .. } => StageError::invalid(error),
-        error => StageError::failed(error),
-    })?;
+    let training = Split::Train.range(data.len());
+    let known = settings.reference.filter(|reference| reference.needs_samples()).map(|_| {
+        let ages = data.ages()[training.clone()].to_vec();
+        (data.images.slice(training), ages)
+    });
+    let samples = known.as_ref().map(|(images, ages)| Samples { images, ages });
+    let explained = explain(&net, &images, settings, samples, context.progress).map_err(refused)?;
     let file = |name| draft.file(name).map_err(StageError::io(draft.folder()));
     let (maps, outputs) = (file(files::RELEVANCE)?, file(files::OUTPUTS)?);
     arrays::write_stack(&explained.maps, &maps).map_err(StageError::io(maps))?;
-    arrays::write_vector(&explained.outputs, &outputs).map_err(StageError::io(outputs))
+    arrays::write_vector(&explained.outputs, &outputs).map_err(StageError::io(outputs))?;
+    let facts = stage::Explained {
+        reference: explained.reference,
+        layers: explained.ledger.as_ref().map(|ledger| ledger.layers.clone()).unwrap_or_default(),
+    };
+    let path = file(files::EXPLAINED)?;
+    fs::write(&path, serde_json::to_vec(&facts).map_err(StageError::failed)?).map_err(StageError::io(path))?;
+    if let Some(Ledger { layers, taken }) = &explained.ledger {
+        let kept: Vec<f32> =
+            taken.iter().flat_map(|t| [t.bias, t.stabiliser, t.rest]).map(|kept| kept as f32).collect();
+        let path = file(files::LEDGER)?;
+        arrays::write_array(&[images.len(), layers.len(), 3], &kept, &path).map_err(StageError::io(path))?;
+    }
+    Ok(())
 }
 
-/// Explains images of a file with weights of a file; the maps go to `out`.
+/// Settings that lead nowhere make a run invalid, not failed.
+fn refused(error: ExplainError) -> StageError {
+    match error {
+        ExplainError::UnknownAnalyzer { .. } | ExplainError::NoRule { .. } | ExplainError::ImageSize { .. } => {
+            StageError::failed(error)
+        }
+        error => StageError::invalid(error),
+    }
+}
+
+/// Explains images of a file with weights of a file; the maps go to `out`. References are taken from the same file,
+/// where it knows ages.
 pub fn explain_files(
     weights: &Path,
     images: &Path,
@@ -45,9 +74,11 @@ pub fn explain_files(
     progress: &dyn ProgressSink,
 ) -> Result<(), StageError> {
     let net = load(weights, device)?;
-    let (stack, _) = read_images(images).map_err(StageError::failed)?;
+    let (stack, pumpkins) = read_images(images).map_err(StageError::failed)?;
     check_size(&stack, images)?;
-    let RelevanceMaps { maps, .. } = explain(&net, &stack, settings, progress).map_err(StageError::failed)?;
+    let ages: Option<Vec<f32>> = pumpkins.map(|pumpkins| pumpkins.iter().map(|pumpkin| pumpkin.age as f32).collect());
+    let samples = ages.as_deref().map(|ages| Samples { images: &stack, ages });
+    let RelevanceMaps { maps, .. } = explain(&net, &stack, settings, samples, progress).map_err(StageError::failed)?;
     arrays::write_stack(&maps, out).map_err(StageError::io(out))
 }
 

@@ -8,7 +8,7 @@ pub struct Hidden {
     /// Features after dropout, `[features]`.
     pub features: Vec<f32>,
     /// After ReLU, `[units]`.
-    units: Vec<f32>,
+    pub units: Vec<f32>,
     d_units: Vec<f32>,
     /// The network's raw outputs, one or two.
     pub outputs: Vec<f32>,

@@ -1,7 +1,7 @@
 //! The instruction sets that kernels are compiled for, and the way into them.
 
 use super::layout::Layout;
-use super::sample::Workspace;
+use super::sample::{Inputs, Workspace};
 use super::simd::{Avx2, Avx512, Simd};
 use crate::net::loss::Objective;
 use crate::net::optimizer::{Moments, Update};
@@ -17,7 +17,7 @@ impl Isa {
     /// All that this processor has, best first.
     pub fn available() -> Vec<Self> {
         let mut sets = Vec::new();
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("popcnt") {
             sets.push(Self::Avx2);
             if is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
@@ -31,12 +31,12 @@ impl Isa {
 
     /// Runs `work` compiled for this instruction set.
     pub fn run(self, work: &mut impl Work) {
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma,popcnt")]
         fn avx512(work: &mut impl Work) {
             // SAFETY: this function has the features of `Avx512`.
             unsafe { work.run::<Avx512>() }
         }
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,popcnt")]
         fn avx2(work: &mut impl Work) {
             // SAFETY: this function has the features of `Avx2`.
             unsafe { work.run::<Avx2>() }
@@ -58,6 +58,11 @@ pub trait Work {
     unsafe fn run<S: Simd>(&mut self);
 }
 
+/// A training's weights change with every step: they are used as they are.
+fn dense(parameters: &[f32]) -> Inputs<'_> {
+    Inputs { parameters, by_channel: None, flat_wins: false }
+}
+
 /// Outputs for one image in evaluation mode, left in the workspace.
 pub struct Predict<'a> {
     pub space: &'a mut Workspace,
@@ -69,7 +74,7 @@ pub struct Predict<'a> {
 impl Work for Predict<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
-        unsafe { self.space.forward::<S>(self.layout, self.parameters, self.image, None) }
+        unsafe { self.space.forward.run::<S>(self.layout, dense(self.parameters), self.image, None) }
     }
 }
 
@@ -91,8 +96,8 @@ impl Work for Learn<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
         unsafe {
-            self.space.forward::<S>(self.layout, self.parameters, self.image, Some(self.mask));
-            let d_outputs = self.objective.gradient(&self.space.hidden.outputs, self.sample, self.batch);
+            self.space.forward.run::<S>(self.layout, dense(self.parameters), self.image, Some(self.mask));
+            let d_outputs = self.objective.gradient(&self.space.forward.hidden.outputs, self.sample, self.batch);
             let d_outputs = &d_outputs[..self.layout.outputs];
             self.space.backward::<S>(self.layout, self.parameters, self.turned, d_outputs, self.mask);
         }

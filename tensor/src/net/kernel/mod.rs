@@ -5,13 +5,15 @@
 //! each image goes forward and back through buffers that are allocated once. Images of a batch are shared between
 //! threads in contiguous parts whose gradients are added in order, so equal thread counts give equal bits.
 
-mod conv;
+pub mod buffer;
+pub mod conv;
 mod dense;
-mod isa;
-mod layout;
-mod pool;
-mod sample;
-mod simd;
+pub mod isa;
+pub mod layout;
+pub mod pool;
+pub mod sample;
+pub mod scatter;
+pub mod simd;
 mod team;
 
 use std::ops::Range;
@@ -105,7 +107,7 @@ impl Engine for Kernels<'_> {
                 let (sample, batch) = (batch[index], batch.len());
                 let (image, mask) = (images.get(sample).pixels, &mask[index * features..][..features]);
                 isa.run(&mut Learn { space, layout, parameters, turned, image, mask, objective, sample, batch });
-                outputs.extend(&space.hidden.outputs);
+                outputs.extend(&space.forward.hidden.outputs);
             }
             outputs
         });

@@ -3,11 +3,21 @@
 use super::conv::Plane;
 use super::simd::{LANES, NO_WINNER, Simd};
 
+/// Who wins a pooling window in which nothing is above zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flat {
+    Nobody,
+    /// The first pixel of its row `row`, the first that lies in the image.
+    First {
+        row: u8,
+    },
+}
+
 /// Pooled output row from three rows of convolution outputs, each `width + 2` pixels with a border of zeros.
 ///
-/// Starting from zero makes ReLU part of the maximum: where nothing is above zero there is no winner. `pooled` and
-/// `winners` hold `width / 2` pixels, rounded up; a winner is the first largest pixel of its window, counted in
-/// row-major order.
+/// Starting from zero makes ReLU part of the maximum. `pooled` and `winners` hold `width / 2` pixels, rounded up; a
+/// winner is the first largest pixel of its window, counted in row-major order. Where nothing is above zero, `flat`
+/// says who wins: nobody, because ReLU lets no gradient through, or the first pixel, among equal zeros.
 ///
 /// # Safety
 /// Needs the instructions of `S`.
@@ -16,6 +26,7 @@ pub unsafe fn pool_row<S: Simd>(
     rows: [&[f32]; 3],
     width: usize,
     channels: usize,
+    flat: Flat,
     pooled: &mut [f32],
     winners: &mut [u8],
 ) {
@@ -24,10 +35,15 @@ pub unsafe fn pool_row<S: Simd>(
     assert!(pooled.len() >= columns * channels && winners.len() >= columns * channels);
     let left = 1 - width % 2;
     for column in 0..columns {
+        let nothing = match flat {
+            Flat::Nobody => NO_WINNER,
+            // At odd widths the first window begins beyond the edge.
+            Flat::First { row } => 3 * row + if column == 0 { 1 - left as u8 } else { 0 },
+        };
         let start = (2 * column + left) * channels;
         for channel in (0..channels).step_by(LANES) {
             unsafe {
-                let (mut best, mut winner) = (S::zero(), S::no_winner());
+                let (mut best, mut winner) = (S::zero(), S::index(nothing));
                 for (y, row) in rows.iter().enumerate() {
                     for x in 0..3 {
                         let value = S::load(row.as_ptr().add(start + x * channels + channel));
@@ -49,7 +65,8 @@ pub fn no_winners(pooled: Plane) -> Vec<u8> {
 
 /// Gradient of one row of convolution outputs: each takes the gradients of the windows that it won.
 ///
-/// `d_out` holds `plane.width` pixels; their sum is added to `d_bias`, the gradient of the convolution's bias.
+/// `d_out` holds `plane.width` pixels; their sum is added to `d_bias`, the gradient of the convolution's bias. What is
+/// left of the relevance behind a pooling is routed in the same way.
 ///
 /// # Safety
 /// Needs the instructions of `S`.

@@ -32,7 +32,15 @@ pub trait Simd: Copy {
     /// a * b + c, rounded once.
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
 
-    unsafe fn no_winner() -> Self::Index;
+    /// The sum of all lanes, halves first, so that every instruction set rounds alike.
+    unsafe fn sum(value: Self::Vector) -> f32;
+    /// Whether any lane is not zero.
+    unsafe fn any(from: *const f32) -> bool;
+    /// Writes the lanes that are not zero to `values` and `first` plus their numbers to `places`, one after the other,
+    /// and returns how many they are. Both have room for sixteen.
+    unsafe fn compress(from: *const f32, first: u32, values: *mut f32, places: *mut u32) -> usize;
+
+    unsafe fn index(value: u8) -> Self::Index;
     unsafe fn store_index(to: *mut u8, index: Self::Index);
     /// The larger of `best` and `value`; where that is `value`, `index` becomes `pixel`.
     unsafe fn challenge(
@@ -81,8 +89,35 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn no_winner() -> __m128i {
-        unsafe { _mm_set1_epi8(NO_WINNER as i8) }
+    unsafe fn sum(value: __m512) -> f32 {
+        unsafe {
+            let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(value)));
+            sum_of_eight(_mm256_add_ps(_mm512_castps512_ps256(value), upper))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn any(from: *const f32) -> bool {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(_mm512_loadu_ps(from), _mm512_setzero_ps()) != 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn compress(from: *const f32, first: u32, values: *mut f32, places: *mut u32) -> usize {
+        unsafe {
+            let lanes = _mm512_loadu_ps(from);
+            let kept = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(lanes, _mm512_setzero_ps());
+            let numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(first as i32));
+            // Compressing in a register and storing all of it is faster than a compressing store.
+            _mm512_storeu_ps(values, _mm512_maskz_compress_ps(kept, lanes));
+            _mm512_storeu_epi32(places.cast(), _mm512_maskz_compress_epi32(kept, numbers));
+            kept.count_ones() as usize
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn index(value: u8) -> __m128i {
+        unsafe { _mm_set1_epi8(value as i8) }
     }
 
     #[inline(always)]
@@ -146,8 +181,34 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn no_winner() -> [__m256i; 2] {
-        unsafe { [_mm256_set1_epi32(i32::from(NO_WINNER)); 2] }
+    unsafe fn sum(value: [__m256; 2]) -> f32 {
+        unsafe { sum_of_eight(_mm256_add_ps(value[0], value[1])) }
+    }
+
+    #[inline(always)]
+    unsafe fn any(from: *const f32) -> bool {
+        unsafe { nonzero(from) != 0 }
+    }
+
+    #[inline(always)]
+    unsafe fn compress(from: *const f32, first: u32, values: *mut f32, places: *mut u32) -> usize {
+        unsafe {
+            let mut lanes = nonzero(from);
+            let mut count = 0;
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros();
+                *values.add(count) = *from.add(lane as usize);
+                *places.add(count) = first + lane;
+                count += 1;
+                lanes &= lanes - 1;
+            }
+            count
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn index(value: u8) -> [__m256i; 2] {
+        unsafe { [_mm256_set1_epi32(i32::from(value)); 2] }
     }
 
     #[inline(always)]
@@ -193,5 +254,28 @@ impl Simd for Avx2 {
                 _mm256_blendv_ps(sum[1], sums[1], _mm256_castsi256_ps(high)),
             ]
         }
+    }
+}
+
+/// # Safety
+/// Needs AVX.
+#[inline(always)]
+unsafe fn sum_of_eight(value: __m256) -> f32 {
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps::<1>(value));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
+    }
+}
+
+/// A bit for every one of sixteen lanes that is not zero.
+///
+/// # Safety
+/// Needs AVX.
+#[inline(always)]
+unsafe fn nonzero(from: *const f32) -> u32 {
+    unsafe {
+        let half = |from| _mm256_cmp_ps::<_CMP_NEQ_UQ>(_mm256_loadu_ps(from), _mm256_setzero_ps());
+        (_mm256_movemask_ps(half(from)) | _mm256_movemask_ps(half(from.add(8))) << 8) as u32
     }
 }

@@ -52,7 +52,7 @@ impl Team {
             for index in part {
                 let image = images.get(samples.start + index).pixels;
                 isa.run(&mut Predict { space, layout, parameters, image });
-                outputs.extend(&space.hidden.outputs);
+                outputs.extend(&space.forward.hidden.outputs);
             }
             outputs
         })

@@ -7,7 +7,7 @@ use xdlreg::seed;
 use xdlreg::spec::{ModelSettings, Optimizer, Task};
 
 use super::conv::{Plane, convolve_row, weight_gradient};
-use super::pool::{no_winners, pool_row, route_row};
+use super::pool::{Flat, no_winners, pool_row, route_row};
 use super::simd::{Avx2, Avx512, LANES};
 use super::*;
 use crate::net::architecture::Architecture;
@@ -193,7 +193,9 @@ fn pooling_routes_to_the_first_winner_above_zero() {
                     _ => &border[..],
                 });
                 let start = pooled.at(row + 1, 1);
-                unsafe { pool_row::<S>(rows, width, channels, &mut values[start..], &mut winners[start..]) };
+                unsafe {
+                    pool_row::<S>(rows, width, channels, Flat::Nobody, &mut values[start..], &mut winners[start..])
+                };
             }
             let (mut d_image, mut d_bias) = (vec![0.0; height * width * channels], vec![0.0; channels]);
             for (row, d_row) in d_image.chunks_exact_mut(width * channels).enumerate() {

@@ -1,0 +1,154 @@
+//! What relevance is started against (Letzgus et al. 2022, doi 10.1109/MSP.2022.3153277).
+//!
+//! The output layer f = w a + b is taken apart at a root point ã of the hidden layer, where the network puts out the
+//! reference: R_j = w_j (a_j - ã_j), which adds up to f - f(ã). Neither bias nor stabiliser take anything there, so the
+//! rule of the output layer is not used.
+
+use tch::{Kind, Tensor, no_grad};
+use xdlreg::raster::RasterStack;
+use xdlreg::spec::{Reference, Task};
+
+use super::error::ExplainError;
+use crate::net::pumpkin_net::to_tensor;
+use crate::net::{Layer, PumpkinNet};
+
+/// Images whose activations are found at once.
+const BATCH: usize = 64;
+
+/// The samples that references are taken from: those of the training set.
+#[derive(Debug, Clone, Copy)]
+pub struct Samples<'a> {
+    pub images: &'a RasterStack,
+    /// An age an image, in years.
+    pub ages: &'a [f32],
+}
+
+/// A reference with the point of the hidden layer that stands for it.
+#[derive(Debug, Clone)]
+pub(super) struct Root {
+    /// In years.
+    pub reference: f64,
+    point: Point,
+    /// Weights of the output layer.
+    weights: Vec<f32>,
+    bias: f64,
+}
+
+#[derive(Debug, Clone)]
+enum Point {
+    /// The activation of the image, times the number at which the network puts out the reference: no other activation
+    /// is as near in direction. For the output bias itself this is 0.
+    Ray,
+    /// The mean activation of a group of samples.
+    Mean(Vec<f32>),
+}
+
+impl Root {
+    /// The root point of `reference`, or `None` where relevance starts as the prediction.
+    ///
+    /// # Errors
+    /// [`ExplainError`] for a classification, and for a reference that needs samples where there are none of the kind.
+    pub fn find(
+        reference: Reference,
+        net: &PumpkinNet,
+        samples: Option<Samples>,
+    ) -> Result<Option<Self>, ExplainError> {
+        if reference == Reference::None {
+            return Ok(None);
+        }
+        let (weights, bias) = match net.layers.last() {
+            Some((_, Layer::Dense { weight, bias: Some(bias) })) if net.architecture().task == Task::Regression => {
+                (floats(weight), bias.double_value(&[0]))
+            }
+            _ => return Err(ExplainError::ReferenceOfClass),
+        };
+        let needed = || samples.filter(|samples| !samples.images.is_empty()).ok_or(ExplainError::NoSamples);
+        let root = |reference, point| Ok(Some(Self { reference, point, weights: weights.clone(), bias }));
+        match reference {
+            Reference::None | Reference::OutputBias => root(bias, Point::Ray),
+            Reference::Years(years) => root(years, Point::Ray),
+            Reference::Mean => {
+                let ages = needed()?.ages;
+                root(ages.iter().copied().map(f64::from).sum::<f64>() / ages.len() as f64, Point::Ray)
+            }
+            Reference::Ages([from, to]) => {
+                let samples = needed()?;
+                let within = |age: f32| (from..=to).contains(&f64::from(age));
+                let group: Vec<usize> = (0..samples.ages.len()).filter(|&index| within(samples.ages[index])).collect();
+                if group.is_empty() {
+                    return Err(ExplainError::NobodyOfAges { from, to });
+                }
+                let mean = mean_activation(net, samples.images, &group);
+                let products = weights.iter().zip(&mean).map(|(&w, &a)| f64::from(w) * f64::from(a));
+                root(products.sum::<f64>() + bias, Point::Mean(mean))
+            }
+        }
+    }
+
+    /// Whether activations from zero on can lead to the reference: the output bias must not lie between it and the
+    /// prediction, or a hidden unit would have to be active below zero.
+    pub fn is_reached_from(&self, prediction: f64) -> bool {
+        match self.point {
+            Point::Mean(_) => true,
+            Point::Ray => {
+                let (way, share) = (prediction - self.bias, self.reference - self.bias);
+                share == 0.0 || (way != 0.0 && share / way >= 0.0)
+            }
+        }
+    }
+
+    /// The error for predictions of which some cannot be explained against the reference.
+    pub fn check(&self, predictions: &[f32]) -> Result<(), ExplainError> {
+        let missed = |prediction: &&f32| !self.is_reached_from(f64::from(**prediction));
+        let count = predictions.iter().filter(missed).count();
+        match predictions.iter().position(|prediction| missed(&prediction)) {
+            None => Ok(()),
+            Some(sample) => Err(ExplainError::Unreachable {
+                reference: format!("{:.1}", self.reference),
+                bias: format!("{:.1}", self.bias),
+                prediction: format!("{:.1}", predictions[sample]),
+                sample,
+                count,
+                total: predictions.len(),
+            }),
+        }
+    }
+
+    /// Relevance of the hidden units of activation `units` for a prediction, and what of prediction - reference is lost
+    /// to rounding.
+    pub fn relevance(&self, units: &[f32], prediction: f32) -> (Vec<f32>, f64) {
+        let contributions = self.weights.iter().zip(units).map(|(&w, &a)| f64::from(w) * f64::from(a));
+        let relevance: Vec<f32> = match &self.point {
+            Point::Mean(mean) => {
+                let differences = units.iter().zip(mean).map(|(unit, mean)| unit - mean);
+                self.weights.iter().zip(differences).map(|(weight, difference)| weight * difference).collect()
+            }
+            Point::Ray => {
+                let way: f64 = contributions.clone().sum();
+                let share = if way == 0.0 { 0.0 } else { (way + self.bias - self.reference) / way };
+                contributions.map(|contribution| (share * contribution) as f32).collect()
+            }
+        };
+        let sum: f64 = relevance.iter().copied().map(f64::from).sum();
+        (relevance, f64::from(prediction) - self.reference - sum)
+    }
+}
+
+/// Mean activation of the hidden units over the images `group`.
+fn mean_activation(net: &PumpkinNet, images: &RasterStack, group: &[usize]) -> Vec<f32> {
+    let mut total: Option<Tensor> = None;
+    for batch in group.chunks(BATCH) {
+        let tensors: Vec<Tensor> = batch.iter().map(|&index| to_tensor(images, index..index + 1)).collect();
+        let input = Tensor::cat(&tensors, 0).to_device(net.device());
+        let (inputs, _) = no_grad(|| net.forward_trace(&input));
+        let units = inputs.last().expect("the input of the output layer");
+        let sum = units.sum_dim_intlist(0, false, Kind::Double);
+        total = Some(total.map_or_else(|| sum.shallow_clone(), |total| total + &sum));
+    }
+    let total = total.expect("a group of at least one sample");
+    floats(&(total / group.len() as f64))
+}
+
+fn floats(tensor: &Tensor) -> Vec<f32> {
+    Vec::try_from(tensor.to_kind(Kind::Float).contiguous().view(-1)).expect("f32 values")
+}

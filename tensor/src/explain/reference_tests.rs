@@ -1,0 +1,129 @@
+//! Relevance against references, and composites and smoothing as settings.
+
+use xdlreg::event::silent;
+use xdlreg::explain::Smoothing;
+use xdlreg::raster::RasterStack;
+use xdlreg::spec::{ExplainSettings, ModelSettings, Reference, Task};
+
+use super::network_tests::{random_images, random_net, settings};
+use super::parity_tests::{deviation, reference};
+use super::{ExplainError, RelevanceMaps, Samples, explain};
+use crate::net::PumpkinNet;
+
+fn against(reference: Reference) -> ExplainSettings {
+    ExplainSettings { reference: Some(reference), ..settings("lrp.flat") }
+}
+
+fn maps(net: &PumpkinNet, images: &RasterStack, settings: &ExplainSettings) -> RelevanceMaps {
+    explain(net, images, settings, None, &silent).expect("maps")
+}
+
+fn output_bias(net: &PumpkinNet) -> f64 {
+    let weights = net.weights();
+    f64::from(weights.get("output.bias").values[0])
+}
+
+/// The flat rule knows no biases and loses nothing, so its map adds up to the difference to the reference.
+#[test]
+fn relevance_adds_up_to_the_difference_to_the_reference() {
+    let (net, images) = reference();
+    let bias = output_bias(&net);
+    let check = |settings: &ExplainSettings, years: f64, samples: Option<Samples>| {
+        let explained = explain(&net, &images, settings, samples, &silent).expect("maps");
+        assert!((explained.reference - years).abs() < 1e-3, "{} for {years}", explained.reference);
+        for (map, &output) in explained.maps.iter().zip(&explained.outputs) {
+            let difference = f64::from(output) - years;
+            assert!(
+                (map.sum() - difference).abs() < 2e-3 * difference.abs().max(1.0),
+                "{} for {difference}",
+                map.sum()
+            );
+        }
+    };
+    check(&against(Reference::OutputBias), bias, None);
+    check(&against(Reference::Years(bias)), bias, None);
+    let others = random_images(3);
+    let samples = Some(Samples { images: &others, ages: &[20.0, 25.0, 60.0] });
+    let predictions = net.predict(&others);
+    let mean = f64::from(predictions[0] + predictions[1]) / 2.0;
+    check(&against(Reference::Ages([20.0, 30.0])), mean, samples);
+}
+
+/// On the ray of its activation an image's map is only scaled.
+#[test]
+fn a_number_of_years_scales_the_share_above_the_output_bias() {
+    let (net, images) = reference();
+    let bias = output_bias(&net);
+    let free = maps(&net, &images, &against(Reference::OutputBias));
+    for (index, &output) in free.outputs.iter().enumerate() {
+        let years = (f64::from(output) + bias) / 2.0;
+        let alone = images.slice(index..index + 1);
+        let half = maps(&net, &alone, &against(Reference::Years(years)));
+        let expected: Vec<f32> = free.maps.get(index).pixels.iter().map(|value| value / 2.0).collect();
+        assert!(deviation(half.maps.pixels(), &expected) < 1e-3);
+    }
+}
+
+#[test]
+fn references_that_cannot_be_are_named() {
+    let (net, images) = reference();
+    let refused =
+        |settings: &ExplainSettings, samples| explain(&net, &images, settings, samples, &silent).expect_err("no maps");
+    let predictions = net.predict(&images);
+    let bias = output_bias(&net);
+    // On the other side of the output bias than the prediction.
+    let years = 2.0 * bias - f64::from(predictions[0]);
+    let message = refused(&against(Reference::Years(years)), None).to_string();
+    assert!(message.contains("cannot be reached") && message.contains("sample 0"), "{message}");
+    let samples = Samples { images: &images, ages: &vec![40.0; images.len()] };
+    let nobody = ExplainError::NobodyOfAges { from: 20.0, to: 30.0 };
+    assert_eq!(refused(&against(Reference::Ages([20.0, 30.0])), Some(samples)), nobody);
+    assert_eq!(refused(&against(Reference::Mean), None), ExplainError::NoSamples);
+    let classes = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, true);
+    let error = explain(&classes, &images, &against(Reference::Years(1.0)), None, &silent).expect_err("no maps");
+    assert_eq!(error, ExplainError::ReferenceOfClass);
+}
+
+#[test]
+fn a_composite_is_carried_out_as_its_preset() {
+    let (net, images) = reference();
+    let composite = |entries: serde_json::Value| ExplainSettings {
+        composite: Some(serde_json::from_value(entries).expect("entries")),
+        ..settings("lrp")
+    };
+    let flat = serde_json::json!({ "layer": "input", "rule": "flat" });
+    let conv = serde_json::json!({ "layer": "conv", "rule": "alpha_beta", "alpha": 2.0 });
+    let dense = serde_json::json!({ "layer": "any", "rule": "epsilon", "epsilon": 0.1 });
+    let conv2 = serde_json::json!({ "layer": "conv2", "rule": "flat" });
+    for (entries, analyzer) in [
+        (serde_json::json!([flat, conv, dense]), settings("lrp.sequential_preset_b_flat")),
+        (serde_json::json!([conv, dense]), settings("lrp.sequential_preset_b")),
+        (
+            serde_json::json!([flat, conv2, conv, dense]),
+            ExplainSettings { until: Some(1), ..settings("lrp.sequential_preset_b_flat_until_idx") },
+        ),
+    ] {
+        assert_eq!(maps(&net, &images, &composite(entries)), maps(&net, &images, &analyzer));
+    }
+}
+
+#[test]
+fn any_analyzer_is_smoothed() {
+    let (net, images) = reference();
+    let smooth = |analyzer: &str, smoothing| ExplainSettings { smooth: Some(smoothing), ..settings(analyzer) };
+    let few = Smoothing { samples: 3, sigma: 0.2, seed: 4, ..Smoothing::default() };
+    let own = ExplainSettings { samples: Some(3), sigma: Some(0.2), seed: Some(4), ..settings("smoothgrad") };
+    assert_eq!(maps(&net, &images, &smooth("gradient", few)).maps, maps(&net, &images, &own).maps);
+    for analyzer in ["lrp.sequential_preset_a", "occlusion", "integrated_gradients", "input"] {
+        let still = Smoothing { samples: 2, sigma: 0.0, ..few };
+        let plain = maps(&net, &images, &settings(analyzer));
+        let smoothed = maps(&net, &images, &smooth(analyzer, still));
+        assert!(deviation(smoothed.maps.pixels(), plain.maps.pixels()) < 1e-5, "{analyzer}");
+        let moved = maps(&net, &images, &smooth(analyzer, few));
+        assert!(deviation(moved.maps.pixels(), plain.maps.pixels()) > 1e-4, "{analyzer}");
+        assert_eq!(moved.outputs, plain.outputs);
+    }
+    // The mean of the ledgers accounts for the mean of the maps.
+    let explained = maps(&net, &images, &smooth("lrp.sequential_preset_a", few));
+    assert_eq!(explained.ledger.expect("a ledger").taken.len(), images.len() * 7);
+}
