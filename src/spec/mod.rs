@@ -1,5 +1,6 @@
 //! The TOML specification of an experiment: layers -> merged -> validated.
 
+mod evaluate;
 mod experiment;
 mod explain;
 mod explain_error;
@@ -13,6 +14,7 @@ mod source;
 mod sweep;
 mod train;
 
+pub use evaluate::EvaluateSettings;
 pub use experiment::{ExperimentSettings, ExperimentSpec};
 pub use explain::{Bias, ExplainSettings};
 pub use explain_error::near_miss;
