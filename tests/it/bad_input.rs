@@ -62,6 +62,8 @@ fn values_that_cannot_be_are_refused() {
         ("[run]\nthreads_per_worker = 0\n", "2:22", "run.threads_per_worker"),
         ("[explain]\nanalyzer = \"lrp.sequental_preset_a\"\n", "2:12", "did you mean `lrp.sequential_preset_a`?"),
         ("[explain]\nanalyzer = \"lrp.flat\"\nepsilon = 0.1\n", "3:11", "explain.epsilon"),
+        ("[evaluate]\nscores = [\"faithfullness\"]\n", "2:10", "did you mean `faithfulness`?"),
+        ("[evaluate]\nflipped = 2.0\n", "2:11", "evaluate.flipped"),
     ];
     for (spec, place, key) in cases {
         assert_spec_refused(spec, place, &[key]);
