@@ -1,30 +1,8 @@
 //! Scores of predictions and explanations: one file a metric, each with its name, unit, direction and source, and
 //! the registries below.
 //!
-//! A metric is a value. This one would be held against a data set's predictions as soon as [`PREDICTION_METRICS`]
-//! named it:
-//!
-//! ```
-//! use xdlreg::metric::{About, Direction, Predicted, PredictionMetric};
-//! use xdlreg::spec::Task;
-//!
-//! /// The largest error of the predicted age.
-//! pub const MAX_ERROR: PredictionMetric = PredictionMetric {
-//!     about: About {
-//!         name: "max_error",
-//!         unit: "years",
-//!         direction: Direction::Lower,
-//!         citation: "Chebyshev, Mémoires présentés à l'Académie Impériale 7 (1854) 539",
-//!     },
-//!     task: Task::Regression,
-//!     compute: |data| data.targets.iter().zip(data.predictions).map(|(y, f)| (f - y).abs()).fold(0.0, f64::max),
-//! };
-//!
-//! let data = Predicted { targets: &[30.0, 50.0], predictions: &[31.0, 44.0] };
-//! assert_eq!((MAX_ERROR.compute)(&data), 6.0);
-//! ```
-//!
-//! Definitions that another library shares are held to its values; where they differ, the metric's file says so.
+//! CONTRIBUTING.md has a metric to begin with. Definitions that Quantus shares are held to its values; where they differ, the
+//! metric's file says so.
 
 mod accuracy;
 mod average_precision;
