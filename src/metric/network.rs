@@ -127,3 +127,11 @@ pub struct NetworkMetric {
     pub task: Option<Task>,
     pub compute: fn(&Probed, &dyn Probe) -> Result<Vec<Score>, ProbeError>,
 }
+
+impl NetworkMetric {
+    /// What is told where the network could not answer.
+    pub fn undefined(&self, error: &ProbeError) -> Vec<Score> {
+        let undefined = |about| Score { note: Some(error.to_string()), ..Score::new(about, f64::NAN) };
+        self.measures.iter().map(undefined).collect()
+    }
+}

@@ -116,7 +116,7 @@ pub fn run(
     for (scores, &sample) in of_images.iter().zip(&samples) {
         rows.extend(scores.iter().map(|score| Measurement::of_maps(score, Some(sample))));
     }
-    rows.extend(ask(&data, &samples, &maps, task, settings, probe, context)?);
+    rows.extend(ask(&data, &samples, &maps, task, settings, probe, context));
 
     let path = draft.file(files::MEASUREMENTS).map_err(StageError::io(draft.folder()))?;
     let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;
@@ -145,7 +145,7 @@ fn ask(
     settings: &EvaluateSettings,
     probe: &dyn Probe,
     context: &StageContext,
-) -> Result<Vec<Measurement>, StageError> {
+) -> Vec<Measurement> {
     let count = settings.images.min(samples.len());
     let places: Vec<usize> = (0..count).map(|index| index * samples.len() / count).collect();
     let samples: Vec<usize> = places.iter().map(|&place| samples[place]).collect();
@@ -164,7 +164,7 @@ fn ask(
     let metrics: Vec<_> = metrics.collect();
     let mut rows = Vec::new();
     for (index, metric) in metrics.iter().enumerate() {
-        let scores = (metric.compute)(&probed, probe).map_err(StageError::failed)?;
+        let scores = (metric.compute)(&probed, probe).unwrap_or_else(|error| metric.undefined(&error));
         let (of_images, of_all): (Vec<Score>, Vec<Score>) = scores.into_iter().partition(|score| score.image.is_some());
         rows.extend(means(of_images.iter()));
         rows.extend(of_all.iter().map(|score| Measurement::of_maps(score, None)));
@@ -172,7 +172,7 @@ fn ask(
         let (done, total) = (index as u64 + 1, metrics.len() as u64);
         context.progress.report(Progress::Step { done, total, unit: "scores of the network".into() });
     }
-    Ok(rows)
+    rows
 }
 
 /// The mean of every score over the images for which it is defined, in the order in which scores first appear.

@@ -91,3 +91,68 @@ impl Probe for Network<'_> {
 fn layer_of(parameter: &str) -> &str {
     parameter.split('.').next().unwrap_or(parameter)
 }
+
+#[cfg(test)]
+mod tests {
+    use xdlreg::explain::analyzers;
+    use xdlreg::raster::SIDE;
+    use xdlreg::sim::{GrowthMode, Pumpkin, Without};
+    use xdlreg::spec::ModelSettings;
+
+    use super::*;
+    use crate::net::Architecture;
+
+    /// An analyzer that takes as few looks at an image as it can.
+    fn settings(analyzer: &str) -> ExplainSettings {
+        let (few, wide) = (Some(2), Some(SIDE / 2));
+        let settings = ExplainSettings { analyzer: analyzer.into(), ..ExplainSettings::default() };
+        ExplainSettings { steps: few, samples: few, window: wide, stride: wide, ..settings }
+    }
+
+    fn network(settings: &ExplainSettings, batch_norm: bool) -> Network<'_> {
+        let model = ModelSettings { batch_norm, ..ModelSettings::default() };
+        let initial = initial_weights(Architecture::of(&model), 50.0, 1);
+        // Batch norm of a mean other than 0 does not leave zeros zero.
+        let weights = Weights::build(initial.architecture(), |name, shape| match name {
+            "bn1.running_mean" => vec![0.25; shape.iter().product()],
+            _ => initial.get(name).values.clone(),
+        });
+        Network::new(PumpkinNet::new(&weights, Device::Cpu), settings).expect("a known analyzer")
+    }
+
+    fn image() -> RasterStack {
+        RasterStack::new(SIDE, SIDE, Pumpkin::draw(60, GrowthMode::Human, 0).redraw(Without::Nothing))
+    }
+
+    #[test]
+    fn layers_are_drawn_anew_from_the_output_down() {
+        let settings = settings("gradient");
+        let network = network(&settings, false);
+        assert_eq!(network.layers(), ["output", "dense", "conv5", "conv4", "conv3", "conv2", "conv1"]);
+        let (image, own) = (image(), network.explain(&image()).expect("a map"));
+        let of = |count, seed| network.explain_randomised(&image, count, seed).expect("a map");
+        assert!(of(0, 5) == own, "no layer");
+        assert!(of(7, 1) == own, "the seed of the network itself, which has no biases");
+        let mut seen = vec![own];
+        for count in 1..=7 {
+            let map = of(count, 5);
+            assert!(map == of(count, 5) && map != of(count, 6) && !seen.contains(&map), "{count} layers");
+            seen.push(map);
+        }
+    }
+
+    #[test]
+    fn maps_are_zero_at_zeros_exactly_where_an_analyzer_is_blind() {
+        let image = image();
+        for batch_norm in [false, true] {
+            for analyzer in analyzers() {
+                let settings = settings(analyzer.name);
+                let network = network(&settings, batch_norm);
+                let maps = network.explain(&image).expect("a map");
+                let mut pixels = maps.pixels().iter().zip(image.pixels());
+                let zero = pixels.all(|(&relevance, &pixel)| pixel != 0.0 || relevance == 0.0);
+                assert_eq!(network.is_blind(), zero, "{} with batch norm {batch_norm}", analyzer.name);
+            }
+        }
+    }
+}
