@@ -40,7 +40,7 @@ impl Default for EvaluateSettings {
             scores: vec!["faithfulness".into(), "causal".into()],
             images: 10,
             signs: 20,
-            steps: 20,
+            steps: 10,
             flipped: 0.1,
             fill: 0.8,
             draws: 10,
