@@ -56,8 +56,7 @@ pub fn carry_out(
         Job::Explain { dataset, network, explain, .. } => {
             explain::run(dataset, network, explain, device, &draft, &context)?;
         }
-        Job::Evaluate { dataset, network, relevance, task, explain, evaluate, compute } => {
-            let device = device::of(*compute);
+        Job::Evaluate { dataset, network, relevance, task, explain, evaluate, .. } => {
             evaluate::run((dataset, network, relevance), *task, explain, evaluate, device, &draft, &context)?;
         }
         Job::Render { dataset, network, relevance, subset, heatmaps } => {
