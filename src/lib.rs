@@ -22,4 +22,9 @@ pub mod spec;
 pub mod stage;
 pub mod store;
 
+/// The recipes of CONTRIBUTING.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../CONTRIBUTING.md")]
+struct Contributing;
+
 pub use simulation::{RunSimulation, run_simulation};

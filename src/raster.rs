@@ -88,6 +88,12 @@ impl RasterStack {
         &mut self.pixels
     }
 
+    /// The planes at `indices`, copied.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let pixels = indices.iter().flat_map(|&index| self.get(index).pixels).copied().collect();
+        Self::new(self.height, self.width, pixels)
+    }
+
     /// The planes `range`, copied.
     pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
         let area = self.height * self.width;

@@ -1,6 +1,7 @@
 //! What an explanation is, as data: rules, composites and analyzers. The tensor side carries them out.
 
 mod analyzer;
+mod blindness;
 mod composite;
 mod method;
 mod rule;

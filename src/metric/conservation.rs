@@ -1,10 +1,12 @@
-use super::{Direction, MapMetric};
+use super::{About, Direction, MapMetric};
 
 /// Sum of relevance over the prediction that was distributed: 1 where no bias and no stabiliser took or added any.
 pub const CONSERVATION: MapMetric = MapMetric {
-    name: "conservation",
-    unit: "1",
-    direction: Direction::Towards(1.0),
-    citation: "Bach et al., PLOS ONE 10 (2015) e0130140, eq. 2, doi 10.1371/journal.pone.0130140",
+    about: About {
+        name: "conservation",
+        unit: "1",
+        direction: Direction::Towards(1.0),
+        citation: "Bach et al., PLOS ONE 10 (2015) e0130140, eq. 2, doi 10.1371/journal.pone.0130140",
+    },
     compute: |sample| sample.relevance.sum() / sample.prediction,
 };

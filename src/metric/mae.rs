@@ -1,12 +1,14 @@
-use super::{Direction, PredictionMetric, statistics::mean};
+use super::{About, Direction, PredictionMetric, statistics::mean};
 use crate::spec::Task;
 
 /// Mean absolute error of the predicted age.
 pub const MAE: PredictionMetric = PredictionMetric {
-    name: "mae",
-    unit: "years",
-    direction: Direction::Lower,
-    citation: "Willmott and Matsuura, Climate Research 30 (2005) 79",
+    about: About {
+        name: "mae",
+        unit: "years",
+        direction: Direction::Lower,
+        citation: "Willmott and Matsuura, Climate Research 30 (2005) 79",
+    },
     task: Task::Regression,
     compute: |data| mean(data.targets.iter().zip(data.predictions).map(|(y, f)| (f - y).abs())),
 };

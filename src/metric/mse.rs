@@ -1,12 +1,14 @@
-use super::{Direction, PredictionMetric, statistics::mean};
+use super::{About, Direction, PredictionMetric, statistics::mean};
 use crate::spec::Task;
 
 /// Mean squared error of the predicted age.
 pub const MSE: PredictionMetric = PredictionMetric {
-    name: "mse",
-    unit: "years^2",
-    direction: Direction::Lower,
-    citation: "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), 2.4",
+    about: About {
+        name: "mse",
+        unit: "years^2",
+        direction: Direction::Lower,
+        citation: "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), 2.4",
+    },
     task: Task::Regression,
     compute: |data| mean(data.targets.iter().zip(data.predictions).map(|(y, f)| (f - y) * (f - y))),
 };

@@ -1,12 +1,14 @@
-use super::{Direction, PredictionMetric, statistics::line};
+use super::{About, Direction, PredictionMetric, statistics::line};
 use crate::spec::Task;
 
 /// Pearson's correlation of age and prediction.
 pub const PEARSON: PredictionMetric = PredictionMetric {
-    name: "pearson_r",
-    unit: "1",
-    direction: Direction::Higher,
-    citation: "Pearson, Proceedings of the Royal Society 58 (1895) 240",
+    about: About {
+        name: "pearson_r",
+        unit: "1",
+        direction: Direction::Higher,
+        citation: "Pearson, Proceedings of the Royal Society 58 (1895) 240",
+    },
     task: Task::Regression,
     compute: |data| line(data.targets, data.predictions).r,
 };

@@ -1,13 +1,15 @@
-use super::{Direction, PredictionMetric, statistics::mean};
+use super::{About, Direction, PredictionMetric, statistics::mean};
 use crate::spec::Task;
 
 /// Coefficient of determination: 1 less squared error over variance. Negative when predicting the mean were better.
 /// (The published 0.96 is the squared Pearson correlation instead: square `pearson_r` to compare.)
 pub const R2: PredictionMetric = PredictionMetric {
-    name: "r2",
-    unit: "1",
-    direction: Direction::Higher,
-    citation: "Draper and Smith, Applied Regression Analysis (1998), 5.1",
+    about: About {
+        name: "r2",
+        unit: "1",
+        direction: Direction::Higher,
+        citation: "Draper and Smith, Applied Regression Analysis (1998), 5.1",
+    },
     task: Task::Regression,
     compute: |data| {
         let centre = mean(data.targets.iter().copied());

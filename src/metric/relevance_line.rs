@@ -2,7 +2,7 @@
 //! network's output bias.
 
 use super::statistics::{Line, line};
-use super::{Direction, Explained, ExplanationMetric};
+use super::{About, Direction, Explained, ExplanationMetric};
 
 const CITATION: &str = "Hofmann et al., NeuroImage 261 (2022) 119504, doi 10.1016/j.neuroimage.2022.119504";
 
@@ -12,28 +12,19 @@ fn fit(data: &Explained) -> Line {
 
 /// Years of relevance for each year of prediction.
 pub const SLOPE: ExplanationMetric = ExplanationMetric {
-    name: "relevance_slope",
-    unit: "1",
-    direction: Direction::None,
-    citation: CITATION,
+    about: About { name: "relevance_slope", unit: "1", direction: Direction::None, citation: CITATION },
     compute: |data| fit(data).slope,
 };
 
 /// Correlation of the sum of relevance with the prediction.
 pub const LINEARITY: ExplanationMetric = ExplanationMetric {
-    name: "relevance_linearity",
-    unit: "1",
-    direction: Direction::Higher,
-    citation: CITATION,
+    about: About { name: "relevance_linearity", unit: "1", direction: Direction::Higher, citation: CITATION },
     compute: |data| fit(data).r,
 };
 
 /// The prediction at which the regression line of the sum of relevance crosses zero.
 pub const ZERO_CROSSING: ExplanationMetric = ExplanationMetric {
-    name: "relevance_zero_crossing",
-    unit: "years",
-    direction: Direction::None,
-    citation: CITATION,
+    about: About { name: "relevance_zero_crossing", unit: "years", direction: Direction::None, citation: CITATION },
     compute: |data| {
         let fit = fit(data);
         -fit.intercept / fit.slope

@@ -5,6 +5,12 @@ pub fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     values.sum::<f64>() / count
 }
 
+/// Mean of those values that are defined; NaN where none is.
+pub fn mean_of_defined(values: impl Iterator<Item = f64>) -> f64 {
+    let defined: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    mean(defined.into_iter())
+}
+
 /// Least squares of `y` on `x`: `y = intercept + slope x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Line {
@@ -27,4 +33,28 @@ pub fn line(x: &[f64], y: &[f64]) -> Line {
     let slope = if sxx > 0.0 { sxy / sxx } else { f64::NAN };
     let r = if sxx > 0.0 && syy > 0.0 { (sxy / (sxx.sqrt() * syy.sqrt())).clamp(-1.0, 1.0) } else { f64::NAN };
     Line { slope, intercept: mean_y - slope * mean_x, r }
+}
+
+/// Pearson's correlation coefficient; NaN where either does not vary.
+pub fn pearson(x: &[f64], y: &[f64]) -> f64 {
+    line(x, y).r
+}
+
+/// Spearman's rank correlation: Pearson's of the ranks, equal values sharing the mean of theirs.
+pub fn spearman(x: &[f64], y: &[f64]) -> f64 {
+    pearson(&ranks(x), &ranks(y))
+}
+
+/// Ranks from 1, equal values sharing the mean of theirs.
+pub fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut first = 0;
+    for tied in order.chunk_by(|&a, &b| values[a] == values[b]) {
+        let shared = first as f64 + (tied.len() as f64 + 1.0) / 2.0;
+        tied.iter().for_each(|&index| ranks[index] = shared);
+        first += tied.len();
+    }
+    ranks
 }

@@ -1,8 +1,8 @@
-use super::statistics::line;
+use super::statistics::{line, ranks, spearman};
 use super::*;
 
 fn score(name: &str, targets: &[f64], predictions: &[f64]) -> f64 {
-    let metric = PREDICTION_METRICS.iter().find(|metric| metric.name == name).unwrap();
+    let metric = PREDICTION_METRICS.iter().find(|metric| metric.about.name == name).unwrap();
     (metric.compute)(&Predicted { targets, predictions })
 }
 
@@ -52,13 +52,24 @@ fn the_line_of_relevance_crosses_zero_where_it_was_drawn() {
 }
 
 #[test]
-fn names_are_unique_and_every_metric_names_its_source() {
-    let mut names: Vec<(&str, &str)> = PREDICTION_METRICS.iter().map(|metric| (metric.name, metric.citation)).collect();
-    names.extend(MAP_METRICS.iter().map(|metric| (metric.name, metric.citation)));
-    names.extend(EXPLANATION_METRICS.iter().map(|metric| (metric.name, metric.citation)));
-    assert!(names.iter().all(|(_, citation)| citation.len() > 10));
+fn ranks_are_shared_by_equal_values() {
+    assert_eq!(ranks(&[3.0, 1.0, 3.0, -2.0]), [3.5, 2.0, 3.5, 1.0]);
+    assert!((spearman(&[1.0, 2.0, 3.0, 4.0], &[1.0, 10.0, 100.0, 1e9]) - 1.0).abs() < 1e-12);
+    // As scipy.stats.spearmanr gives.
+    assert!((spearman(&[1.0, 2.0, 2.0, 5.0], &[4.0, 1.0, 3.0, 2.0]) + 0.632_455_532_033_675_9).abs() < 1e-12);
+}
+
+#[test]
+fn names_are_unique_and_every_score_names_its_source() {
+    let mut names: Vec<&str> = all().map(|about| about.name).collect();
+    assert!(all().all(|about| about.citation.len() > 10 && !about.unit.is_empty()));
     let count = names.len();
-    names.sort();
-    names.dedup_by_key(|(name, _)| *name);
+    names.sort_unstable();
+    names.dedup();
     assert_eq!(names.len(), count);
+    for (name, expected) in [("test_mae", "mae"), ("roc_auc.positive", "roc_auc"), ("gini_index", "gini_index")] {
+        assert_eq!(about(name).map(|about| about.name), Some(expected));
+    }
+    assert_eq!(about("nonsense"), None);
+    assert!(HEADLINES.iter().all(|(name, _)| about(name).is_some()));
 }

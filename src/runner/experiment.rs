@@ -82,14 +82,13 @@ impl Outcome {
 
 impl RunOutcome {
     pub(super) fn of(record: &RunRecord, label: String) -> Self {
-        let of_run = record.measurements.iter().filter(|row| row.sample.is_none());
         Self {
             run_id: record.run_id.clone(),
             status: record.status,
             complete: record.total_seconds.is_some(),
             reason: record.reason.clone(),
             label,
-            scores: of_run.filter_map(|row| Some((row.metric.clone(), row.value?))).collect(),
+            scores: record.measurements.iter().filter_map(|row| Some((row.column()?, row.value?))).collect(),
         }
     }
 

@@ -113,7 +113,9 @@ impl Plan {
             network: network.clone(),
             relevance: relevance.clone(),
             task: spec.model.task,
-            subset,
+            explain: spec.explain.clone(),
+            evaluate: spec.evaluate.clone(),
+            compute,
         };
         let (evaluate, _) = add(evaluate, &[simulate, train, explain]);
         let render = Job::Render { dataset, network, relevance, subset, heatmaps: spec.heatmaps.clone() };
@@ -165,6 +167,7 @@ fn values(keys: &[&str], spec: &ExperimentSpec) -> Vec<(String, Value)> {
 pub fn run_id(spec: &ExperimentSpec) -> String {
     let inputs = serde_json::json!({
         "data": spec.data, "model": spec.model, "train": spec.train, "explain": spec.explain,
+        "evaluate": spec.evaluate,
     });
     Key::of(&inputs).short(10).to_owned()
 }

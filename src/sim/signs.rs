@@ -62,6 +62,14 @@ pub struct Lesion {
 }
 
 impl Lesion {
+    /// The pixels of the block.
+    pub fn mask(&self) -> Mask {
+        let (rows, cols) = self.block();
+        let mut mask = Mask::EMPTY;
+        mask.insert(rows, cols);
+        mask
+    }
+
     /// The rows and columns of the block.
     pub(super) fn block(&self) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
         let around = |at: u16| usize::from(at) - 1..usize::from(at) + 2;

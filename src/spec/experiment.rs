@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::invalid::Invalid;
-use super::{ExplainSettings, HeatmapSettings, ModelSettings, RunSettings, TrainSettings};
+use super::{EvaluateSettings, ExplainSettings, HeatmapSettings, ModelSettings, RunSettings, TrainSettings};
 use crate::sim::DataSettings;
 
 /// `[experiment]`: what it is called and where its results go.
@@ -55,6 +55,7 @@ pub struct ExperimentSpec {
     pub model: ModelSettings,
     pub train: TrainSettings,
     pub explain: ExplainSettings,
+    pub evaluate: EvaluateSettings,
     pub heatmaps: HeatmapSettings,
     pub run: RunSettings,
 }
@@ -68,6 +69,7 @@ impl ExperimentSpec {
         invalid.extend(self.train.validate());
         invalid.extend(self.explain.validate());
         invalid.extend(self.explain.validate_for(self.model.task));
+        invalid.extend(self.evaluate.validate());
         invalid.extend(self.run.validate());
         invalid
     }

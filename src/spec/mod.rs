@@ -1,6 +1,7 @@
 //! The TOML specification of an experiment: layers -> merged -> validated.
 
 mod composite;
+mod evaluate;
 mod experiment;
 mod explain;
 mod explain_error;
@@ -16,6 +17,7 @@ mod sweep;
 mod train;
 
 pub use composite::{CompositeEntry, RuleName};
+pub use evaluate::EvaluateSettings;
 pub use experiment::{ExperimentSettings, ExperimentSpec};
 pub use explain::{Bias, ExplainSettings};
 pub use explain_error::near_miss;

@@ -1,31 +1,71 @@
-//! Evaluate: predictions and relevance maps -> measurements.
+//! Evaluate: predictions, relevance maps and the network -> measurements.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{StageContext, StageError, files};
 use crate::event::Progress;
-use crate::metric::{EXPLANATION_METRICS, Explained, ExplainedSample, MAP_METRICS, PREDICTION_METRICS, Predicted};
+use crate::metric::statistics::mean_of_defined;
+use crate::metric::{
+    EXPLANATION_METRICS, Explained, ExplainedSample, MAP_METRICS, NETWORK_METRICS, PREDICTION_METRICS, Predicted,
+    Probe, Probed, Score, is_headline, locate, locate_trivial,
+};
+use crate::raster::RasterStack;
 use crate::sim::{Dataset, Split, is_old};
-use crate::spec::Task;
+use crate::spec::{EvaluateSettings, Task};
 use crate::store::{Draft, Key};
 
 /// One score, in long form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// Index of the sample in the data set; none for a score of the whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<usize>,
     pub metric: String,
     /// The sign of age it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign: Option<String>,
     /// None where the score is not defined, such as a correlation with a constant.
     pub value: Option<f64>,
     pub unit: String,
+    /// Why there is no value, where that needs to be told: "blind".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether it is a column of the table of runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headline: bool,
 }
 
 impl Measurement {
-    fn new(sample: Option<usize>, metric: impl Into<String>, value: f64, unit: &str) -> Self {
+    /// A score of the whole run that is a column of the table of runs.
+    fn of_run(metric: impl Into<String>, value: f64, unit: &str) -> Self {
         let value = Some(value).filter(|value| value.is_finite());
-        Self { sample, metric: metric.into(), sign: None, value, unit: unit.to_owned() }
+        Self {
+            sample: None,
+            metric: metric.into(),
+            sign: None,
+            value,
+            unit: unit.to_owned(),
+            note: None,
+            headline: true,
+        }
+    }
+
+    /// A score of maps; `sample` is the one of its image.
+    fn of_maps(score: &Score, sample: Option<usize>) -> Self {
+        let headline = sample.is_none() && is_headline(&score.name(), score.sign);
+        let (sign, note) = (score.sign.map(|sign| sign.name().to_owned()), score.note.clone());
+        Self { sample, sign, note, headline, ..Self::of_run(score.name(), score.value, score.about.unit) }
+    }
+
+    /// Name of its column in the table of runs, if it has one.
+    pub fn column(&self) -> Option<String> {
+        let name =
+            || [Some(self.metric.replace('.', "_")), self.sign.clone()].into_iter().flatten().collect::<Vec<_>>();
+        self.headline.then(|| name().join("_"))
     }
 }
 
@@ -34,6 +74,8 @@ pub fn run(
     (dataset, network, relevance): (&Key, &Key, &Key),
     task: Task,
     subset: Split,
+    settings: &EvaluateSettings,
+    probe: &dyn Probe,
     draft: &Draft,
     context: &StageContext,
 ) -> Result<(), StageError> {
@@ -41,37 +83,115 @@ pub fn run(
     let predictions: Vec<f64> = context.predictions(network)?.into_iter().map(f64::from).collect();
     let (maps, outputs) = context.relevance(relevance)?;
     let outputs: Vec<f64> = outputs.into_iter().map(f64::from).collect();
+    let samples: Vec<usize> = subset.range(data.len()).collect();
 
-    let mut rows = Vec::new();
-    let targets = targets(&data, task);
-    for (split, prefix) in [(Split::Train, "train"), (Split::Validation, "val"), (Split::Test, "test")] {
-        let range = split.range(data.len());
-        let predicted = Predicted { targets: &targets[range.clone()], predictions: &predictions[range] };
-        for metric in PREDICTION_METRICS.iter().filter(|metric| metric.task == task) {
-            let name = format!("{prefix}_{}", metric.name);
-            rows.push(Measurement::new(None, name, (metric.compute)(&predicted), metric.unit));
-        }
-    }
+    let mut rows = score_predictions(&targets(&data, task), &predictions, task);
     if let Some(bias) = context.trained(network)?.output_bias {
-        rows.push(Measurement::new(None, "output_bias", bias, "years"));
+        rows.push(Measurement::of_run("output_bias", bias, "years"));
     }
     let sums: Vec<f64> = maps.iter().map(|map| map.sum()).collect();
     for metric in EXPLANATION_METRICS {
         let value = (metric.compute)(&Explained { predictions: &outputs, sums: &sums });
-        rows.push(Measurement::new(None, metric.name, value, metric.unit));
+        rows.push(Measurement::of_run(metric.about.name, value, metric.about.unit));
     }
-    let total = maps.len() as u64;
-    for (index, (sample, relevance)) in subset.range(data.len()).zip(maps.iter()).enumerate() {
-        let explained = ExplainedSample { relevance, prediction: outputs[index] };
-        for metric in MAP_METRICS {
-            rows.push(Measurement::new(Some(sample), metric.name, (metric.compute)(&explained), metric.unit));
-        }
-        context.progress.report(Progress::Step { done: index as u64 + 1, total, unit: "maps".into() });
+
+    let (blind, done) = (probe.is_blind(), Mutex::new(0));
+    let of_maps: Vec<(Vec<Score>, Vec<Score>)> = (0..maps.len())
+        .into_par_iter()
+        .map(|index| {
+            let (map, pumpkin) = (maps.get(index), &data.pumpkins[samples[index]]);
+            let explained = ExplainedSample { relevance: map, prediction: outputs[index] };
+            let mut scores: Vec<Score> =
+                MAP_METRICS.iter().map(|metric| Score::new(&metric.about, (metric.compute)(&explained))).collect();
+            scores.extend(locate(map, pumpkin, blind));
+            let trivial = locate_trivial(data.images.get(samples[index]), pumpkin, settings.seed, samples[index]);
+            let mut done = done.lock().expect("no thread panics while it reports");
+            *done += 1;
+            context.progress.report(Progress::Step { done: *done, total: maps.len() as u64, unit: "maps".into() });
+            (scores, trivial)
+        })
+        .collect();
+    let (of_images, trivial): (Vec<_>, Vec<_>) = of_maps.into_iter().unzip();
+    rows.extend(means(of_images.iter().chain(&trivial).flatten()));
+    for (scores, &sample) in of_images.iter().zip(&samples) {
+        rows.extend(scores.iter().map(|score| Measurement::of_maps(score, Some(sample))));
     }
+    rows.extend(ask(&data, &samples, &maps, task, settings, probe, context));
 
     let path = draft.file(files::MEASUREMENTS).map_err(StageError::io(draft.folder()))?;
     let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;
     std::fs::write(&path, text).map_err(StageError::io(path))
+}
+
+fn score_predictions(targets: &[f64], predictions: &[f64], task: Task) -> Vec<Measurement> {
+    let mut rows = Vec::new();
+    for (split, prefix) in [(Split::Train, "train"), (Split::Validation, "val"), (Split::Test, "test")] {
+        let range = split.range(targets.len());
+        let predicted = Predicted { targets: &targets[range.clone()], predictions: &predictions[range] };
+        for metric in PREDICTION_METRICS.iter().filter(|metric| metric.task == task) {
+            let name = format!("{prefix}_{}", metric.about.name);
+            rows.push(Measurement::of_run(name, (metric.compute)(&predicted), metric.about.unit));
+        }
+    }
+    rows
+}
+
+/// The chosen scores that ask the network again, about some of the images.
+fn ask(
+    data: &Dataset,
+    samples: &[usize],
+    maps: &RasterStack,
+    task: Task,
+    settings: &EvaluateSettings,
+    probe: &dyn Probe,
+    context: &StageContext,
+) -> Vec<Measurement> {
+    let count = settings.images.min(samples.len());
+    let places: Vec<usize> = (0..count).map(|index| index * samples.len() / count).collect();
+    let samples: Vec<usize> = places.iter().map(|&place| samples[place]).collect();
+    let pumpkins: Vec<_> = samples.iter().map(|&sample| &data.pumpkins[sample]).collect();
+    let probed = Probed {
+        samples: &samples,
+        pumpkins: &pumpkins,
+        images: &data.images.select(&samples),
+        maps: &maps.select(&places),
+        blind: probe.is_blind(),
+        settings,
+    };
+    let chosen = |name: &str| settings.scores.iter().any(|score| score == name);
+    let metrics =
+        NETWORK_METRICS.iter().filter(|metric| chosen(metric.name) && metric.task.is_none_or(|of| of == task));
+    let metrics: Vec<_> = metrics.collect();
+    let mut rows = Vec::new();
+    for (index, metric) in metrics.iter().enumerate() {
+        let scores = (metric.compute)(&probed, probe).unwrap_or_else(|error| metric.undefined(&error));
+        let (of_images, of_all): (Vec<Score>, Vec<Score>) = scores.into_iter().partition(|score| score.image.is_some());
+        rows.extend(means(of_images.iter()));
+        rows.extend(of_all.iter().map(|score| Measurement::of_maps(score, None)));
+        rows.extend(of_images.iter().map(|score| Measurement::of_maps(score, score.image.map(|image| samples[image]))));
+        let (done, total) = (index as u64 + 1, metrics.len() as u64);
+        context.progress.report(Progress::Step { done, total, unit: "scores of the network".into() });
+    }
+    rows
+}
+
+/// The mean of every score over the images for which it is defined, in the order in which scores first appear.
+fn means<'a>(scores: impl Iterator<Item = &'a Score>) -> Vec<Measurement> {
+    let mut groups: Vec<Vec<&Score>> = Vec::new();
+    let mut index = HashMap::new();
+    for score in scores {
+        let group = *index.entry((score.about.name, &score.variant, score.sign)).or_insert(groups.len());
+        if group == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[group].push(score);
+    }
+    let of_group = |group: &Vec<&Score>| {
+        let value = mean_of_defined(group.iter().map(|score| score.value));
+        let note = group[0].note.clone().filter(|_| !value.is_finite());
+        Measurement::of_maps(&Score { value, note, image: None, ..group[0].clone() }, None)
+    };
+    groups.iter().map(of_group).collect()
 }
 
 /// What the network should say: ages in years, or 1 for "old" and 0 for "young".

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::StageName;
 use crate::event::ProgressSink;
 use crate::sim::{DataSettings, Split};
-use crate::spec::{ExplainSettings, HeatmapSettings, ModelSettings, Task, TrainSettings};
+use crate::spec::{EvaluateSettings, ExplainSettings, HeatmapSettings, ModelSettings, Task, TrainSettings};
 use crate::store::{Key, Store};
 
 /// The version of libtorch whose results a key stands for.
@@ -34,11 +34,38 @@ impl Compute {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum Job {
-    Simulate { data: DataSettings },
-    Train { dataset: Key, model: ModelSettings, train: TrainSettings, compute: Compute, threads: usize },
-    Explain { dataset: Key, network: Key, explain: ExplainSettings, compute: Compute },
-    Evaluate { dataset: Key, network: Key, relevance: Key, task: Task, subset: Split },
-    Render { dataset: Key, network: Key, relevance: Key, subset: Split, heatmaps: HeatmapSettings },
+    Simulate {
+        data: DataSettings,
+    },
+    Train {
+        dataset: Key,
+        model: ModelSettings,
+        train: TrainSettings,
+        compute: Compute,
+        threads: usize,
+    },
+    Explain {
+        dataset: Key,
+        network: Key,
+        explain: ExplainSettings,
+        compute: Compute,
+    },
+    Evaluate {
+        dataset: Key,
+        network: Key,
+        relevance: Key,
+        task: Task,
+        explain: ExplainSettings,
+        evaluate: EvaluateSettings,
+        compute: Compute,
+    },
+    Render {
+        dataset: Key,
+        network: Key,
+        relevance: Key,
+        subset: Split,
+        heatmaps: HeatmapSettings,
+    },
 }
 
 impl Job {
@@ -58,7 +85,7 @@ impl Job {
             Self::Simulate { .. } => 1,
             Self::Train { .. } => 1,
             Self::Explain { .. } => 2,
-            Self::Evaluate { .. } => 1,
+            Self::Evaluate { .. } => 2,
             Self::Render { .. } => 1,
         }
     }
@@ -75,9 +102,10 @@ impl Job {
                 json!({ "dataset": dataset, "network": network, "explain": explain,
                         "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
             }
-            Self::Evaluate { dataset, network, relevance, task, subset } => {
+            // How relevance is found is in its key already.
+            Self::Evaluate { dataset, network, relevance, task, explain: _, evaluate, compute } => {
                 json!({ "dataset": dataset, "network": network, "relevance": relevance, "task": task,
-                        "subset": subset })
+                        "evaluate": evaluate, "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
             }
             Self::Render { dataset, network, relevance, subset, heatmaps } => {
                 json!({ "dataset": dataset, "network": network, "relevance": relevance, "subset": subset,

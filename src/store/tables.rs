@@ -111,7 +111,7 @@ fn runs_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
     }
     for metric in metric_names(runs) {
         columns.push(column(&metric, runs, |run| {
-            run.measurements.iter().find(|row| row.sample.is_none() && row.metric == metric).and_then(|row| row.value)
+            run.measurements.iter().find(|row| row.column().as_ref() == Some(&metric)).and_then(|row| row.value)
         }));
     }
     for stage in StageName::ALL {
@@ -142,12 +142,12 @@ fn setting_column(key: &str, values: Vec<&Value>) -> Column {
     }
 }
 
-/// Scores of whole runs, in the order in which they first appear.
+/// Scores of whole runs that have a column, in the order in which they first appear.
 fn metric_names(runs: &[&RunRecord]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for row in runs.iter().flat_map(|run| &run.measurements).filter(|row| row.sample.is_none()) {
-        if !names.contains(&row.metric) {
-            names.push(row.metric.clone());
+    for name in runs.iter().flat_map(|run| &run.measurements).filter_map(Measurement::column) {
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
     names
@@ -196,6 +196,7 @@ fn measurements_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
         column("sign", &rows, |(_, row)| row.sign.clone()),
         column("value", &rows, |(_, row)| row.value),
         column("unit", &rows, |(_, row)| row.unit.as_str()),
+        column("note", &rows, |(_, row)| row.note.clone()),
     ];
     DataFrame::new(rows.len(), columns)
 }

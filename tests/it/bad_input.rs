@@ -73,6 +73,8 @@ fn values_that_cannot_be_are_refused() {
             "did you mean `conv2`?",
         ),
         ("[model]\ntask = \"classification\"\n[explain]\nreference = 50\n", "4:13", "explain.reference"),
+        ("[evaluate]\nscores = [\"faithfullness\"]\n", "2:10", "did you mean `faithfulness`?"),
+        ("[evaluate]\nflipped = 2.0\n", "2:11", "evaluate.flipped"),
     ];
     for (spec, place, key) in cases {
         assert_spec_refused(spec, place, &[key]);

@@ -17,5 +17,6 @@ mod library;
 mod original;
 mod resume;
 mod run;
+mod scores;
 mod simulate_render;
 mod sweep;

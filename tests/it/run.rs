@@ -93,7 +93,7 @@ fn tables_have_the_promised_columns() {
     assert_eq!(columns("predictions"), ["run_id str", "split str", "sample u32", "age u32", "prediction f32"]);
     assert_eq!(
         columns("measurements"),
-        ["run_id str", "sample u32", "metric str", "sign str", "value f64", "unit str"]
+        ["run_id str", "sample u32", "metric str", "sign str", "value f64", "unit str", "note str"]
     );
     let samples = columns("samples");
     for column in ["simulate_key str", "sample u32", "name str", "age u32", "height f32", "width f32"] {

@@ -93,7 +93,7 @@ fn check_size(images: &RasterStack, path: &Path) -> Result<(), StageError> {
     )))
 }
 
-fn load(path: &Path, device: Device) -> Result<PumpkinNet, StageError> {
+pub(super) fn load(path: &Path, device: Device) -> Result<PumpkinNet, StageError> {
     let bytes = std::fs::read(path).map_err(StageError::io(path))?;
     let weights =
         Weights::from_bytes(&bytes).map_err(|error| StageError::Failed(format!("{}: {error}", path.display())))?;

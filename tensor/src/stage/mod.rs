@@ -1,5 +1,6 @@
 //! Carries out the stages that a worker is asked for, and leaves their results in the store.
 
+mod evaluate;
 mod explain;
 mod train;
 
@@ -8,7 +9,7 @@ use std::time::Instant;
 use tch::Device;
 use xdlreg::event::ProgressSink;
 use xdlreg::machine;
-use xdlreg::stage::{Job, StageContext, StageError, evaluate, render, simulate};
+use xdlreg::stage::{Job, StageContext, StageError, render, simulate};
 use xdlreg::store::{Lookup, Store};
 
 pub use explain::explain_files;
@@ -55,8 +56,8 @@ pub fn carry_out(
         Job::Explain { dataset, network, explain, .. } => {
             explain::run(dataset, network, explain, device, &draft, &context)?;
         }
-        Job::Evaluate { dataset, network, relevance, task, subset } => {
-            evaluate::run((dataset, network, relevance), *task, *subset, &draft, &context)?;
+        Job::Evaluate { dataset, network, relevance, task, explain, evaluate, .. } => {
+            evaluate::run((dataset, network, relevance), *task, explain, evaluate, device, &draft, &context)?;
         }
         Job::Render { dataset, network, relevance, subset, heatmaps } => {
             render::run((dataset, network, relevance), *subset, heatmaps, &draft, &context)?;

@@ -1,0 +1,27 @@
+use super::localisation::BOTH;
+use super::{About, Direction, LocalisationMetric};
+
+/// Share of the |S| most relevant pixels that lie on the sign S.
+///
+/// Where a level of equal relevance is cut, its pixels on the sign count in proportion. Quantus 0.6.0
+/// (`RelevanceRankAccuracy`) takes those that its sort happens to put first.
+pub const RANK_ACCURACY: LocalisationMetric = LocalisationMetric {
+    about: About {
+        name: "rank_accuracy",
+        unit: "1",
+        direction: Direction::Higher,
+        citation: "Arras, Osman and Samek, Information Fusion 81 (2022) 14, eq. 3, doi 10.1016/j.inffus.2021.11.008",
+    },
+    parts: BOTH,
+    compute: |map| {
+        let size = map.inside();
+        let (mut left, mut hits) = (size, 0.0);
+        for level in &map.levels {
+            let taken = left.min(level.pixels);
+            hits += level.inside as f64 * taken as f64 / level.pixels as f64;
+            left -= taken;
+        }
+        hits / size as f64
+    },
+    chance: |share| share,
+};

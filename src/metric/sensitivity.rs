@@ -1,0 +1,49 @@
+//! How far a map moves when its image hardly does.
+
+use rand::RngExt;
+
+use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score};
+use crate::raster::{Raster, RasterStack};
+use crate::seed::stream;
+
+const ABOUT: &[About] = &[About {
+    name: "max_sensitivity",
+    unit: "1",
+    direction: Direction::Lower,
+    citation: "Yeh et al., NeurIPS 32 (2019), eq. 4, arXiv 1901.09392",
+}];
+
+/// The largest |R(x') - R(x)| / |R(x)| (Euclidean norms) over some x' = x + u, every pixel of u uniform within a radius.
+///
+/// The division by |R(x)|, which makes maps of different units comparable, is that of Quantus 0.6.0 (`MaxSensitivity`)
+/// and of Captum; Yeh et al. do not divide.
+pub const SENSITIVITY: NetworkMetric = NetworkMetric { name: "sensitivity", measures: ABOUT, task: None, compute };
+
+fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
+    let images = probed.images;
+    let maps = probe.explain(images)?;
+    let radius = probed.settings.radius as f32;
+    let area = images.height() * images.width();
+    let mut largest = vec![f64::NAN; images.len()];
+    for draw in 0..probed.settings.draws {
+        let mut moved = images.pixels().to_vec();
+        for (image, &sample) in moved.chunks_exact_mut(area).zip(probed.samples) {
+            let mut rng = stream(probed.settings.seed, &format!("sensitivity {draw}"), sample as u64);
+            image.iter_mut().for_each(|pixel| *pixel += rng.random_range(-radius..=radius));
+        }
+        let others = probe.explain(&RasterStack::new(images.height(), images.width(), moved))?;
+        for ((largest, map), other) in largest.iter_mut().zip(maps.iter()).zip(others.iter()) {
+            *largest = largest.max(relative_distance(map, other));
+        }
+    }
+    let scores = largest.into_iter().enumerate();
+    Ok(scores.map(|(index, value)| Score::new(&ABOUT[0], value).of_image(index)).collect())
+}
+
+/// |b - a| / |a|.
+pub(super) fn relative_distance(a: Raster, b: Raster) -> f64 {
+    let pairs = || a.pixels.iter().zip(b.pixels).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+    let distance: f64 = pairs().map(|(a, b)| (b - a) * (b - a)).sum();
+    let length: f64 = pairs().map(|(a, _)| a * a).sum();
+    (distance / length).sqrt()
+}

@@ -1,0 +1,160 @@
+//! Evaluate: lends the network to the scores that ask it again.
+
+use tch::Device;
+use xdlreg::explain::analyzer;
+use xdlreg::metric::{Probe, ProbeError};
+use xdlreg::raster::RasterStack;
+use xdlreg::spec::{EvaluateSettings, ExplainSettings, Task};
+use xdlreg::stage::{StageContext, StageError, evaluate};
+use xdlreg::store::{Draft, Key};
+
+use super::explain::load;
+use crate::explain::explain;
+use crate::net::{PumpkinNet, Weights, initial_weights};
+
+/// Scores predictions and maps into `draft`.
+pub fn run(
+    keys: (&Key, &Key, &Key),
+    task: Task,
+    explain: &ExplainSettings,
+    settings: &EvaluateSettings,
+    device: Device,
+    draft: &Draft,
+    context: &StageContext,
+) -> Result<(), StageError> {
+    let net = load(&context.model(keys.1)?, device)?;
+    let probe = Network::new(net, explain)?;
+    evaluate::run(keys, task, explain.subset, settings, &probe, draft, context)
+}
+
+/// A network with the way in which it is explained.
+struct Network<'a> {
+    net: PumpkinNet,
+    weights: Weights,
+    settings: &'a ExplainSettings,
+    blind: bool,
+}
+
+impl<'a> Network<'a> {
+    fn new(net: PumpkinNet, settings: &'a ExplainSettings) -> Result<Self, StageError> {
+        let analyzer = analyzer(&settings.analyzer)
+            .ok_or_else(|| StageError::Failed(format!("there is no analyzer `{}`", settings.analyzer)))?;
+        let blind = analyzer.method(settings).is_blind_to_zeros(net.architecture().batch_norm);
+        Ok(Self { weights: net.weights(), net, settings, blind })
+    }
+
+    fn explain_by(&self, net: &PumpkinNet, images: &RasterStack) -> Result<RasterStack, ProbeError> {
+        let explained = explain(net, images, self.settings, &xdlreg::event::silent);
+        explained.map(|explained| explained.maps).map_err(|error| ProbeError(error.to_string()))
+    }
+}
+
+impl Probe for Network<'_> {
+    fn is_blind(&self) -> bool {
+        self.blind
+    }
+
+    fn predict(&self, images: &RasterStack) -> Vec<f64> {
+        self.net.predict(images).into_iter().map(f64::from).collect()
+    }
+
+    fn explain(&self, images: &RasterStack) -> Result<RasterStack, ProbeError> {
+        self.explain_by(&self.net, images)
+    }
+
+    fn layers(&self) -> Vec<String> {
+        let mut layers: Vec<String> = Vec::new();
+        for parameter in self.weights.parameters().iter().rev() {
+            let layer = layer_of(&parameter.name);
+            if layers.last().is_none_or(|last| last != layer) {
+                layers.push(layer.to_owned());
+            }
+        }
+        layers
+    }
+
+    fn explain_randomised(&self, images: &RasterStack, count: usize, seed: u64) -> Result<RasterStack, ProbeError> {
+        let drawn = &self.layers()[..count];
+        let architecture = self.weights.architecture();
+        // The output's bias is what a training would begin with: about the mean age.
+        let bias = self.weights.parameters().iter().find(|parameter| parameter.name == "output.bias");
+        let initial = initial_weights(architecture, bias.map_or(0.0, |bias| bias.values[0]), seed);
+        let mixed = Weights::build(architecture, |name, _| {
+            let anew = drawn.iter().any(|layer| layer == layer_of(name));
+            if anew { &initial } else { &self.weights }.get(name).values.clone()
+        });
+        self.explain_by(&PumpkinNet::new(&mixed, self.net.device()), images)
+    }
+}
+
+/// The layer of a parameter, such as `conv1` of `conv1.weight`.
+fn layer_of(parameter: &str) -> &str {
+    parameter.split('.').next().unwrap_or(parameter)
+}
+
+#[cfg(test)]
+mod tests {
+    use xdlreg::explain::analyzers;
+    use xdlreg::raster::SIDE;
+    use xdlreg::sim::{GrowthMode, Pumpkin, Without};
+    use xdlreg::spec::ModelSettings;
+
+    use super::*;
+    use crate::net::Architecture;
+
+    /// An analyzer that takes as few looks at an image as it can.
+    fn settings(analyzer: &str) -> ExplainSettings {
+        let (few, wide) = (Some(2), Some(SIDE / 2));
+        let settings = ExplainSettings { analyzer: analyzer.into(), ..ExplainSettings::default() };
+        ExplainSettings { steps: few, samples: few, window: wide, stride: wide, ..settings }
+    }
+
+    fn network(settings: &ExplainSettings, batch_norm: bool) -> Network<'_> {
+        let model = ModelSettings { batch_norm, ..ModelSettings::default() };
+        let initial = initial_weights(Architecture::of(&model), 50.0, 1);
+        // Batch norm of a mean other than 0 does not leave zeros zero.
+        let weights = Weights::build(initial.architecture(), |name, shape| match name {
+            "bn1.running_mean" => vec![0.25; shape.iter().product()],
+            _ => initial.get(name).values.clone(),
+        });
+        Network::new(PumpkinNet::new(&weights, Device::Cpu), settings).expect("a known analyzer")
+    }
+
+    fn image() -> RasterStack {
+        RasterStack::new(SIDE, SIDE, Pumpkin::draw(60, GrowthMode::Human, 0).redraw(Without::Nothing))
+    }
+
+    #[test]
+    fn layers_are_drawn_anew_from_the_output_down() {
+        let settings = settings("gradient");
+        let network = network(&settings, false);
+        assert_eq!(network.layers(), ["output", "dense", "conv5", "conv4", "conv3", "conv2", "conv1"]);
+        let (image, own) = (image(), network.explain(&image()).expect("a map"));
+        let of = |count, seed| network.explain_randomised(&image, count, seed).expect("a map");
+        assert!(of(0, 5) == own, "no layer");
+        assert!(of(7, 1) == own, "the seed of the network itself, which has no biases");
+        let mut seen = vec![own];
+        for count in 1..=7 {
+            let map = of(count, 5);
+            assert!(!seen.contains(&map), "{count} layers");
+            seen.push(map);
+        }
+        assert!(seen[3] == of(3, 5) && seen[3] != of(3, 6), "the seed decides");
+    }
+
+    #[test]
+    fn maps_are_zero_at_zeros_exactly_where_an_analyzer_is_blind() {
+        let image = image();
+        for batch_norm in [false, true] {
+            // Behind batch norm, which multiplies in some composites and passes on in others, a few will do.
+            for analyzer in analyzers().iter().filter(|analyzer| !batch_norm || analyzer.name.ends_with("_flat")) {
+                let settings = settings(analyzer.name);
+                let network = network(&settings, batch_norm);
+                let maps = network.explain(&image).expect("a map");
+                let mut pixels = maps.pixels().iter().zip(image.pixels());
+                let zero = pixels.all(|(&relevance, &pixel)| pixel != 0.0 || relevance == 0.0);
+                assert_eq!(network.is_blind(), zero, "{} with batch norm {batch_norm}", analyzer.name);
+            }
+        }
+    }
+}
