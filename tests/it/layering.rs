@@ -45,7 +45,8 @@ fn assert_used_only_in(dependency: &str, allowed: &[&str]) {
 #[test]
 fn each_dependency_has_its_place() {
     assert_used_only_in("tch", &["tensor/src/net/", "tensor/src/explain/", "tensor/src/stage/", "tensor/src/main.rs"]);
-    assert_used_only_in("polars", &["src/store/tables.rs"]);
+    assert_used_only_in("polars", &["src/store/table.rs", "src/store/tables.rs"]);
+    assert_used_only_in("kuva", &["src/figure/"]);
     assert_used_only_in("indicatif", &["src/reporter/"]);
     assert_used_only_in("tiny_skia", &["src/figure/"]);
     assert_used_only_in("ctrlc", &["src/cli/"]);
@@ -71,6 +72,7 @@ fn what_is_below_knows_nothing_of_what_is_above() {
         ("stage", &["runner", "cli", "reporter"]),
         ("store", &["runner", "cli", "reporter"]),
         ("runner", &["cli", "reporter"]),
+        ("report", &["runner", "cli", "reporter"]),
         ("reporter", &["cli"]),
     ] {
         for (name, text) in sources(&format!("src/{lower}")) {
