@@ -12,9 +12,10 @@ impl Method {
     pub fn is_blind_to_zeros(&self, batch_norm: bool) -> bool {
         match self {
             Self::Propagation(composite) => composite.is_blind_to_zeros(batch_norm),
-            Self::InputTimesGradient => true,
-            Self::IntegratedGradients { reference, .. } => *reference == 0.0,
-            Self::SmoothGrad { .. } | Self::Occlusion { .. } => false,
+            Self::InputTimesGradient | Self::Input => true,
+            Self::IntegratedGradients { baseline, .. } => *baseline == 0.0,
+            // Noise makes pixels that are 0 something else.
+            Self::Smooth { .. } | Self::Random { .. } | Self::Occlusion { .. } => false,
         }
     }
 }
@@ -80,7 +81,7 @@ mod tests {
     fn references_and_bounds_of_zero_make_blind() {
         let settings = ExplainSettings::default();
         assert!(is_blind("integrated_gradients", &settings));
-        assert!(!is_blind("integrated_gradients", &ExplainSettings { reference: Some(0.5), ..settings.clone() }));
+        assert!(!is_blind("integrated_gradients", &ExplainSettings { baseline: Some(0.5), ..settings.clone() }));
         assert!(!is_blind("smoothgrad", &settings) && !is_blind("occlusion", &settings));
         let preset = analyzer("lrp.sequential_preset_a_flat").unwrap().method(&settings);
         assert!(preset.is_blind_to_zeros(true) && !preset.is_blind_to_zeros(false), "batch norm's rule multiplies");

@@ -8,7 +8,7 @@ use xdlreg::spec::{EvaluateSettings, ExplainSettings, Task};
 use xdlreg::stage::{StageContext, StageError, evaluate};
 use xdlreg::store::{Draft, Key};
 
-use super::explain::load;
+use super::explain::{Known, load};
 use crate::explain::explain;
 use crate::net::{PumpkinNet, Weights, initial_weights};
 
@@ -23,7 +23,8 @@ pub fn run(
     context: &StageContext,
 ) -> Result<(), StageError> {
     let net = load(&context.model(keys.1)?, device)?;
-    let probe = Network::new(net, explain)?;
+    let known = if Known::needed(explain) { Known::of(&context.dataset(keys.0)?, explain) } else { Known::default() };
+    let probe = Network::new(net, explain, known)?;
     evaluate::run(keys, task, explain.subset, settings, &probe, draft, context)
 }
 
@@ -32,19 +33,20 @@ struct Network<'a> {
     net: PumpkinNet,
     weights: Weights,
     settings: &'a ExplainSettings,
+    known: Known,
     blind: bool,
 }
 
 impl<'a> Network<'a> {
-    fn new(net: PumpkinNet, settings: &'a ExplainSettings) -> Result<Self, StageError> {
+    fn new(net: PumpkinNet, settings: &'a ExplainSettings, known: Known) -> Result<Self, StageError> {
         let analyzer = analyzer(&settings.analyzer)
             .ok_or_else(|| StageError::Failed(format!("there is no analyzer `{}`", settings.analyzer)))?;
         let blind = analyzer.method(settings).is_blind_to_zeros(net.architecture().batch_norm);
-        Ok(Self { weights: net.weights(), net, settings, blind })
+        Ok(Self { weights: net.weights(), net, settings, known, blind })
     }
 
     fn explain_by(&self, net: &PumpkinNet, images: &RasterStack) -> Result<RasterStack, ProbeError> {
-        let explained = explain(net, images, self.settings, &xdlreg::event::silent);
+        let explained = explain(net, images, self.settings, self.known.samples(), &xdlreg::event::silent);
         explained.map(|explained| explained.maps).map_err(|error| ProbeError(error.to_string()))
     }
 }
@@ -117,7 +119,7 @@ mod tests {
             "bn1.running_mean" => vec![0.25; shape.iter().product()],
             _ => initial.get(name).values.clone(),
         });
-        Network::new(PumpkinNet::new(&weights, Device::Cpu), settings).expect("a known analyzer")
+        Network::new(PumpkinNet::new(&weights, Device::Cpu), settings, Known::default()).expect("a known analyzer")
     }
 
     fn image() -> RasterStack {

@@ -6,8 +6,8 @@ use std::path::Path;
 use tch::Device;
 use xdlreg::event::ProgressSink;
 use xdlreg::raster::{RasterStack, SIDE};
-use xdlreg::sim::Split;
-use xdlreg::spec::ExplainSettings;
+use xdlreg::sim::{Dataset, Split};
+use xdlreg::spec::{ExplainSettings, Reference};
 use xdlreg::stage::{self, StageContext, StageError, files};
 use xdlreg::store::inputs::read_images;
 use xdlreg::store::{Draft, Key, arrays};
@@ -27,13 +27,8 @@ pub fn run(
     let data = context.dataset(dataset)?;
     let net = load(&context.model(network)?, device)?;
     let images = data.images.slice(settings.subset.range(data.len()));
-    let training = Split::Train.range(data.len());
-    let known = settings.reference.filter(|reference| reference.needs_samples()).map(|_| {
-        let ages = data.ages()[training.clone()].to_vec();
-        (data.images.slice(training), ages)
-    });
-    let samples = known.as_ref().map(|(images, ages)| Samples { images, ages });
-    let explained = explain(&net, &images, settings, samples, context.progress).map_err(refused)?;
+    let known = Known::of(&data, settings);
+    let explained = explain(&net, &images, settings, known.samples(), context.progress).map_err(refused)?;
     let file = |name| draft.file(name).map_err(StageError::io(draft.folder()));
     let (maps, outputs) = (file(files::RELEVANCE)?, file(files::OUTPUTS)?);
     arrays::write_stack(&explained.maps, &maps).map_err(StageError::io(maps))?;
@@ -51,6 +46,25 @@ pub fn run(
         arrays::write_array(&[images.len(), layers.len(), 3], &kept, &path).map_err(StageError::io(path))?;
     }
     Ok(())
+}
+
+/// The training samples that a reference is taken from, where there is such a one.
+#[derive(Default)]
+pub struct Known(Option<(RasterStack, Vec<f32>)>);
+
+impl Known {
+    pub fn of(data: &Dataset, settings: &ExplainSettings) -> Self {
+        let training = Split::Train.range(data.len());
+        Self(Self::needed(settings).then(|| (data.images.slice(training.clone()), data.ages()[training].to_vec())))
+    }
+
+    pub fn needed(settings: &ExplainSettings) -> bool {
+        settings.reference.is_some_and(Reference::needs_samples)
+    }
+
+    pub fn samples(&self) -> Option<Samples<'_>> {
+        self.0.as_ref().map(|(images, ages)| Samples { images, ages })
+    }
 }
 
 /// Settings that lead nowhere make a run invalid, not failed.
