@@ -140,6 +140,8 @@ pub struct Predicted<'a> {
 pub struct ExplainedSample<'a> {
     pub relevance: Raster<'a>,
     pub prediction: f64,
+    /// What the prediction is explained against; 0 where relevance starts as the prediction itself.
+    pub reference: f64,
 }
 
 /// The predictions and the sums of relevance of all maps of a run.

@@ -106,7 +106,7 @@ fn complexity_agrees() {
         let map = map(&case.map, case.image);
         for (name, &expected) in &case.scores {
             let metric = MAP_METRICS.iter().find(|metric| metric.about.name == name).unwrap();
-            let found = (metric.compute)(&ExplainedSample { relevance: map.get(0), prediction: 1.0 });
+            let found = (metric.compute)(&ExplainedSample { relevance: map.get(0), prediction: 1.0, reference: 0.0 });
             // Quantus sums float32 values, and adds 1e-7 to each for the Gini index.
             assert_close(found, expected, 2e-4, &format!("{name} of {}", case.map));
         }

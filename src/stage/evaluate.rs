@@ -83,6 +83,7 @@ pub fn run(
     let predictions: Vec<f64> = context.predictions(network)?.into_iter().map(f64::from).collect();
     let (maps, outputs) = context.relevance(relevance)?;
     let outputs: Vec<f64> = outputs.into_iter().map(f64::from).collect();
+    let reference = context.explained(relevance)?.reference;
     let samples: Vec<usize> = subset.range(data.len()).collect();
 
     let mut rows = score_predictions(&targets(&data, task), &predictions, task);
@@ -100,7 +101,7 @@ pub fn run(
         .into_par_iter()
         .map(|index| {
             let (map, pumpkin) = (maps.get(index), &data.pumpkins[samples[index]]);
-            let explained = ExplainedSample { relevance: map, prediction: outputs[index] };
+            let explained = ExplainedSample { relevance: map, prediction: outputs[index], reference };
             let mut scores: Vec<Score> =
                 MAP_METRICS.iter().map(|metric| Score::new(&metric.about, (metric.compute)(&explained))).collect();
             scores.extend(locate(map, pumpkin, blind));

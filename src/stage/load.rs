@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{StageContext, StageError, StageName, Trained, files};
+use super::{Explained, StageContext, StageError, StageName, Trained, files};
 use crate::raster::RasterStack;
 use crate::sim::Dataset;
 use crate::store::{Entry, Key, arrays, dataset};
@@ -34,6 +34,13 @@ impl StageContext<'_> {
     pub fn predictions(&self, key: &Key) -> Result<Vec<f32>, StageError> {
         let entry = self.entry(StageName::Train, key)?;
         arrays::read_vector(&entry.file(files::PREDICTIONS)).map_err(StageError::failed)
+    }
+
+    /// Facts of the maps of a finished explanation.
+    pub fn explained(&self, key: &Key) -> Result<Explained, StageError> {
+        let path = self.entry(StageName::Explain, key)?.file(files::EXPLAINED);
+        let text = std::fs::read(&path).map_err(StageError::io(&path))?;
+        serde_json::from_slice(&text).map_err(StageError::failed)
     }
 
     /// The maps of a finished explanation, with the output that each one explains.
