@@ -6,7 +6,7 @@ PYTHON ?= python3
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test lint bench install clean help
+.PHONY: run setup build test test-report lint bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -20,6 +20,10 @@ build: setup ## build the three programs
 test: build ## run all tests
 	@$(PYTHON) -B -m unittest discover --quiet setup
 	@$(CARGO) test $(BUILD)
+
+test-report: setup ## test report.html in headless Chromium
+	@$(CARGO) test $(BUILD) --test it -- --quiet --ignored write_a_large_study_for_the_browser
+	@$(PYTHON) -B tests/browser/test_report.py
 
 lint: setup ## check formatting, and clippy's advice as errors
 	@$(CARGO) fmt --all --check
@@ -36,4 +40,4 @@ clean: ## remove what was built here; results and the per-user cache stay
 	@$(CARGO) clean
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24

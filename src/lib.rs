@@ -13,6 +13,7 @@ pub mod figure;
 pub mod machine;
 pub mod metric;
 pub mod raster;
+pub mod report;
 pub mod reporter;
 pub mod runner;
 pub mod seed;

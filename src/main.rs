@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => cli::simulate::run(&args),
         Command::Explain(args) => cli::explain::run(&args),
         Command::Render(args) => cli::render::run(&args),
+        Command::Report(args) => cli::report::run(&args),
         Command::Schema => cli::schema::run(),
         Command::Completions(args) => cli::completions::run(&args),
     })

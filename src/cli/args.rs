@@ -63,6 +63,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Draw heatmaps of relevance maps
     Render(RenderArgs),
+    /// Draw the figures and the report of results again
+    Report(ReportArgs),
     /// Print the JSON Schema of specs, for editors
     Schema,
     /// Print shell completions
@@ -238,6 +240,13 @@ pub struct RenderArgs {
     /// The folder to write pictures into
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Results folders
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

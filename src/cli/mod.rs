@@ -11,6 +11,7 @@ pub mod logs;
 pub mod original;
 pub mod plan;
 pub mod render;
+pub mod report;
 pub mod run;
 pub mod schema;
 pub mod simulate;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 pub use args::{
     CleanArgs, Cli, Command, CompareArgs, CompletionsArgs, ExplainArgs, FoldersArgs, OneRunArgs, OverArgs, PlanArgs,
-    RenderArgs, RunArgs, RunFlags, SimulateArgs,
+    RenderArgs, ReportArgs, RunArgs, RunFlags, SimulateArgs,
 };
 
 use crate::error::Result;

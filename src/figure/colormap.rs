@@ -36,6 +36,11 @@ pub fn colorize(image: Raster, relevance: Raster) -> ColoredMap {
     ColoredMap { pixels: pixels.collect(), scale }
 }
 
+/// The relevance that is shown as 1 on the colour bar, in units of the map, at least 0.
+pub fn shown_scale(relevance: Raster) -> f32 {
+    normalize(relevance.pixels).1
+}
+
 /// The colour bar's colour of `v` in [-1, 1].
 pub fn bar_color(v: f32) -> Rgb {
     let t = v.abs();

@@ -8,44 +8,12 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use rayon::prelude::*;
 
 use super::FigureError;
-use super::canvas::{Canvas, Ink};
+use super::canvas::Canvas;
 use super::colormap::colorize;
 use super::frame::Frame;
+use super::signs::Signs;
 use crate::event::{Progress, ProgressSink};
 use crate::raster::Raster;
-use crate::sim::{Lesion, Pixel, Pumpkin, Tumour};
-
-/// #D3F5D4, nearly opaque.
-const ATROPHY: Ink = [0xD3, 0xF5, 0xD4, 230];
-/// #E3E7E3, nearly opaque.
-const LESION: Ink = [0xE3, 0xE7, 0xE3, 230];
-const SHADOW: Ink = [0, 0, 0, 120];
-/// Right and down, in pixels.
-const SHADOW_OFFSET: f32 = 1.5;
-/// Width of a tumour's outline in pixels.
-const OUTLINE: f32 = 2.0;
-/// How much wider than a mark's edges the dark line below them is, in pixels.
-const HALO: f32 = 2.5;
-/// An arrow's corners (x, y) in pixels before its tip, for an arrow that points to the right.
-const ARROW: [(f32, f32); 7] =
-    [(0.0, 0.0), (-11.0, 6.5), (-10.0, 2.5), (-27.0, 2.5), (-27.0, -2.5), (-10.0, -2.5), (-11.0, -6.5)];
-
-/// The true signs of age in an image.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Signs<'a> {
-    /// Marked by arrows.
-    pub lesions: &'a [Lesion],
-    /// Marked by squares.
-    pub atrophies: &'a [Pixel],
-    /// Marked by an outline.
-    pub tumour: Option<Tumour>,
-}
-
-impl<'a> From<&'a Pumpkin> for Signs<'a> {
-    fn from(pumpkin: &'a Pumpkin) -> Self {
-        Self { lesions: &pumpkin.lesions, atrophies: &pumpkin.atrophies, tumour: pumpkin.tumour }
-    }
-}
 
 /// One explanation to draw.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,48 +62,10 @@ impl Heatmap<'_> {
     fn draw_in(&self, frame: &Frame) -> Canvas {
         let mut picture = frame.picture(&colorize(self.image, self.relevance), &self.title);
         if let Some(signs) = self.signs {
-            signs.mark(&mut picture, frame);
+            signs.mark(&mut picture, frame.corner(0, 0), frame.magnification());
         }
         picture
     }
-}
-
-impl Signs<'_> {
-    /// (row, column) of all that is marked, by their furthest pixels.
-    fn pixels(&self) -> impl Iterator<Item = (usize, usize)> {
-        let lesions = self.lesions.iter().map(|lesion| (lesion.row, lesion.col));
-        let atrophies = self.atrophies.iter().map(|pixel| (pixel.row, pixel.col));
-        let tumour = self.tumour.iter().map(|block| (block.row1.saturating_sub(1), block.col1.saturating_sub(1)));
-        lesions.chain(atrophies).chain(tumour).map(|(row, col)| (row.into(), col.into()))
-    }
-
-    fn mark(&self, picture: &mut Canvas, frame: &Frame) {
-        let magnification = frame.magnification() as f32;
-        for atrophy in self.atrophies {
-            let (left, top) = frame.corner(atrophy.row.into(), atrophy.col.into());
-            picture.rect(left, top, magnification, magnification, ATROPHY);
-        }
-        if let Some(Tumour { row0, row1, col0, col1, .. }) = self.tumour {
-            let (left, top) = frame.corner(row0.into(), col0.into());
-            let (right, bottom) = frame.corner(row1.into(), col1.into());
-            let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
-            picture.contour(&corners, OUTLINE + HALO, SHADOW);
-            picture.contour(&corners, OUTLINE, LESION);
-        }
-        for lesion in self.lesions {
-            // The tip touches the lower left corner of the centre, which stays visible.
-            let (x, y) = frame.corner(usize::from(lesion.row) + 1, lesion.col.into());
-            picture.contour(&arrow_to(x, y), HALO, SHADOW);
-            picture.polygon(&arrow_to(x + SHADOW_OFFSET, y + SHADOW_OFFSET), SHADOW);
-            picture.polygon(&arrow_to(x, y), LESION);
-        }
-    }
-}
-
-/// Corners of an arrow that comes from the lower left and ends at (x, y).
-fn arrow_to(x: f32, y: f32) -> [(f32, f32); 7] {
-    let turn = std::f32::consts::FRAC_1_SQRT_2;
-    ARROW.map(|(along, across)| (x + turn * (along - across), y - turn * (along + across)))
 }
 
 /// Draws all heatmaps on all threads of the current pool; returns each as a PNG file's bytes, in order.
@@ -168,7 +98,7 @@ fn layout(heatmap: &Heatmap) -> (usize, usize, bool) {
 }
 
 /// A PNG file. Along magnified pixels, Paeth's prediction is nearly always right, which the fast compression needs.
-fn encode(picture: &RgbImage) -> Result<Vec<u8>, FigureError> {
+pub(super) fn encode(picture: &RgbImage) -> Result<Vec<u8>, FigureError> {
     let mut png = Vec::new();
     PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Paeth).write_image(
         picture,
@@ -200,6 +130,9 @@ pub fn title(index: usize, age: Option<f64>, prediction: Option<f64>) -> String 
 mod tests {
     use super::*;
     use crate::event::silent;
+    use crate::figure::canvas::Ink;
+    use crate::figure::signs::{ATROPHY, HALO, LESION, SHADOW_OFFSET};
+    use crate::sim::{Lesion, Pixel, Tumour};
 
     const SIDE: usize = 30;
 

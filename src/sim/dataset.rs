@@ -84,8 +84,7 @@ pub fn simulate_ages(
                 .zip(images.chunks_exact_mut(area))
                 .enumerate()
                 .map(|(offset, (&age, image))| {
-                    let own_seed = seed::derive(seed, "pumpkin", (first + offset) as u64);
-                    let pumpkin = Pumpkin::draw(age, growth_mode, own_seed);
+                    let pumpkin = draw_member(age, growth_mode, seed, first + offset);
                     pumpkin.paint(Without::Nothing, image);
                     pumpkin
                 })
@@ -99,6 +98,11 @@ pub fn simulate_ages(
         .collect();
     let pumpkins = pumpkins.into_iter().flatten().collect();
     Ok(Dataset { growth_mode, images: RasterStack::new(SIDE, SIDE, pixels), pumpkins })
+}
+
+/// The pumpkin at `index` of the data set with this seed, drawn alone: the same as there.
+pub fn draw_member(age: u32, growth_mode: GrowthMode, seed: u64, index: usize) -> Pumpkin {
+    Pumpkin::draw(age, growth_mode, seed::derive(seed, "pumpkin", index as u64))
 }
 
 /// `count * area` zeros, or nothing where memory does not suffice.

@@ -45,7 +45,8 @@ fn assert_used_only_in(dependency: &str, allowed: &[&str]) {
 #[test]
 fn each_dependency_has_its_place() {
     assert_used_only_in("tch", &["tensor/src/net/", "tensor/src/explain/", "tensor/src/stage/", "tensor/src/main.rs"]);
-    assert_used_only_in("polars", &["src/store/tables.rs"]);
+    assert_used_only_in("polars", &["src/store/table.rs", "src/store/tables.rs"]);
+    assert_used_only_in("kuva", &["src/figure/"]);
     assert_used_only_in("indicatif", &["src/reporter/"]);
     assert_used_only_in("tiny_skia", &["src/figure/"]);
     assert_used_only_in("ctrlc", &["src/cli/"]);

@@ -15,6 +15,7 @@ mod layering;
 mod layers;
 mod library;
 mod original;
+mod report;
 mod resume;
 mod run;
 mod simulate_render;

@@ -1,0 +1,17 @@
+//! `xdlreg-run report`: figures and `report.html` of finished experiments, drawn again.
+
+use super::ReportArgs;
+use crate::error::{EXIT_OK, Error, Result};
+use crate::report;
+
+pub fn run(args: &ReportArgs) -> Result<u8> {
+    for folder in &args.folders {
+        if !folder.join("runs.parquet").is_file() {
+            let message = format!("{} is no results folder: it has no runs.parquet", folder.display());
+            return Err(Error::usage(message, "give the folder that xdlreg-run wrote, such as results/quickstart"));
+        }
+        let made = report::write(folder).map_err(|error| Error::Failed { message: error.to_string(), help: None })?;
+        println!("{} figures, and {}", made.figures, made.page.display());
+    }
+    Ok(EXIT_OK)
+}

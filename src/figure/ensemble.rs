@@ -1,0 +1,88 @@
+//! The mean of an ensemble's explanations beside its disagreement.
+
+use super::maps::{Bar, color_bar, diverging, reach, sequential};
+use super::registry::{Drawn, Missing, StudyFigure};
+use super::relevance_by_age::framed;
+use super::same_pumpkin::{find, shared_pumpkins};
+use super::sheet::{Area, Lettering, Sheet};
+use super::study::{Run, Study};
+use super::style::SMALL_SIZE;
+use crate::raster::Raster;
+
+pub(super) const FIGURE: StudyFigure = StudyFigure {
+    name: "25_ensemble",
+    title: "Ensemble: mean and disagreement",
+    source: "relevance/*.npy, predictions.parquet, samples.parquet",
+    caption: "Networks that differ by their seeds alone explain the same pumpkins: above the mean of their maps, below \
+              its standard deviation, both in years a pixel and on one scale a row. Where the lower map is as strong as \
+              the upper one, single explanations are not to be trusted.",
+    draw,
+};
+
+const AGES: [f64; 4] = [22.0, 42.0, 60.0, 78.0];
+const SIDE: f64 = 200.0;
+const GAP: f64 = 14.0;
+
+fn draw(study: &Study) -> Drawn {
+    let missing = Missing("maps of the same pumpkins in several runs that differ by seeds alone");
+    let groups = study.groups();
+    let ensembles = groups.iter().filter_map(|(label, runs)| {
+        let runs: Vec<&Run> = runs.iter().copied().filter(|run| run.maps.is_some()).collect();
+        let pumpkins = shared_pumpkins(&runs, &AGES);
+        (runs.len() > 1 && !pumpkins.is_empty()).then_some((label, runs, pumpkins))
+    });
+    // The largest ensemble, the first of several.
+    let (label, runs, pumpkins) = ensembles.rev().max_by_key(|(_, runs, _)| runs.len()).ok_or(missing)?;
+    let columns: Vec<(String, Vec<f64>, Vec<f64>)> = pumpkins
+        .iter()
+        .filter_map(|name| {
+            let explained: Vec<_> = runs.iter().filter_map(|run| find(run, name)).collect();
+            let (mean, deviation) = moments(&explained.iter().map(|e| e.relevance).collect::<Vec<_>>());
+            let mut predictions: Vec<f64> = explained.iter().map(|e| e.prediction.prediction).collect();
+            predictions.sort_by(f64::total_cmp);
+            let (low, high) = (predictions.first()?, predictions.last()?);
+            let title = format!("{:.0} years, predicted {low:.1} to {high:.1}", explained[0].prediction.age);
+            Some((title, mean, deviation))
+        })
+        .collect();
+    let mean_reach = reach(columns.iter().flat_map(|(_, mean, _)| mean));
+    let deviation_reach = reach(columns.iter().flat_map(|(_, _, deviation)| deviation));
+    let width = GAP + columns.len() as f64 * (SIDE + GAP);
+    let mut sheet = Sheet::new(width + 110.0, 96.0 + 2.0 * (SIDE + 34.0));
+    sheet.title(&format!("{} networks: mean relevance and its standard deviation · {label}", runs.len()));
+    let (upper, lower) = (72.0, 72.0 + SIDE + 44.0);
+    for (column, (title, mean, deviation)) in columns.iter().enumerate() {
+        let left = GAP + column as f64 * (SIDE + GAP);
+        sheet.text(left + 0.5 * SIDE, upper - 8.0, title, Lettering::centred().size(SMALL_SIZE));
+        framed(&mut sheet, Area::new(left, upper, SIDE, SIDE), diverging(mean, mean_reach));
+        framed(&mut sheet, Area::new(left, lower, SIDE, SIDE), sequential(deviation, deviation_reach));
+    }
+    color_bar(&mut sheet, Area::new(width + 10.0, upper, 14.0, SIDE), Bar::Diverging, mean_reach, "mean, years");
+    color_bar(&mut sheet, Area::new(width + 10.0, lower, 14.0, SIDE), Bar::Sequential, deviation_reach, "SD, years");
+    Ok(sheet)
+}
+
+/// Mean and standard deviation (with n - 1) of maps, pixel by pixel.
+fn moments(maps: &[Raster]) -> (Vec<f64>, Vec<f64>) {
+    let n = maps.len() as f64;
+    let area = maps.first().map_or(0, |map| map.pixels.len());
+    let of_pixel = |pixel: usize| {
+        let values = || maps.iter().map(move |map| f64::from(map.pixels[pixel]));
+        let mean = values().sum::<f64>() / n;
+        (mean, (values().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
+    };
+    (0..area).map(of_pixel).unzip()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_each_pixel() {
+        let (a, b, c) = ([1.0_f32, 5.0], [2.0_f32, 5.0], [6.0_f32, 5.0]);
+        let (mean, deviation) = moments(&[&a, &b, &c].map(|map| Raster::new(1, 2, &map[..])));
+        assert_eq!((mean[0], mean[1], deviation[1]), (3.0, 5.0, 0.0));
+        assert!((deviation[0] - 7_f64.sqrt()).abs() < 1e-12);
+    }
+}

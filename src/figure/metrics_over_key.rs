@@ -1,0 +1,156 @@
+//! Scores over what was varied, with intervals over repetitions.
+
+use kuva::plot::LegendPosition;
+
+use super::chart::{Axis, Chart};
+use super::fit::mean_interval;
+use super::registry::{Drawn, Missing, StudyFigure};
+use super::sheet::{Area, Sheet};
+use super::study::{Run, Study, Value, is_seed, short};
+use super::style::series;
+
+pub(super) const FIGURE: StudyFigure = StudyFigure {
+    name: "20_metrics_over_settings",
+    title: "Scores over settings",
+    source: "runs.parquet",
+    caption: "Each score over each varied setting: every run a point, the mean over runs that differ by seeds alone, \
+              and its 95 % interval by Student's t.",
+    draw,
+};
+
+/// The scores that are shown, where they are known, with how they are called.
+const METRICS: [(&str, &str); 5] = [
+    ("test_mae", "test MAE in years"),
+    ("test_r2", "test R²"),
+    ("test_accuracy", "test accuracy"),
+    ("test_residual_slope", "slope of residuals"),
+    ("relevance_zero_crossing", "relevance is zero at (years)"),
+];
+const MAX_KEYS: usize = 3;
+const MAX_SERIES: usize = 7;
+/// How far series stand apart at one place, as a share of the distance between places.
+const DODGE: f64 = 0.08;
+
+fn draw(study: &Study) -> Drawn {
+    let keys: Vec<&str> = study.varied_keys().into_iter().take(MAX_KEYS).collect();
+    let known = |metric: &str| study.runs.iter().any(|run| run.score(metric).is_some_and(f64::is_finite));
+    let metrics: Vec<(&str, &str)> = METRICS.into_iter().filter(|(metric, _)| known(metric)).collect();
+    if keys.is_empty() || metrics.is_empty() {
+        return Err(Missing("runs that differ by more than seeds"));
+    }
+    let mut sheet = Sheet::new(40.0 + 440.0 * keys.len() as f64, 46.0 + 300.0 * metrics.len() as f64);
+    sheet.title("Scores over settings");
+    for (column, key) in keys.iter().enumerate() {
+        let places = Places::of(study, key);
+        for (row, &(metric, label)) in metrics.iter().enumerate() {
+            let area = Area::new(66.0 + 440.0 * column as f64, 82.0 + 300.0 * row as f64, 350.0, 198.0);
+            panel(study, key, &places, metric, label).draw(&mut sheet, area);
+        }
+    }
+    Ok(sheet)
+}
+
+/// Where the values of a key stand on its axis.
+struct Places {
+    values: Vec<Value>,
+    /// The values are numbers, and stand where they are.
+    numeric: bool,
+    /// Smallest distance between two places.
+    distance: f64,
+}
+
+impl Places {
+    fn of(study: &Study, key: &str) -> Self {
+        let mut values: Vec<Value> = Vec::new();
+        for value in study.runs.iter().filter_map(|run| value(run, key)) {
+            if !values.contains(value) {
+                values.push(value.clone());
+            }
+        }
+        let mut numbers: Vec<f64> = values.iter().filter_map(number).collect();
+        numbers.sort_by(f64::total_cmp);
+        let numeric = numbers.len() == values.len();
+        let distance = numbers.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+        Self { values, numeric, distance: if numeric && distance.is_finite() { distance } else { 1.0 } }
+    }
+
+    fn place(&self, value: &Value) -> f64 {
+        match number(value) {
+            Some(number) if self.numeric => number,
+            _ => self.values.iter().position(|known| known == value).unwrap_or(0) as f64 + 1.0,
+        }
+    }
+
+    fn axis(&self, key: &str) -> Axis {
+        if self.numeric {
+            let places = self.values.iter().filter_map(number);
+            let axis = Axis::around(key, places.flat_map(|at| [at - 0.3 * self.distance, at + 0.3 * self.distance]));
+            // A few values are the ticks themselves.
+            if self.values.len() <= 8 && self.distance >= axis.step / 2.0 {
+                Axis { step: self.distance, ..axis }
+            } else {
+                axis
+            }
+        } else {
+            Axis::of_names(key, self.values.iter().map(Value::to_string).collect())
+        }
+    }
+}
+
+fn value<'a>(run: &'a Run, key: &str) -> Option<&'a Value> {
+    run.varied.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => Some(*number),
+        Value::Text(_) => None,
+    }
+}
+
+/// What else was varied in a run, seeds left out: the series it belongs to.
+fn others(run: &Run, key: &str) -> String {
+    let others = run.varied.iter().filter(|(known, _)| known != key && !is_seed(known));
+    others.map(|(key, value)| format!("{} {value}", short(key))).collect::<Vec<_>>().join(", ")
+}
+
+fn panel(study: &Study, key: &str, places: &Places, metric: &str, label: &str) -> Chart {
+    let mut names: Vec<String> = Vec::new();
+    for run in &study.runs {
+        let name = others(run, key);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.truncate(MAX_SERIES);
+    let scores = study.runs.iter().filter_map(|run| run.score(metric));
+    let mut chart = Chart::new(places.axis(key), Axis::around(label, scores));
+    for (index, name) in names.iter().enumerate() {
+        let shift = (index as f64 - 0.5 * (names.len() - 1) as f64) * DODGE * places.distance;
+        let (mut dots, mut means, mut intervals) = (Vec::new(), Vec::new(), Vec::new());
+        for at in &places.values {
+            let members = study.runs.iter().filter(|run| value(run, key) == Some(at) && others(run, key) == *name);
+            let scores: Vec<f64> = members.filter_map(|run| run.score(metric)).filter(|v| v.is_finite()).collect();
+            let x = places.place(at) + shift;
+            dots.extend(scores.iter().map(|&score| (x, score)));
+            if let Some((mean, interval)) = mean_interval(scores) {
+                means.push((x, mean));
+                intervals.extend(interval.map(|(low, high)| (x, low, high)));
+            }
+        }
+        means.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let color = series(index);
+        // Intervals may reach beyond the points; they are cut at the edges of the chart.
+        let (low, high) = chart.y_range();
+        let intervals: Vec<_> =
+            intervals.into_iter().map(|(x, l, h)| (x, f64::max(l, low), f64::min(h, high))).collect();
+        chart = chart.points(&dots, color, 2.0, None).intervals(&intervals, color);
+        let label = (names.len() > 1).then_some(name.as_str());
+        chart = if places.numeric {
+            chart.line(&means, color, 1.8, label)
+        } else {
+            chart.points(&means, color, 4.0, label)
+        };
+    }
+    if names.len() > 1 { chart.legend(LegendPosition::InsideTopRight) } else { chart }
+}

@@ -1,0 +1,83 @@
+//! Published figure 7: predictions against ages.
+
+use super::chart::{Axis, Chart};
+use super::fit::{Density, JointDensity, Polynomial, steps};
+use super::registry::{Drawn, Missing, RunFigure};
+use super::sheet::{Area, Sheet};
+use super::study::Run;
+use super::style::{BLUE, GREY, PALE, SKY, VERMILION};
+use crate::spec::Task;
+
+pub(super) const FIGURE: RunFigure = RunFigure {
+    name: "07_prediction",
+    title: "Prediction and age",
+    source: "predictions.parquet",
+    caption: "Age against prediction in the test set, with lines that hold 10, 30, 50, 70 and 90 % of the density, the \
+              regression with its 95 % band, and both margins. Dashed: age = prediction.",
+    draw,
+};
+
+/// Width of a bin of the margins in years.
+const BIN: f64 = 4.0;
+
+fn draw(run: &Run) -> Drawn {
+    if run.task != Task::Regression {
+        return Err(Missing("predictions in years"));
+    }
+    let points: Vec<(f64, f64)> = run.tested().into_iter().map(|(age, prediction)| (prediction, age)).collect();
+    if points.is_empty() {
+        return Err(Missing("predictions"));
+    }
+    let both = points.iter().flat_map(|&(prediction, age)| [prediction, age]);
+    let (low, high) = Axis::around("", both).range;
+    let (low, high) = ((low / BIN).floor() * BIN - BIN, (high / BIN).ceil() * BIN + BIN);
+
+    let mut chart = Chart::new(
+        Axis::new("prediction in years", low, high).step(10.0),
+        Axis::new("age in years", low, high).step(10.0),
+    )
+    .dashed(&[(low, low), (high, high)], GREY, 1.0, None);
+    if let Some(joint) = JointDensity::new(&points, 70) {
+        let levels = joint.levels(&[0.9, 0.7, 0.5, 0.3, 0.1]);
+        chart = chart.contours((joint.x, joint.y), joint.z, &levels, SKY);
+    }
+    chart = chart.points(&points, BLUE, 2.4, None);
+    if let Some(line) = Polynomial::fit(&points, 1) {
+        let ends = points.iter().map(|point| point.0);
+        let (curve, band) = line.curve(ends.clone().fold(high, f64::min), ends.fold(low, f64::max));
+        chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 1.8, None);
+    }
+    let mut sheet = Sheet::new(560.0, 580.0);
+    let numbers = [("test_mae", "MAE", " years"), ("test_r2", "R²", "")];
+    let numbers: Vec<String> = numbers
+        .iter()
+        .filter_map(|(score, name, unit)| run.score(score).map(|value| format!("{name} {value:.2}{unit}")))
+        .collect();
+    sheet.title(&format!("{} test pumpkins · {}", points.len(), numbers.join(" · ")));
+    let area = Area::new(64.0, 152.0, 370.0, 370.0);
+    chart.draw(&mut sheet, area);
+    let margin = |values: Vec<f64>| -> (Vec<f64>, Vec<f64>, Vec<(f64, f64)>) {
+        let edges: Vec<f64> = (0..=((high - low) / BIN) as usize).map(|bin| low + bin as f64 * BIN).collect();
+        let inside = |edge: f64| values.iter().filter(|&&value| (edge..edge + BIN).contains(&value)).count() as f64;
+        let counts = edges[..edges.len() - 1].iter().map(|&edge| inside(edge)).collect();
+        let curve = Density::new(&values)
+            .map(|density| steps(low, high, 101).map(|x| (x, density.at(x) * values.len() as f64 * BIN)).collect());
+        (edges, counts, curve.unwrap_or_default())
+    };
+    let (edges, counts, curve) = margin(points.iter().map(|point| point.0).collect());
+    let count_axis = |counts: &[f64]| Axis::around("", counts.iter().copied()).from_zero().unlabelled();
+    let x = || Axis::new("", low, high).unlabelled();
+    Chart::new(x(), count_axis(&counts))
+        .bars(edges, counts, PALE, None)
+        .line(&curve, BLUE, 1.6, None)
+        .draw(&mut sheet, Area::new(area.left, 46.0, area.width, 76.0));
+    let (edges, counts, curve) = margin(points.iter().map(|point| point.1).collect());
+    // The right margin lies on its side: bars and curve with their coordinates swapped.
+    let mut side = Chart::new(count_axis(&counts), x());
+    for (edge, count) in edges.iter().zip(&counts).filter(|(_, count)| **count > 0.0) {
+        side = side.block(((0.0, *count), (*edge, *edge + BIN)), PALE);
+    }
+    let curve: Vec<(f64, f64)> = curve.into_iter().map(|(at, height)| (height, at)).collect();
+    side.line(&curve, BLUE, 1.6, None).draw(&mut sheet, Area::new(area.right() + 14.0, area.top, 76.0, area.height));
+    Ok(sheet)
+}

@@ -1,0 +1,48 @@
+//! Published figure 8: residuals over age.
+
+use super::chart::{Axis, Chart};
+use super::fit::{Polynomial, median};
+use super::registry::{Drawn, Missing, RunFigure};
+use super::sheet::{Area, Sheet};
+use super::study::Run;
+use super::style::{BLUE, DOTTED, GREY, VERMILION};
+use crate::spec::Task;
+
+pub(super) const FIGURE: RunFigure = RunFigure {
+    name: "08_residuals",
+    title: "Residuals over age",
+    source: "predictions.parquet",
+    caption: "Prediction less age in the test set, a cubic fit with its 95 % band, and the median age of the test set \
+              (dotted). Where the curve falls, predictions are pulled to the mean.",
+    draw,
+};
+
+/// Degree of the fitted polynomial, as published.
+pub(super) const DEGREE: usize = 3;
+
+fn draw(run: &Run) -> Drawn {
+    if run.task != Task::Regression {
+        return Err(Missing("predictions in years"));
+    }
+    let points = residuals(run);
+    let ages: Vec<f64> = points.iter().map(|point| point.0).collect();
+    let middle = median(&ages).ok_or(Missing("predictions"))?;
+    let (low, high) = (ages.iter().copied().fold(middle, f64::min), ages.iter().copied().fold(middle, f64::max));
+    let x = Axis::new("age in years", low - 2.0, high + 2.0).step(10.0);
+    let y = Axis::around("prediction − age in years", points.iter().map(|point| point.1).chain([0.0]));
+    let mut chart = Chart::new(x, y).zero().at_x(middle, GREY, DOTTED).points(&points, BLUE, 2.6, None);
+    if let Some(cubic) = Polynomial::fit(&points, DEGREE) {
+        let (curve, band) = cubic.curve(low, high);
+        chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 2.0, None);
+    }
+    let mut sheet = Sheet::new(560.0, 420.0);
+    let mae = run.score("test_mae").map(|mae| format!(" · MAE {mae:.2} years")).unwrap_or_default();
+    sheet.title(&format!("Residuals of the test set{mae}"));
+    chart.draw(&mut sheet, Area::new(64.0, 72.0, 470.0, 286.0));
+    Ok(sheet)
+}
+
+/// (age, prediction less age) of the test set, in years.
+pub(super) fn residuals(run: &Run) -> Vec<(f64, f64)> {
+    run.tested().into_iter().map(|(age, prediction)| (age, prediction - age)).collect()
+}

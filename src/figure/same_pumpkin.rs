@@ -1,0 +1,84 @@
+//! Several explanations of the same pumpkins side by side.
+
+use super::maps::{Bar, color_bar, tile};
+use super::registry::{Drawn, Missing, StudyFigure};
+use super::sheet::{Area, Lettering, Sheet};
+use super::study::{Explained, Run, Study};
+use super::style::SMALL_SIZE;
+
+pub(super) const FIGURE: StudyFigure = StudyFigure {
+    name: "24_same_pumpkin",
+    title: "The same pumpkin, several explanations",
+    source: "relevance/*.npy, predictions.parquet, samples.parquet, spec.toml",
+    caption: "A young, a middle-aged and an old pumpkin as the first run of each setting explains them. Each map is \
+              scaled by its own largest relevance.",
+    draw,
+};
+
+const MAX_RUNS: usize = 6;
+/// Ages of the pumpkins that are shown, in years; the nearest that all runs explain.
+const AGES: [f64; 3] = [25.0, 50.0, 75.0];
+const SIDE: f64 = 190.0;
+const GAP: f64 = 12.0;
+const LINE: f64 = 22.0;
+
+fn draw(study: &Study) -> Drawn {
+    let groups = study.groups();
+    let columns: Vec<(&str, &Run)> = groups
+        .iter()
+        .filter_map(|(label, runs)| Some((label.as_str(), *runs.iter().find(|run| run.maps.is_some())?)))
+        .take(MAX_RUNS)
+        .collect();
+    let pumpkins = shared_pumpkins(&columns.iter().map(|(_, run)| *run).collect::<Vec<_>>(), &AGES);
+    if columns.len() < 2 || pumpkins.is_empty() {
+        return Err(Missing("maps of the same pumpkins in several settings"));
+    }
+    let width = GAP + columns.len() as f64 * (SIDE + GAP);
+    let mut sheet = Sheet::new(width + 90.0, 68.0 + pumpkins.len() as f64 * (SIDE + LINE + GAP));
+    sheet.title("The same pumpkins, several explanations");
+    for (column, (label, run)) in columns.iter().enumerate() {
+        let left = GAP + column as f64 * (SIDE + GAP);
+        sheet.text(left + 0.5 * SIDE, 48.0, label, Lettering { bold: true, ..Lettering::centred().size(SMALL_SIZE) });
+        for (row, name) in pumpkins.iter().enumerate() {
+            let top = 56.0 + LINE + row as f64 * (SIDE + LINE + GAP);
+            let Some(explained) = find(run, name) else { continue };
+            let title =
+                format!("{:.0} years, predicted {:.1}", explained.prediction.age, explained.prediction.prediction);
+            sheet.text(left + 0.5 * SIDE, top - 6.0, &title, Lettering::centred().size(SMALL_SIZE));
+            sheet.picture(Area::new(left, top, SIDE, SIDE), tile(run, explained, true));
+        }
+    }
+    color_bar(&mut sheet, Area::new(width + 22.0, 56.0 + LINE, 14.0, SIDE), Bar::Published, 1.0, "R / max");
+    Ok(sheet)
+}
+
+/// The map of the pumpkin with this name.
+pub(super) fn find<'a>(run: &'a Run, name: &str) -> Option<Explained<'a>> {
+    run.explained().into_iter().find(|explained| name_of(run, explained) == Some(name))
+}
+
+fn name_of<'a>(run: &'a Run, explained: &Explained) -> Option<&'a str> {
+    run.samples.get(explained.prediction.sample).map(|sample| sample.name.as_str())
+}
+
+/// The names of pumpkins near these ages that every one of the runs explains.
+pub(super) fn shared_pumpkins(runs: &[&Run], ages: &[f64]) -> Vec<String> {
+    let Some((first, rest)) = runs.split_first() else { return Vec::new() };
+    let names = |run: &Run| -> std::collections::HashSet<String> {
+        run.explained().iter().filter_map(|explained| name_of(run, explained).map(str::to_owned)).collect()
+    };
+    let rest: Vec<_> = rest.iter().map(|run| names(run)).collect();
+    let shared: Vec<(f64, &str)> = first
+        .explained()
+        .iter()
+        .filter_map(|explained| Some((explained.prediction.age, name_of(first, explained)?)))
+        .filter(|(_, name)| rest.iter().all(|names| names.contains(*name)))
+        .collect();
+    let mut chosen: Vec<String> = Vec::new();
+    for age in ages {
+        let free = shared.iter().filter(|(_, name)| !chosen.iter().any(|known| known == name));
+        let nearest = free.min_by(|a, b| (a.0 - age).abs().total_cmp(&(b.0 - age).abs()));
+        chosen.extend(nearest.map(|(_, name)| (*name).to_owned()));
+    }
+    chosen
+}

@@ -1,0 +1,99 @@
+//! The scores of all settings as a coloured table.
+
+use super::fit::mean_interval;
+use super::maps::significant;
+use super::registry::{Drawn, Missing, StudyFigure};
+use super::sheet::{Area, Lettering, Sheet};
+use super::study::Study;
+use super::style::{BLACK, SMALL_SIZE};
+
+pub(super) const FIGURE: StudyFigure = StudyFigure {
+    name: "23_score_table",
+    title: "Scores of all settings",
+    source: "runs.parquet",
+    caption: "The mean of each score over the seeds of each setting. Within a column, darker is higher; whether higher is \
+              better depends on the score.",
+    draw,
+};
+
+const MAX_ROWS: usize = 40;
+const CELL_WIDTH: f64 = 64.0;
+const CELL_HEIGHT: f64 = 26.0;
+/// Room for the turned names of scores.
+const HEAD: f64 = 170.0;
+/// About how wide a letter of a label is.
+const LETTER: f64 = 7.2;
+
+fn draw(study: &Study) -> Drawn {
+    let groups = study.groups();
+    let metrics: Vec<String> = metric_names(study);
+    if groups.len() < 2 || metrics.is_empty() {
+        return Err(Missing("several settings with scores"));
+    }
+    let rows: Vec<(&str, Vec<Option<f64>>)> = groups
+        .iter()
+        .take(MAX_ROWS)
+        .map(|(label, runs)| {
+            let mean = |metric: &String| mean_interval(runs.iter().filter_map(|run| run.score(metric))).map(|m| m.0);
+            (label.as_str(), metrics.iter().map(mean).collect())
+        })
+        .collect();
+    let labels = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) as f64 * LETTER + 24.0;
+    let labels = labels.min(460.0);
+    let width = labels + metrics.len() as f64 * CELL_WIDTH + 110.0;
+    let left_out = groups.len() - rows.len();
+    let mut sheet = Sheet::new(width.max(420.0), HEAD + rows.len() as f64 * CELL_HEIGHT + 30.0);
+    sheet.title("Scores of all settings");
+    let small = || Lettering::default().size(SMALL_SIZE);
+    for (column, metric) in metrics.iter().enumerate() {
+        let left = labels + column as f64 * CELL_WIDTH;
+        sheet.text(left + 0.5 * CELL_WIDTH, HEAD - 8.0, metric, small().turned(-40.0));
+        let values: Vec<Option<f64>> = rows.iter().map(|(_, row)| row[column]).collect();
+        let known = || values.iter().flatten();
+        let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+        for (row, value) in values.iter().enumerate() {
+            let area = Area::new(left, HEAD + row as f64 * CELL_HEIGHT, CELL_WIDTH - 2.0, CELL_HEIGHT - 2.0);
+            let share = value.map_or(0.0, |v| if high > low { (v - low) / (high - low) } else { 0.0 });
+            sheet.rect(area, &shade(share));
+            let ink = if share > 0.6 { "#FFFFFF" } else { BLACK };
+            let text = value.map_or_else(|| "–".to_owned(), three_digits);
+            let lettering = Lettering::centred().size(SMALL_SIZE).color(ink);
+            sheet.text(area.left + 0.5 * area.width, area.top + 16.5, &text, lettering);
+        }
+    }
+    for (row, (label, _)) in rows.iter().enumerate() {
+        let lettering = Lettering::ending().size(SMALL_SIZE);
+        sheet.text(labels - 10.0, HEAD + row as f64 * CELL_HEIGHT + 16.5, label, lettering);
+    }
+    if left_out > 0 {
+        let note = format!("{left_out} more settings are in runs.parquet");
+        sheet.text(14.0, HEAD + rows.len() as f64 * CELL_HEIGHT + 20.0, &note, small());
+    }
+    Ok(sheet)
+}
+
+/// The scores of runs in their order, those of training and validation left out.
+fn metric_names(study: &Study) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for score in study.runs.iter().flat_map(|run| &run.scores).filter(|score| score.sample.is_none()) {
+        let shown = !score.metric.starts_with("train_") && !score.metric.starts_with("val_") && score.value.is_finite();
+        if shown && score.sign.is_none() && !names.contains(&score.metric) {
+            names.push(score.metric.clone());
+        }
+    }
+    names
+}
+
+fn three_digits(value: f64) -> String {
+    if value.abs() >= 100.0 || value == 0.0 {
+        significant(value)
+    } else {
+        format!("{value:.2}").replace('-', "\u{2212}")
+    }
+}
+
+/// From nearly white to a dark blue.
+fn shade(share: f64) -> String {
+    let channel = |light: f64, dark: f64| (light + share * (dark - light)).round() as u8;
+    format!("#{:02X}{:02X}{:02X}", channel(240.0, 8.0), channel(245.0, 69.0), channel(250.0, 148.0))
+}

@@ -1,0 +1,199 @@
+//! What figures are drawn from: the finished runs of an experiment, as its tables tell of them.
+
+use std::sync::Arc;
+
+use super::sum_relevance::SCORE;
+use crate::event::Epoch;
+use crate::raster::{Raster, RasterStack};
+use crate::sim::{DataSettings, Pumpkin, Split, draw_member};
+use crate::spec::Task;
+
+/// A value that was varied: a number where it can be one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Number(f64),
+    Text(String),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// The prediction of a sample.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Index in the data set.
+    pub sample: usize,
+    pub split: Split,
+    /// In years.
+    pub age: f64,
+    /// In years, or the probability of "old".
+    pub prediction: f64,
+}
+
+/// What the tables tell of a pumpkin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub name: String,
+    /// In years.
+    pub age: u32,
+    /// In pixels.
+    pub height: f64,
+    pub width: f64,
+    pub lesions: u32,
+    pub atrophies: u32,
+}
+
+/// A score, in long form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Score {
+    /// Index of the sample in the data set; none for a score of the whole run.
+    pub sample: Option<usize>,
+    pub metric: String,
+    /// The sign of age it is about, where it is about one.
+    pub sign: Option<String>,
+    pub value: f64,
+}
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub id: String,
+    /// What was varied: dotted keys and their values in this run.
+    pub varied: Vec<(String, Value)>,
+    pub task: Task,
+    pub data: DataSettings,
+    /// How it was explained, such as "lrp.sequential_preset_a".
+    pub analyzer: String,
+    /// The explained part of the data set.
+    pub subset: Split,
+    pub epochs: Vec<Epoch>,
+    /// Of the test set and of what was explained at least, in the order of the samples.
+    pub predictions: Vec<Prediction>,
+    /// The whole data set; runs may share it.
+    pub samples: Arc<Vec<Sample>>,
+    /// Of the whole run all, of samples [`super::registry::SAMPLE_SCORES`].
+    pub scores: Vec<Score>,
+    /// The relevance of every explained sample in years, where it was loaded.
+    pub maps: Option<Arc<RasterStack>>,
+}
+
+/// The map of an explained sample.
+#[derive(Debug, Clone, Copy)]
+pub struct Explained<'a> {
+    /// Position among the explained samples.
+    pub index: usize,
+    pub prediction: &'a Prediction,
+    pub relevance: Raster<'a>,
+}
+
+impl Run {
+    /// The predictions of a part of the data set.
+    pub fn predictions_of(&self, split: Split) -> impl Iterator<Item = &Prediction> {
+        self.predictions.iter().filter(move |row| split == Split::All || row.split == split)
+    }
+
+    /// (age, prediction) of the test set, in years.
+    pub fn tested(&self) -> Vec<(f64, f64)> {
+        self.predictions_of(Split::Test).map(|row| (row.age, row.prediction)).collect()
+    }
+
+    /// The score of the whole run with this name.
+    pub fn score(&self, metric: &str) -> Option<f64> {
+        let mut of_run = self.scores.iter().filter(|score| score.sample.is_none() && score.sign.is_none());
+        of_run.find(|score| score.metric == metric).map(|score| score.value)
+    }
+
+    /// (prediction, sum of relevance) of every explained sample, from its scores.
+    pub fn relevance_sums(&self) -> Vec<(f64, f64)> {
+        let sums = self.scores.iter().filter(|score| score.metric == SCORE && score.sign.is_none());
+        sums.filter_map(|score| Some((self.prediction(score.sample?)?.prediction, score.value))).collect()
+    }
+
+    /// Every explained sample with its map; nothing where no maps were loaded.
+    pub fn explained(&self) -> Vec<Explained<'_>> {
+        let Some(maps) = &self.maps else { return Vec::new() };
+        let rows = self.predictions_of(self.subset).zip(maps.iter()).enumerate();
+        rows.map(|(index, (prediction, relevance))| Explained { index, prediction, relevance }).collect()
+    }
+
+    /// The explained sample nearest to an age, the first of several.
+    pub fn explained_near(&self, age: f64) -> Option<Explained<'_>> {
+        let distance = |sample: &Explained| (sample.prediction.age - age).abs();
+        self.explained().into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    }
+
+    pub fn prediction(&self, sample: usize) -> Option<&Prediction> {
+        self.predictions.binary_search_by_key(&sample, |row| row.sample).ok().map(|row| &self.predictions[row])
+    }
+
+    /// The pumpkin at this index, drawn again from the recorded settings. None where it is another than the one in
+    /// the table, because it was drawn by another version of the simulation.
+    pub fn pumpkin(&self, sample: usize) -> Option<Pumpkin> {
+        let known = self.samples.get(sample)?;
+        let pumpkin = draw_member(known.age, self.data.growth_mode, self.data.seed, sample);
+        let same = pumpkin.name == known.name && f64::from(pumpkin.height) == known.height;
+        same.then_some(pumpkin)
+    }
+
+    /// What was varied, seeds left out: "target_bias 55, output_bias zero". The run's id where nothing was.
+    pub fn label(&self) -> String {
+        let named: Vec<String> =
+            self.varied.iter().filter(|(key, _)| !is_seed(key)).map(|(key, v)| format!("{} {v}", short(key))).collect();
+        if named.is_empty() { format!("run {}", self.id) } else { named.join(", ") }
+    }
+
+    /// The seeds that were varied: "seed 3"; empty where none were.
+    pub fn seeds(&self) -> String {
+        let seeds = self.varied.iter().filter(|(key, _)| is_seed(key));
+        seeds.map(|(key, value)| format!("{} {value}", short(key))).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Whether a key only repeats a run with other random numbers.
+pub fn is_seed(key: &str) -> bool {
+    matches!(key.rsplit('.').next(), Some("seed" | "seeds" | "replicate" | "repetition"))
+}
+
+/// The last part of a dotted key.
+pub fn short(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+/// The finished runs of an experiment.
+#[derive(Debug, Clone)]
+pub struct Study {
+    pub name: String,
+    pub runs: Vec<Run>,
+}
+
+impl Study {
+    /// Runs that differ by nothing but seeds, in the order in which they first appear.
+    pub fn groups(&self) -> Vec<(String, Vec<&Run>)> {
+        let mut groups: Vec<(String, Vec<&Run>)> = Vec::new();
+        for run in &self.runs {
+            let label = run.label();
+            match groups.iter_mut().find(|(known, _)| *known == label) {
+                Some((_, members)) => members.push(run),
+                None => groups.push((label, vec![run])),
+            }
+        }
+        groups
+    }
+
+    /// The varied keys other than seeds.
+    pub fn varied_keys(&self) -> Vec<&str> {
+        let mut keys: Vec<&str> = Vec::new();
+        for (key, _) in self.runs.iter().flat_map(|run| &run.varied) {
+            if !is_seed(key) && !keys.contains(&key.as_str()) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+}

@@ -1,0 +1,70 @@
+//! What signs are worth to the network, against the relevance over them.
+
+use super::chart::{Axis, Chart};
+use super::fit::Polynomial;
+use super::registry::{Drawn, Missing, RunFigure};
+use super::sheet::{Area, Lettering, Sheet};
+use super::study::Run;
+use super::style::{BLUE, GREY, SMALL_SIZE, VERMILION};
+use crate::metric::statistics::line;
+
+pub(super) const FIGURE: RunFigure = RunFigure {
+    name: "12_years_per_sign",
+    title: "Years and relevance of signs",
+    source: "measurements.parquet",
+    caption: "By how many years the prediction falls when all signs of a kind are taken out of an image (the causal \
+              truth), against the relevance over their pixels; an image a point. Dashed: relevance tells the truth.",
+    draw,
+};
+
+const COLUMNS: usize = 3;
+/// The scores that are compared.
+pub(super) const YEARS: &str = "causal_years";
+pub(super) const RELEVANCE: &str = "causal_relevance";
+
+fn draw(run: &Run) -> Drawn {
+    let mut signs: Vec<&str> = Vec::new();
+    for sign in run.scores.iter().filter(|score| score.metric == RELEVANCE).filter_map(|score| score.sign.as_deref()) {
+        if !signs.contains(&sign) {
+            signs.push(sign);
+        }
+    }
+    let panels: Vec<(&str, Vec<(f64, f64)>)> =
+        signs.into_iter().map(|sign| (sign, pairs(run, sign))).filter(|(_, pairs)| !pairs.is_empty()).collect();
+    if panels.is_empty() {
+        return Err(Missing("the causal score of signs (evaluate.scores)"));
+    }
+    let columns = panels.len().min(COLUMNS);
+    let rows = panels.len().div_ceil(COLUMNS);
+    let mut sheet = Sheet::new(30.0 + 360.0 * columns as f64, 50.0 + 350.0 * rows as f64);
+    sheet.title("Years and relevance of signs");
+    for (place, (sign, pairs)) in panels.iter().enumerate() {
+        let (row, column) = (place / COLUMNS, place % COLUMNS);
+        let area = Area::new(64.0 + 360.0 * column as f64, 84.0 + 350.0 * row as f64, 290.0, 246.0);
+        let x = Axis::around("years without them", pairs.iter().map(|pair| pair.0).chain([0.0]));
+        let y = Axis::symmetric("relevance over them in years", pairs.iter().map(|pair| pair.1));
+        let (low, high) = (x.range.0.max(y.range.0), x.range.1.min(y.range.1));
+        let mut chart = Chart::new(x, y).zero().dashed(&[(low, low), (high, high)], GREY, 1.2, None);
+        chart = chart.points(pairs, BLUE, 2.6, None);
+        if let Some(fit) = Polynomial::fit(pairs, 1) {
+            let ends = pairs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));
+            let (curve, band) = fit.curve(ends.0, ends.1);
+            chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 1.8, None);
+        }
+        chart.draw(&mut sheet, area);
+        let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        let title = format!("{sign}: r = {:.2}", line(&x, &y).r);
+        sheet.text(area.right(), area.top - 12.0, &title, Lettering::ending().size(SMALL_SIZE));
+    }
+    Ok(sheet)
+}
+
+/// (years, relevance) of every image for which both are known.
+fn pairs(run: &Run, sign: &str) -> Vec<(f64, f64)> {
+    let of = |metric: &'static str| {
+        let rows = run.scores.iter().filter(move |score| score.metric == metric && score.sign.as_deref() == Some(sign));
+        rows.filter_map(|score| Some((score.sample?, score.value)))
+    };
+    let years: std::collections::HashMap<usize, f64> = of(YEARS).collect();
+    of(RELEVANCE).filter_map(|(sample, relevance)| Some((*years.get(&sample)?, relevance))).collect()
+}

@@ -1,0 +1,70 @@
+//! Which of many runs are shown with figures and maps of their own.
+
+use std::sync::Arc;
+
+use super::ReportError;
+use super::folder::Results;
+use crate::figure::study::{Run, Study};
+use crate::store::arrays;
+
+/// Runs with figures of their own.
+const FIGURE_RUNS: usize = 6;
+/// Runs whose maps are in the gallery.
+const GALLERY_RUNS: usize = 24;
+/// Of those, how many may come from the first setting, whose seeds make an ensemble.
+const ENSEMBLE_RUNS: usize = 8;
+/// Maps are loaded up to this many bytes.
+const MAP_BYTES: u64 = 1_500_000_000;
+
+/// The runs of a study, with the maps of some of them.
+pub struct Chosen {
+    pub study: Study,
+    /// Runs with figures of their own, as indices into the study.
+    pub figures: Vec<usize>,
+    /// Runs whose maps are loaded, as indices into the study.
+    pub gallery: Vec<usize>,
+}
+
+/// Chooses runs so that as many settings as possible are seen, and loads their maps.
+pub fn choose(results: &Results) -> Result<Chosen, ReportError> {
+    let mut study = results.study.clone();
+    let order = order(&study);
+    let (mut gallery, mut bytes) = (Vec::new(), 0);
+    for &index in order.iter().take(GALLERY_RUNS) {
+        let path = results.relevance(&study.runs[index].id);
+        let Ok(size) = path.metadata().map(|file| file.len()) else { continue };
+        if bytes + size > MAP_BYTES && !gallery.is_empty() {
+            break;
+        }
+        bytes += size;
+        study.runs[index].maps = Some(Arc::new(arrays::read_stack(&path)?));
+        gallery.push(index);
+    }
+    let figures = order.into_iter().take(FIGURE_RUNS).collect();
+    Ok(Chosen { study, figures, gallery })
+}
+
+/// Runs in the order in which they deserve to be shown: one of each setting, some more of the first setting, the rest.
+fn order(study: &Study) -> Vec<usize> {
+    let groups: Vec<Vec<usize>> =
+        study.groups().into_iter().map(|(_, runs)| runs.iter().map(|run| index(study, run)).collect()).collect();
+    let firsts: Vec<usize> = groups.iter().map(|group| group[0]).collect();
+    let room = GALLERY_RUNS - ENSEMBLE_RUNS + 1;
+    // Spread over all settings, where there are too many of them.
+    let spread = |most: usize| {
+        let (all, count) = (&firsts, most.min(firsts.len()));
+        (0..count).map(move |k| all[k * all.len() / count])
+    };
+    let mut order: Vec<usize> = spread(FIGURE_RUNS).collect();
+    let first_setting = groups.iter().flat_map(|group| group.iter().take(ENSEMBLE_RUNS)).take(ENSEMBLE_RUNS);
+    for run in spread(room).chain(first_setting.copied()).chain(groups.iter().flatten().copied()) {
+        if !order.contains(&run) && order.len() < GALLERY_RUNS {
+            order.push(run);
+        }
+    }
+    order
+}
+
+fn index(study: &Study, run: &Run) -> usize {
+    study.runs.iter().position(|known| std::ptr::eq(known, run)).expect("a run of this study")
+}

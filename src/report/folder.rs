@@ -1,0 +1,269 @@
+//! A results folder, read back.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::ReportError;
+use crate::event::Epoch;
+use crate::figure::registry::SAMPLE_SCORES;
+use crate::figure::study::{Prediction, Run, Sample, Score, Study, Value};
+use crate::sim::{DataSettings, Split};
+use crate::spec::Task;
+use crate::store::table::{Cells, Table, Texts};
+
+/// Columns of the runs' table that hold neither a setting nor a score.
+const FACTS: [&str; 3] = ["run_id", "status", "reason"];
+
+/// The contents of a results folder, the maps left where they are.
+pub struct Results {
+    pub path: PathBuf,
+    pub name: String,
+    pub description: String,
+    /// `spec.toml` as it is.
+    pub spec: String,
+    /// `provenance.json`; null where there is none.
+    pub provenance: serde_json::Value,
+    /// `runs.parquet`.
+    pub table: Table,
+    /// The runs that are done.
+    pub study: Study,
+}
+
+impl Results {
+    /// Reads the tables of a results folder.
+    ///
+    /// # Errors
+    /// [`ReportError`] where the spec or the table of runs cannot be read, or another table is damaged.
+    pub fn read(path: &Path) -> Result<Self, ReportError> {
+        let spec_path = path.join("spec.toml");
+        let unreadable = |reason: String| ReportError::Unreadable { path: spec_path.clone(), reason };
+        let spec = fs::read_to_string(&spec_path).map_err(|error| unreadable(error.to_string()))?;
+        let settings: toml::Table = spec.parse().map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
+        let provenance = fs::read(path.join("provenance.json")).ok();
+        let provenance = provenance.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let text = |key: &str| get(&settings, key).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+        let table = Table::read(&path.join("runs.parquet"), None)?;
+        let name = text("experiment.name");
+        let runs = read_runs(path, &table, &settings).map_err(|error| match error {
+            ReadError::Report(error) => error,
+            ReadError::Setting(reason) => unreadable(reason),
+        })?;
+        let description = text("experiment.description");
+        Ok(Self {
+            path: path.to_owned(),
+            study: Study { name: name.clone(), runs },
+            name,
+            description,
+            spec,
+            provenance,
+            table,
+        })
+    }
+
+    /// Where the maps of a run are.
+    pub fn relevance(&self, run_id: &str) -> PathBuf {
+        self.path.join("relevance").join(format!("{run_id}.npy"))
+    }
+
+    /// The settings that differ between runs, as columns of the runs' table.
+    pub fn is_setting(column: &str) -> bool {
+        column.contains('.')
+    }
+}
+
+enum ReadError {
+    Report(ReportError),
+    /// A setting that is not understood.
+    Setting(String),
+}
+
+impl<E: Into<ReportError>> From<E> for ReadError {
+    fn from(error: E) -> Self {
+        Self::Report(error.into())
+    }
+}
+
+fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<Run>, ReadError> {
+    let none = Texts::default();
+    let text = |name: &str| table.texts(name).unwrap_or(&none);
+    let (ids, states, data_keys) = (text("run_id"), text("status"), text("simulate_key"));
+    let mut epochs = read_epochs(path)?;
+    let subset = setting(settings, "explain.subset")?.unwrap_or(Split::Test);
+    let needed = if table.columns.iter().any(|(name, _)| name == "explain.subset") { Split::All } else { subset };
+    let mut predictions = read_predictions(path, needed)?;
+    let mut scores = read_scores(path)?;
+    let samples = read_samples(path)?;
+    let mut runs = Vec::new();
+    for row in (0..table.rows).filter(|&row| states.get(row) == Some("done")) {
+        let Some(id) = ids.get(row) else { continue };
+        let varied = varied(table, row);
+        let own = overlay(settings, &varied);
+        let mut of_run = scores.remove(id).unwrap_or_default();
+        let of_table = table.columns.iter().filter(|(name, _)| is_score(name)).filter_map(|(name, cells)| {
+            let Cells::Numbers(numbers) = cells else { return None };
+            let value = Some(numbers[row]).filter(|value| value.is_finite())?;
+            Some(Score { sample: None, metric: name.clone(), sign: None, value })
+        });
+        of_run.extend(of_table);
+        runs.push(Run {
+            id: id.to_owned(),
+            varied,
+            task: setting(&own, "model.task")?.unwrap_or(Task::Regression),
+            data: setting::<DataSettings>(&own, "data")?.unwrap_or_default(),
+            analyzer: setting(&own, "explain.analyzer")?.unwrap_or_default(),
+            subset: setting(&own, "explain.subset")?.unwrap_or(Split::Test),
+            epochs: epochs.remove(id).unwrap_or_default(),
+            predictions: predictions.remove(id).unwrap_or_default(),
+            samples: data_keys.get(row).and_then(|key| samples.get(key).cloned()).unwrap_or_default(),
+            scores: of_run,
+            maps: None,
+        });
+    }
+    Ok(runs)
+}
+
+/// Whether a column of the runs' table is a score.
+pub fn is_score(column: &str) -> bool {
+    let other = ["_key", "_seconds", "_bytes", "_at", "_host"].iter().any(|ending| column.ends_with(ending));
+    !other && !FACTS.contains(&column) && !Results::is_setting(column)
+}
+
+/// What was varied, in this row: columns under their dotted names.
+fn varied(table: &Table, row: usize) -> Vec<(String, Value)> {
+    let columns = table.columns.iter().filter(|(name, _)| Results::is_setting(name));
+    let value = |(name, cells): &(String, Cells)| {
+        let value = match cells {
+            Cells::Numbers(numbers) => Value::Number(Some(numbers[row]).filter(|number| number.is_finite())?),
+            Cells::Texts(texts) => Value::Text(texts.get(row)?.to_owned()),
+        };
+        Some((name.clone(), value))
+    };
+    columns.filter_map(value).collect()
+}
+
+/// The settings of a run: those of the spec, with what was varied laid over them.
+fn overlay(settings: &toml::Table, varied: &[(String, Value)]) -> toml::Table {
+    let mut own = settings.clone();
+    for (key, value) in varied {
+        let Some((section, name)) = key.split_once('.') else { continue };
+        let value = match value {
+            Value::Number(number) if number.fract() == 0.0 => toml::Value::Integer(*number as i64),
+            Value::Number(number) => toml::Value::Float(*number),
+            // Lists and the like are written as in a spec.
+            Value::Text(text) => format!("value = {text}")
+                .parse::<toml::Table>()
+                .ok()
+                .and_then(|mut table| table.remove("value"))
+                .unwrap_or_else(|| toml::Value::String(text.clone())),
+        };
+        if let Some(section) = own.entry(section).or_insert_with(|| toml::Table::new().into()).as_table_mut() {
+            section.insert(name.to_owned(), value);
+        }
+    }
+    own
+}
+
+/// The value under a dotted key.
+fn get<'a>(settings: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
+    let mut parts = key.split('.');
+    let first = settings.get(parts.next()?)?;
+    parts.try_fold(first, |value, part| value.get(part))
+}
+
+fn setting<T: DeserializeOwned>(settings: &toml::Table, key: &str) -> Result<Option<T>, ReadError> {
+    let value = get(settings, key).cloned();
+    let value = value.map(|value| T::deserialize(value).map_err(|error| format!("{key}: {}", error.message())));
+    value.transpose().map_err(ReadError::Setting)
+}
+
+/// Rows of a table by run; none where there is no such table.
+fn by_run<T>(
+    path: &Path,
+    columns: &[&str],
+    row: impl Fn(&Table, usize) -> Option<T>,
+) -> Result<HashMap<String, Vec<T>>, ReportError> {
+    if !path.exists() {
+        return Ok(HashMap::new());
+    }
+    let table = Table::read(path, Some(columns))?;
+    let mut runs: Vec<Vec<T>> = Vec::new();
+    let Some(ids) = table.texts(columns[0]) else { return Ok(HashMap::new()) };
+    runs.resize_with(ids.distinct.len(), Vec::new);
+    for (index, id) in ids.rows.iter().enumerate() {
+        if let (Some(id), Some(row)) = (id, row(&table, index)) {
+            runs[*id as usize].push(row);
+        }
+    }
+    Ok(ids.distinct.iter().cloned().zip(runs).collect())
+}
+
+fn number(table: &Table, name: &str, row: usize) -> Option<f64> {
+    table.numbers(name).map(|numbers| numbers[row])
+}
+
+fn read_epochs(path: &Path) -> Result<HashMap<String, Vec<Epoch>>, ReportError> {
+    let columns = ["run_id", "epoch", "train_loss", "train_mae", "val_loss", "val_mae", "epoch_seconds"];
+    by_run(&path.join("epochs.parquet"), &columns, |table, row| {
+        Some(Epoch {
+            epoch: number(table, "epoch", row)? as usize,
+            train_loss: number(table, "train_loss", row)?,
+            train_mae: number(table, "train_mae", row)?,
+            val_loss: number(table, "val_loss", row)?,
+            val_mae: number(table, "val_mae", row)?,
+            epoch_seconds: number(table, "epoch_seconds", row)?,
+        })
+    })
+}
+
+/// The predictions of the test set and of the part that is explained.
+fn read_predictions(path: &Path, explained: Split) -> Result<HashMap<String, Vec<Prediction>>, ReportError> {
+    let columns = ["run_id", "split", "sample", "age", "prediction"];
+    by_run(&path.join("predictions.parquet"), &columns, |table, row| {
+        let name = table.texts("split")?.get(row)?;
+        let split = [Split::Train, Split::Validation, Split::Test].into_iter().find(|split| split.name() == name)?;
+        if split != Split::Test && split != explained && explained != Split::All {
+            return None;
+        }
+        Some(Prediction {
+            sample: number(table, "sample", row)? as usize,
+            split,
+            age: number(table, "age", row)?,
+            prediction: number(table, "prediction", row)?,
+        })
+    })
+}
+
+/// The scores of samples; those of whole runs are in the runs' table.
+fn read_scores(path: &Path) -> Result<HashMap<String, Vec<Score>>, ReportError> {
+    let columns = ["run_id", "sample", "metric", "sign", "value"];
+    by_run(&path.join("measurements.parquet"), &columns, |table, row| {
+        let sample = number(table, "sample", row).filter(|sample| sample.is_finite())?;
+        let metric = table.texts("metric")?.get(row).filter(|metric| SAMPLE_SCORES.contains(metric))?;
+        Some(Score {
+            sample: Some(sample as usize),
+            metric: metric.to_owned(),
+            sign: table.texts("sign").and_then(|signs| signs.get(row)).map(str::to_owned),
+            value: number(table, "value", row).filter(|value| value.is_finite())?,
+        })
+    })
+}
+
+/// The samples of every data set, by the key of its simulation.
+fn read_samples(path: &Path) -> Result<HashMap<String, Arc<Vec<Sample>>>, ReportError> {
+    let columns = ["simulate_key", "name", "age", "height", "width", "n_lesions", "n_atrophies"];
+    let samples = by_run(&path.join("samples.parquet"), &columns, |table, row| {
+        Some(Sample {
+            name: table.texts("name")?.get(row)?.to_owned(),
+            age: number(table, "age", row)? as u32,
+            height: number(table, "height", row)?,
+            width: number(table, "width", row)?,
+            lesions: number(table, "n_lesions", row)? as u32,
+            atrophies: number(table, "n_atrophies", row)? as u32,
+        })
+    })?;
+    Ok(samples.into_iter().map(|(key, samples)| (key, Arc::new(samples))).collect())
+}

@@ -1,0 +1,59 @@
+//! What a finished experiment is looked at with: its figures, and `report.html`.
+//!
+//! Everything is made from the results folder alone, so that it can be made again at any time and on any machine.
+
+mod choice;
+mod embed;
+mod figures;
+mod folder;
+mod gallery;
+mod page;
+
+use std::path::{Path, PathBuf};
+
+use crate::store::arrays::ArrayError;
+use crate::store::table::UnreadableTable;
+use crate::store::write_atomically;
+
+pub use folder::Results;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Table(#[from] UnreadableTable),
+    #[error(transparent)]
+    Array(#[from] ArrayError),
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("cannot write {}: {source}", path.display())]
+    Unwritable { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Figure(#[from] crate::figure::FigureError),
+}
+
+/// What was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    pub page: PathBuf,
+    /// How many figures were drawn, each as SVG and PNG.
+    pub figures: usize,
+}
+
+/// Draws the figures of a results folder and writes its `report.html`; what was there is replaced.
+///
+/// # Errors
+/// [`ReportError`] where a table is missing or damaged, or the folder cannot be written. A figure that lacks something
+/// is left out, and the report says what it needs.
+pub fn write(folder: &Path) -> Result<Made, ReportError> {
+    let results = Results::read(folder)?;
+    let chosen = choice::choose(&results)?;
+    let figures = figures::draw(&chosen)?;
+    figures::save(&figures, folder)?;
+    let gallery = gallery::gather(&results, &chosen)?;
+    let page = folder.join("report.html");
+    let text = page::render(&results, &figures, &gallery);
+    write_atomically(&page, text.as_bytes())
+        .map_err(|source| ReportError::Unwritable { path: page.clone(), source })?;
+    Ok(Made { page, figures: figures.drawn.len() })
+}

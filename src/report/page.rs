@@ -1,0 +1,180 @@
+//! `report.html`: one file that needs nothing else.
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::figures::{Figure, Figures};
+use super::folder::{Results, is_score};
+use super::gallery::Gallery;
+use crate::store::table::{Cells, Table};
+
+const PAGE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+/// In the order in which they are run.
+const SCRIPTS: [&str; 6] = [
+    include_str!("page/base.js"),
+    include_str!("page/runs.js"),
+    include_str!("page/figures.js"),
+    include_str!("page/relevance.js"),
+    include_str!("page/gallery.js"),
+    include_str!("page/page.js"),
+];
+
+/// An SVG that is larger than this is shown as PNG.
+const LARGEST_SVG: usize = 250_000;
+
+/// A column of the table of runs.
+#[derive(Serialize)]
+struct Column<'a> {
+    name: &'a str,
+    /// "setting", "score" or "fact".
+    role: &'static str,
+    /// Each text once; missing where the cells are numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distinct: Option<&'a [String]>,
+    /// Numbers, or indices into the texts; null where there is nothing.
+    cells: Vec<Option<f64>>,
+}
+
+/// The page for these results. Whatever the results say is data to it, never markup or script.
+pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String {
+    let figure = |figure: &Figure| {
+        json!({
+            "run": figure.run_id,
+            "title": figure.title,
+            "caption": figure.caption,
+            "source": figure.source,
+            "path": figure.path,
+            "picture": picture(figure),
+        })
+    };
+    let not_drawn = figures.not_drawn.iter();
+    let not_drawn =
+        not_drawn.map(|figure| json!({ "run": figure.run_id, "title": figure.title, "needs": figure.needs }));
+    let data = json!({
+        "name": results.name,
+        "description": results.description,
+        "folder": results.path,
+        "version": env!("CARGO_PKG_VERSION"),
+        "spec": results.spec,
+        "provenance": results.provenance,
+        "columns": columns(&results.table),
+        "rows": results.table.rows,
+        "labels": labels(results),
+        "figures": figures.drawn.iter().map(figure).collect::<Vec<Value>>(),
+        "notDrawn": not_drawn.collect::<Vec<Value>>(),
+        "gallery": gallery,
+    });
+    fill(PAGE, |name| match name {
+        "title" => markup(&results.name),
+        "style" => STYLE.to_owned(),
+        "data" => script_data(&data),
+        "script" => SCRIPTS.concat(),
+        _ => unreachable!("the page asks for nothing else"),
+    })
+}
+
+/// Replaces each `{{name}}` of the page; what is put in is not looked at again.
+fn fill(page: &str, value: impl Fn(&str) -> String) -> String {
+    let mut filled = String::new();
+    let mut rest = page;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").expect("every name of the page ends");
+        filled.push_str(before);
+        filled.push_str(&value(name));
+        rest = after;
+    }
+    filled.push_str(rest);
+    filled
+}
+
+fn picture(figure: &Figure) -> String {
+    let (kind, bytes) = match figure.svg.len() {
+        0..=LARGEST_SVG => ("svg+xml", figure.svg.as_bytes()),
+        _ => ("png", &figure.png[..]),
+    };
+    format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes))
+}
+
+fn columns(table: &Table) -> Vec<Column<'_>> {
+    table
+        .columns
+        .iter()
+        .map(|(name, cells)| {
+            let role = match name.as_str() {
+                name if Results::is_setting(name) => "setting",
+                name if is_score(name) => "score",
+                _ => "fact",
+            };
+            let (distinct, cells) = match cells {
+                Cells::Numbers(numbers) => {
+                    (None, numbers.iter().map(|&number| Some(number).filter(|number| number.is_finite())).collect())
+                }
+                Cells::Texts(texts) => {
+                    (Some(&texts.distinct[..]), texts.rows.iter().map(|row| row.map(f64::from)).collect())
+                }
+            };
+            Column { name, role, distinct, cells }
+        })
+        .collect()
+}
+
+/// What each finished run is called, by its id.
+fn labels(results: &Results) -> Value {
+    let label = |run: &crate::figure::study::Run| {
+        let parts = [run.label(), run.seeds()];
+        (run.id.clone(), Value::from(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")))
+    };
+    results.study.runs.iter().map(label).collect::<serde_json::Map<String, Value>>().into()
+}
+
+/// Text inside an element.
+fn markup(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// JSON inside a script element: nothing in it can end the element, or begin another.
+fn script_data(data: &Value) -> String {
+    let text = data.to_string();
+    text.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "</script><script>alert(1)</script> & \"'{{data}} \u{2028} <!--";
+
+    #[test]
+    fn data_cannot_leave_its_element_and_comes_back_whole() {
+        let data = json!({ HOSTILE: [HOSTILE, 1.5, null] });
+        let text = script_data(&data);
+        assert!(!text.contains(['<', '>', '&', '\u{2028}']), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), data);
+    }
+
+    #[test]
+    fn markup_is_text() {
+        assert_eq!(markup("<b a=\"1\">&amp;"), "&lt;b a=&quot;1&quot;&gt;&amp;amp;");
+    }
+
+    #[test]
+    fn what_is_put_into_the_page_is_not_looked_at_again() {
+        let filled =
+            fill("<t>{{title}}</t>{{data}}", |name| if name == "title" { "{{data}}".into() } else { "1".into() });
+        assert_eq!(filled, "<t>{{data}}</t>1");
+    }
+
+    #[test]
+    fn the_page_asks_for_nothing_from_outside() {
+        let page = [PAGE, STYLE, &SCRIPTS.concat()].concat();
+        for outside in ["http:", "https:", "//cdn", "@import", "fetch(", "XMLHttpRequest", "innerHTML", "eval("] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+// The figures of a run, or the comparisons over all of them.
+function startFigures() {
+  const select = byId("figure-run");
+  const ids = [...new Set(report.figures.map(({ run }) => run))];
+  const name = (id) => (id === null ? "all runs, compared" : [called(id), id].filter(Boolean).join(" \u00b7 "));
+  select.append(...ids.map((id, index) => make("option", { value: String(index) }, name(id))));
+  select.parentElement.hidden = ids.length < 2;
+  const show = () => {
+    const chosen = ids[Number(select.value || 0)];
+    byId("figure-list").replaceChildren(...report.figures.filter(({ run }) => run === chosen).map(figure));
+    const missing = report.notDrawn.filter(({ run }) => run === chosen);
+    byId("not-drawn").hidden = missing.length === 0;
+    byId("not-drawn").querySelector("ul").replaceChildren(...missing.map(({ title, needs }) => make("li", {}, `${title} needs ${needs}`)));
+  };
+  select.onchange = show;
+  show();
+}
+
+function figure({ title, caption, source, path, picture }) {
+  const image = make("img", { src: picture, alt: `${title}. ${caption}`, loading: "lazy", decoding: "async" });
+  const origin = make("div", {}, "From ", make("code", {}, source), " \u00b7 files ", make("code", {}, `${path}.svg`), ", ", make("code", {}, ".png"));
+  return make("figure", {}, make("h3", {}, title), make("div", { className: "sheet" }, image), make("figcaption", {}, caption, origin));
+}

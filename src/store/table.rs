@@ -1,0 +1,158 @@
+//! A published table read back: plain columns of numbers and texts.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use polars::prelude::*;
+use thiserror::Error;
+
+/// A table that cannot be read.
+#[derive(Debug, Error)]
+#[error("cannot read {}: {reason}", path.display())]
+pub struct UnreadableTable {
+    path: PathBuf,
+    reason: PolarsError,
+}
+
+/// The cells of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cells {
+    /// Numbers; NaN where there is none.
+    Numbers(Vec<f64>),
+    /// Texts, each kept once.
+    Texts(Texts),
+}
+
+/// A column of texts, most of which repeat.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Texts {
+    /// Every text that occurs.
+    pub distinct: Vec<String>,
+    /// For each row an index into `distinct`; none where there is no text.
+    pub rows: Vec<Option<u32>>,
+}
+
+impl Texts {
+    pub fn get(&self, row: usize) -> Option<&str> {
+        self.rows.get(row).copied().flatten().map(|index| self.distinct[index as usize].as_str())
+    }
+}
+
+/// Columns of equal length.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Table {
+    pub rows: usize,
+    pub columns: Vec<(String, Cells)>,
+}
+
+impl Table {
+    /// Reads a Parquet file: all columns, or those of `wanted` that it has. Columns of lists are passed over.
+    pub fn read(path: &Path, wanted: Option<&[&str]>) -> Result<Self, UnreadableTable> {
+        let unreadable = |reason| UnreadableTable { path: path.to_owned(), reason };
+        let file = File::open(path).map_err(|error| unreadable(error.into()))?;
+        let mut reader = ParquetReader::new(file);
+        if let Some(wanted) = wanted {
+            let schema = reader.schema().map_err(unreadable)?;
+            let known = wanted.iter().filter(|name| schema.contains(name)).map(|name| (*name).to_owned());
+            reader = reader.with_columns(Some(known.collect()));
+        }
+        let frame = reader.finish().map_err(unreadable)?;
+        let mut columns = Vec::new();
+        for column in frame.columns() {
+            if let Some(cells) = cells(column).map_err(unreadable)? {
+                columns.push((column.name().to_string(), cells));
+            }
+        }
+        Ok(Self { rows: frame.height(), columns })
+    }
+
+    /// The numbers of a column; NaN where there is none.
+    pub fn numbers(&self, name: &str) -> Option<&[f64]> {
+        match self.cells(name)? {
+            Cells::Numbers(numbers) => Some(numbers),
+            Cells::Texts(_) => None,
+        }
+    }
+
+    pub fn texts(&self, name: &str) -> Option<&Texts> {
+        match self.cells(name)? {
+            Cells::Texts(texts) => Some(texts),
+            Cells::Numbers(_) => None,
+        }
+    }
+
+    fn cells(&self, name: &str) -> Option<&Cells> {
+        self.columns.iter().find(|(known, _)| known == name).map(|(_, cells)| cells)
+    }
+}
+
+fn cells(column: &Column) -> PolarsResult<Option<Cells>> {
+    let dtype = column.dtype();
+    if dtype.is_primitive_numeric() {
+        let numbers = column.cast(&DataType::Float64)?;
+        return Ok(Some(Cells::Numbers(numbers.f64()?.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect())));
+    }
+    Ok(match dtype {
+        DataType::String => Some(Cells::Texts(intern(column.str()?.iter()))),
+        DataType::Boolean => {
+            let flags = column.bool()?;
+            Some(Cells::Texts(intern(flags.iter().map(|flag| flag.map(|flag| if flag { "true" } else { "false" })))))
+        }
+        DataType::Null => Some(Cells::Texts(Texts { distinct: Vec::new(), rows: vec![None; column.len()] })),
+        _ => None,
+    })
+}
+
+fn intern<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Texts {
+    let mut known: HashMap<&str, u32> = HashMap::new();
+    let mut distinct = Vec::new();
+    let rows = texts.map(|text| {
+        text.map(|text| {
+            *known.entry(text).or_insert_with(|| {
+                distinct.push(text.to_owned());
+                distinct.len() as u32 - 1
+            })
+        })
+    });
+    let rows = rows.collect();
+    Texts { distinct, rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_come_back_as_numbers_and_texts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let mut frame = df!(
+            "age" => [Some(20_u32), None, Some(80)],
+            "loss" => [0.5_f64, 1.5, f64::NAN],
+            "split" => [Some("test"), None, Some("test")],
+            "good" => [true, false, true],
+        )
+        .unwrap();
+        ParquetWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
+        let table = Table::read(&path, None).unwrap();
+        assert_eq!((table.rows, table.columns.len()), (3, 4));
+        let ages = table.numbers("age").unwrap();
+        assert!(ages[0] == 20.0 && ages[1].is_nan() && ages[2] == 80.0);
+        let splits = table.texts("split").unwrap();
+        assert_eq!([0, 1, 2, 9].map(|row| splits.get(row)), [Some("test"), None, Some("test"), None]);
+        assert_eq!(splits.distinct, ["test"]);
+        assert_eq!(table.texts("good").unwrap().get(1), Some("false"));
+        let some = Table::read(&path, Some(&["loss", "nothing"])).unwrap();
+        assert_eq!((some.columns.len(), some.numbers("loss").unwrap()[1]), (1, 1.5));
+    }
+
+    #[test]
+    fn what_is_no_table_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs.parquet");
+        assert!(Table::read(&path, None).unwrap_err().to_string().contains("runs.parquet"));
+        std::fs::write(&path, "no table").unwrap();
+        assert!(Table::read(&path, None).unwrap_err().to_string().contains("runs.parquet"));
+    }
+}

@@ -1,0 +1,250 @@
+//! `xdlreg-run report`: figures and pages from a results folder alone.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use polars::prelude::*;
+use xdlreg::raster::SIDE;
+use xdlreg::sim::{DataSettings, Dataset, Distribution, Split, simulate};
+
+use crate::harness::{Scene, listing, repository, write_npy};
+
+const HOSTILE: &str = "<script>alert(1)</script>";
+const BIASES: [f64; 5] = [30.0, 42.5, 55.0, 62.5, 70.0];
+const OUTPUT_BIASES: [&str; 2] = ["zero", "target-mean"];
+const SAMPLES: usize = 200;
+
+/// Writes a results folder as if `seeds` networks had been trained in each of ten settings, without training any.
+fn pretend(folder: &Path, seeds: usize) {
+    for inner in ["relevance", "logs"] {
+        fs::create_dir_all(folder.join(inner)).expect("a folder");
+    }
+    let spec = format!(
+        "[experiment]\nname = \"{HOSTILE}\"  # default\ndescription = \"Does bias pull? {HOSTILE}\"\n\n[data]\n\
+         n_samples = {SAMPLES}\ndistribution = \"biased\"\ntarget_bias = 55.0\nseed = 3\n\n[model]\ntask = \
+         \"regression\"\n\n[explain]\nanalyzer = \"lrp.sequential_preset_a\"\nsubset = \"test\"\n"
+    );
+    fs::write(folder.join("spec.toml"), spec).expect("the spec");
+    let provenance = format!("{{\"command_line\": [\"xdlreg-run\", \"{HOSTILE}.toml\"], \"run_host\": \"here\"}}");
+    fs::write(folder.join("provenance.json"), provenance).expect("the provenance");
+
+    let datasets = BIASES.map(|bias| {
+        let (distribution, target_bias) = (Distribution::Biased, Some(bias));
+        let settings =
+            DataSettings { n_samples: SAMPLES, seed: 3, distribution, target_bias, ..DataSettings::default() };
+        simulate(&settings, &xdlreg::event::silent).expect("pumpkins")
+    });
+    let mut runs = Vec::new();
+    for seed in 0..seeds {
+        for (bias, dataset) in datasets.iter().enumerate() {
+            for output_bias in OUTPUT_BIASES {
+                let number = runs.len();
+                let status = match number {
+                    n if n % 97 == 96 => "failed",
+                    n if n % 101 == 100 => "invalid",
+                    _ => "done",
+                };
+                runs.push(Pretended { id: format!("r{number:05}"), bias, output_bias, seed, status, dataset });
+            }
+        }
+    }
+    write_runs(folder, &runs);
+    write_rows(folder, &runs);
+    write_samples(folder, &datasets);
+    for run in runs.iter().take(3 * BIASES.len() * OUTPUT_BIASES.len()) {
+        let test = Split::Test.range(SAMPLES);
+        let maps: Vec<f32> = test
+            .clone()
+            .flat_map(|sample| run.dataset.images.get(sample).pixels.iter().map(|pixel| pixel * run.sum(sample) / 2500.0))
+            .collect();
+        let shape = [test.len(), SIDE, SIDE].map(|length| length as u64);
+        write_npy(&folder.join("relevance").join(format!("{}.npy", run.id)), &shape, &maps);
+    }
+}
+
+struct Pretended<'a> {
+    id: String,
+    bias: usize,
+    output_bias: &'static str,
+    seed: usize,
+    status: &'static str,
+    dataset: &'a Dataset,
+}
+
+impl Pretended<'_> {
+    fn age(&self, sample: usize) -> f32 {
+        self.dataset.pumpkins[sample].age as f32
+    }
+
+    /// Pulled to the bias, with an error that looks like chance.
+    fn prediction(&self, sample: usize) -> f32 {
+        let chance = ((sample * 7919 + self.seed * 104_729) % 1000) as f32 / 250.0 - 2.0;
+        self.age(sample) + 0.15 * (BIASES[self.bias] as f32 - self.age(sample)) + chance
+    }
+
+    fn sum(&self, sample: usize) -> f32 {
+        let crossing = if self.output_bias == "zero" { 0.0 } else { BIASES[self.bias] as f32 };
+        self.prediction(sample) - crossing
+    }
+}
+
+fn write_table(folder: &Path, name: &str, mut table: DataFrame) {
+    let file = File::create(folder.join(name)).expect("a table's file");
+    ParquetWriter::new(file).finish(&mut table).expect("a table");
+}
+
+fn write_runs(folder: &Path, runs: &[Pretended]) {
+    let done = |run: &Pretended, value: f64| (run.status == "done").then_some(value);
+    let each = |value: &dyn Fn(&Pretended) -> Option<f64>| runs.iter().map(value).collect::<Vec<Option<f64>>>();
+    let wave = |run: &Pretended| (run.seed as f64 * 1.7).sin();
+    let table = df!(
+        "run_id" => runs.iter().map(|run| run.id.clone()).collect::<Vec<_>>(),
+        "status" => runs.iter().map(|run| run.status).collect::<Vec<_>>(),
+        "reason" => runs.iter().map(|run| match run.status {
+            "failed" => Some(format!("train: the loss is not a number at epoch 3 {HOSTILE}")),
+            "invalid" => Some("the reference cannot be reached".to_owned()),
+            _ => None,
+        }).collect::<Vec<_>>(),
+        "data.target_bias" => runs.iter().map(|run| BIASES[run.bias]).collect::<Vec<_>>(),
+        "model.output_bias" => runs.iter().map(|run| run.output_bias).collect::<Vec<_>>(),
+        "model.seed" => runs.iter().map(|run| run.seed as u64).collect::<Vec<_>>(),
+        "test_mae" => each(&|run| done(run, 3.0 + 0.02 * (BIASES[run.bias] - 50.0).abs() + 0.2 * wave(run))),
+        "test_r2" => each(&|run| done(run, 0.95 - 0.002 * (BIASES[run.bias] - 50.0).abs() + 0.01 * wave(run))),
+        "relevance_zero_crossing" => each(&|run| done(run, f64::from(run.prediction(190) - run.sum(190)))),
+        "simulate_key" => runs.iter().map(|run| format!("data{}", run.bias)).collect::<Vec<_>>(),
+        "train_seconds" => each(&|run| done(run, 20.0 + wave(run))),
+    );
+    write_table(folder, "runs.parquet", table.expect("columns of one length"));
+}
+
+fn write_rows(folder: &Path, runs: &[Pretended]) {
+    let test = Split::Test.range(SAMPLES);
+    let rows: Vec<(&Pretended, usize)> = runs
+        .iter()
+        .filter(|run| run.status == "done")
+        .flat_map(|run| test.clone().map(move |sample| (run, sample)))
+        .collect();
+    let ids = || rows.iter().map(|(run, _)| run.id.as_str()).collect::<Vec<_>>();
+    let samples = || rows.iter().map(|(_, sample)| *sample as u32).collect::<Vec<_>>();
+    let table = df!(
+        "run_id" => ids(),
+        "split" => vec!["test"; rows.len()],
+        "sample" => samples(),
+        "age" => rows.iter().map(|(run, sample)| run.age(*sample) as u32).collect::<Vec<_>>(),
+        "prediction" => rows.iter().map(|(run, sample)| run.prediction(*sample)).collect::<Vec<_>>(),
+    );
+    write_table(folder, "predictions.parquet", table.expect("columns of one length"));
+    let table = df!(
+        "run_id" => ids(),
+        "sample" => samples(),
+        "metric" => vec!["sum_relevance"; rows.len()],
+        "sign" => vec![None::<&str>; rows.len()],
+        "value" => rows.iter().map(|(run, sample)| f64::from(run.sum(*sample))).collect::<Vec<_>>(),
+        "unit" => vec!["years"; rows.len()],
+    );
+    write_table(folder, "measurements.parquet", table.expect("columns of one length"));
+    let epochs: Vec<(&str, u32)> =
+        runs.iter().take(40).flat_map(|run| (1..=5).map(|epoch| (run.id.as_str(), epoch))).collect();
+    let losses = |by: f64| epochs.iter().map(|(_, epoch)| by / f64::from(*epoch)).collect::<Vec<_>>();
+    let table = df!(
+        "run_id" => epochs.iter().map(|row| row.0).collect::<Vec<_>>(),
+        "epoch" => epochs.iter().map(|row| row.1).collect::<Vec<_>>(),
+        "train_loss" => losses(300.0), "train_mae" => losses(14.0),
+        "val_loss" => losses(320.0), "val_mae" => losses(15.0),
+        "epoch_seconds" => losses(1.0),
+    );
+    write_table(folder, "epochs.parquet", table.expect("columns of one length"));
+}
+
+fn write_samples(folder: &Path, datasets: &[Dataset]) {
+    let rows: Vec<_> = datasets
+        .iter()
+        .enumerate()
+        .flat_map(|(bias, dataset)| dataset.pumpkins.iter().enumerate().map(move |(sample, p)| (bias, sample, p)))
+        .collect();
+    let table = df!(
+        "simulate_key" => rows.iter().map(|row| format!("data{}", row.0)).collect::<Vec<_>>(),
+        "sample" => rows.iter().map(|row| row.1 as u32).collect::<Vec<_>>(),
+        "name" => rows.iter().map(|row| row.2.name.clone()).collect::<Vec<_>>(),
+        "age" => rows.iter().map(|row| row.2.age).collect::<Vec<_>>(),
+        "height" => rows.iter().map(|row| row.2.height).collect::<Vec<_>>(),
+        "width" => rows.iter().map(|row| row.2.width).collect::<Vec<_>>(),
+        "n_lesions" => rows.iter().map(|row| row.2.lesions.len() as u32).collect::<Vec<_>>(),
+        "n_atrophies" => rows.iter().map(|row| row.2.atrophies.len() as u32).collect::<Vec<_>>(),
+    );
+    write_table(folder, "samples.parquet", table.expect("columns of one length"));
+}
+
+#[test]
+fn figures_and_a_page_come_from_the_folder_alone() {
+    let scene = Scene::new();
+    let folder = scene.path("study");
+    pretend(&folder, 4);
+    scene.run("report study").succeeds();
+
+    let files = listing(&folder.join("figures"));
+    let both = |name: &str| ["svg", "png"].iter().all(|ending| files.contains(&format!("{name}.{ending}")));
+    for name in ["20_metrics_over_settings", "21_residual_curves", "22_relevance_lines", "23_score_table", "25_ensemble"] {
+        assert!(both(name), "{name} is not among {files:?}");
+    }
+    for name in [
+        "01_age_distribution",
+        "02_pumpkin",
+        "03_standard_and_toddler",
+        "04_senior_and_junior",
+        "05_signs_over_age",
+        "06_training",
+        "07_prediction",
+        "08_residuals",
+        "09_sum_relevance",
+        "10_heatmaps_by_age",
+        "11_relevance_by_age",
+    ] {
+        assert!(both(&format!("r00000/{name}")), "{name} is not among {files:?}");
+    }
+    for file in files.iter().filter(|file| file.ends_with(".svg")) {
+        let svg = fs::read_to_string(folder.join("figures").join(file)).expect("a figure");
+        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{file}");
+        assert!(!svg.contains("<script") && !svg.contains("NaN"), "{file}");
+    }
+
+    let page = fs::read_to_string(folder.join("report.html")).expect("the page");
+    assert!(!page.contains(HOSTILE));
+    assert_eq!(page.matches("<script").count(), 2, "the data and the code");
+    assert!(page.contains("Figures that lack something") && page.contains("causal score of signs"));
+    let outside = ["src=\"http", "href=\"http", "url(http"];
+    assert!(outside.iter().all(|address| !page.contains(address)));
+}
+
+#[test]
+fn the_same_folder_gives_the_same_report() {
+    let scene = Scene::new();
+    let folder = scene.path("study");
+    pretend(&folder, 1);
+    scene.run("report study").succeeds();
+    let contents = || {
+        let files = listing(&folder).into_iter().filter(|file| folder.join(file).is_file());
+        files.map(|file| (fs::read(folder.join(&file)).expect("a file"), file)).collect::<Vec<_>>()
+    };
+    let first = contents();
+    scene.run("report study").succeeds();
+    assert!(first == contents());
+}
+
+#[test]
+fn what_is_no_results_folder_is_said() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path("empty")).expect("a folder");
+    scene.run("report empty").exits(2).complains(&["no results folder"]);
+    assert!(listing(&scene.path("empty")).is_empty());
+}
+
+/// The folder that `make test-report` opens in a browser.
+#[test]
+#[ignore = "two thousand runs for the browser: make test-report"]
+fn write_a_large_study_for_the_browser() {
+    let folder: PathBuf = repository("target/report/large");
+    let _ = fs::remove_dir_all(&folder);
+    pretend(&folder, 200);
+    Scene::new().run(&format!("report {}", folder.display())).succeeds();
+}
