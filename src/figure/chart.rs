@@ -14,6 +14,9 @@ const RIGHT: f64 = 40.0;
 const ABOVE: f64 = 30.0;
 const BELOW: f64 = 60.0;
 
+/// Height of a line of a legend.
+pub const LEGEND_LINE: f64 = 19.0;
+
 /// About how many ticks an axis has.
 const TICKS: f64 = 6.0;
 
@@ -108,10 +111,6 @@ pub struct Chart {
 impl Chart {
     pub fn new(x: Axis, y: Axis) -> Self {
         Self { x, y, plots: Vec::new(), lines: Vec::new(), legend: None }
-    }
-
-    pub fn y_range(&self) -> (f64, f64) {
-        self.y.range
     }
 
     /// Bars of `counts` between neighbouring `edges`.
@@ -250,6 +249,15 @@ impl Chart {
     }
 }
 
+/// Writes a legend with a line for each entry, the first at (left, top).
+pub fn legend(sheet: &mut Sheet, left: f64, top: f64, entries: &[(String, &str)]) {
+    for (index, (label, color)) in entries.iter().enumerate() {
+        let y = top + LEGEND_LINE * index as f64;
+        sheet.line((left, y), (left + 22.0, y), color, 3.0);
+        sheet.text(left + 30.0, y + 4.5, label, Lettering::default().size(SMALL_SIZE));
+    }
+}
+
 fn with_label<P>(plot: P, label: Option<&str>, set: fn(P, String) -> P) -> P {
     match label {
         Some(label) => set(plot, plain(label)),
@@ -265,7 +273,12 @@ fn tick_format(axis: &Axis) -> TickFormat {
     if axis.log {
         return TickFormat::Auto;
     }
-    let decimals = (-axis.step.log10()).ceil().clamp(0.0, 6.0) as usize;
+    // As many decimals as tell neighbouring ticks apart, and no tick lies beside its label.
+    let whole = |decimals: &usize| {
+        let scaled = axis.step * 10_f64.powi(*decimals as i32);
+        scaled > 0.5 && (scaled - scaled.round()).abs() < 1e-6
+    };
+    let decimals = (0..6).find(whole).unwrap_or(6);
     // A true minus sign, as long as the digits.
     TickFormat::Custom(std::sync::Arc::new(move |value| format!("{value:.decimals$}").replace('-', "\u{2212}")))
 }

@@ -1,8 +1,6 @@
 //! Scores over what was varied, with intervals over repetitions.
 
-use kuva::plot::LegendPosition;
-
-use super::chart::{Axis, Chart};
+use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::mean_interval;
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Sheet};
@@ -28,6 +26,11 @@ const METRICS: [(&str, &str); 5] = [
 ];
 const MAX_KEYS: usize = 3;
 const MAX_SERIES: usize = 7;
+/// With axes and labels.
+const PANEL_WIDTH: f64 = 440.0;
+const PANEL_HEIGHT: f64 = 300.0;
+/// Intervals widen the axis by this many times the extent of the points at most: those of two runs are huge.
+const WIDEST: f64 = 0.5;
 /// How far series stand apart at one place, as a share of the distance between places.
 const DODGE: f64 = 0.08;
 
@@ -38,13 +41,24 @@ fn draw(study: &Study) -> Drawn {
     if keys.is_empty() || metrics.is_empty() {
         return Err(Missing("runs that differ by more than seeds"));
     }
-    let mut sheet = Sheet::new(40.0 + 440.0 * keys.len() as f64, 46.0 + 300.0 * metrics.len() as f64);
+    let series_of = |key: &str| {
+        let names = names(study, key);
+        names.into_iter().enumerate().map(|(index, name)| (name, series(index))).collect::<Vec<_>>()
+    };
+    let entries: Vec<Vec<(String, &str)>> = keys.iter().map(|key| series_of(key)).collect();
+    let lines = entries.iter().map(Vec::len).filter(|&lines| lines > 1).max().unwrap_or(0) as f64;
+    let below = 56.0 + PANEL_HEIGHT * metrics.len() as f64;
+    let mut sheet = Sheet::new(40.0 + PANEL_WIDTH * keys.len() as f64, below + LEGEND_LINE * lines);
     sheet.title("Scores over settings");
-    for (column, key) in keys.iter().enumerate() {
+    for (column, (key, entries)) in keys.iter().zip(&entries).enumerate() {
         let places = Places::of(study, key);
+        let left = 66.0 + PANEL_WIDTH * column as f64;
         for (row, &(metric, label)) in metrics.iter().enumerate() {
-            let area = Area::new(66.0 + 440.0 * column as f64, 82.0 + 300.0 * row as f64, 350.0, 198.0);
-            panel(study, key, &places, metric, label).draw(&mut sheet, area);
+            let area = Area::new(left, 82.0 + PANEL_HEIGHT * row as f64, 350.0, 198.0);
+            panel(study, key, &places, entries, (metric, label)).draw(&mut sheet, area);
+        }
+        if entries.len() > 1 {
+            legend(&mut sheet, left, below, entries);
         }
     }
     Ok(sheet)
@@ -84,13 +98,7 @@ impl Places {
     fn axis(&self, key: &str) -> Axis {
         if self.numeric {
             let places = self.values.iter().filter_map(number);
-            let axis = Axis::around(key, places.flat_map(|at| [at - 0.3 * self.distance, at + 0.3 * self.distance]));
-            // A few values are the ticks themselves.
-            if self.values.len() <= 8 && self.distance >= axis.step / 2.0 {
-                Axis { step: self.distance, ..axis }
-            } else {
-                axis
-            }
+            Axis::around(key, places.flat_map(|at| [at - 0.3 * self.distance, at + 0.3 * self.distance]))
         } else {
             Axis::of_names(key, self.values.iter().map(Value::to_string).collect())
         }
@@ -114,7 +122,8 @@ fn others(run: &Run, key: &str) -> String {
     others.map(|(key, value)| format!("{} {value}", short(key))).collect::<Vec<_>>().join(", ")
 }
 
-fn panel(study: &Study, key: &str, places: &Places, metric: &str, label: &str) -> Chart {
+/// The series of a key's panels.
+fn names(study: &Study, key: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for run in &study.runs {
         let name = others(run, key);
@@ -123,10 +132,22 @@ fn panel(study: &Study, key: &str, places: &Places, metric: &str, label: &str) -
         }
     }
     names.truncate(MAX_SERIES);
-    let scores = study.runs.iter().filter_map(|run| run.score(metric));
-    let mut chart = Chart::new(places.axis(key), Axis::around(label, scores));
-    for (index, name) in names.iter().enumerate() {
-        let shift = (index as f64 - 0.5 * (names.len() - 1) as f64) * DODGE * places.distance;
+    names
+}
+
+fn panel(
+    study: &Study,
+    key: &str,
+    places: &Places,
+    entries: &[(String, &str)],
+    (metric, label): (&str, &str),
+) -> Chart {
+    let scores: Vec<f64> = study.runs.iter().filter_map(|run| run.score(metric)).filter(|v| v.is_finite()).collect();
+    let ends = scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+    let room = (WIDEST * (ends.1 - ends.0)).max(1e-9 * ends.1.abs());
+    let mut series = Vec::new();
+    for (index, (name, color)) in entries.iter().enumerate() {
+        let shift = (index as f64 - 0.5 * (entries.len() - 1) as f64) * DODGE * places.distance;
         let (mut dots, mut means, mut intervals) = (Vec::new(), Vec::new(), Vec::new());
         for at in &places.values {
             let members = study.runs.iter().filter(|run| value(run, key) == Some(at) && others(run, key) == *name);
@@ -135,22 +156,21 @@ fn panel(study: &Study, key: &str, places: &Places, metric: &str, label: &str) -
             dots.extend(scores.iter().map(|&score| (x, score)));
             if let Some((mean, interval)) = mean_interval(scores) {
                 means.push((x, mean));
-                intervals.extend(interval.map(|(low, high)| (x, low, high)));
+                let cut = |v: f64| v.clamp(ends.0 - room, ends.1 + room);
+                intervals.extend(interval.map(|(low, high)| (x, cut(low), cut(high))));
             }
         }
         means.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let color = series(index);
-        // Intervals may reach beyond the points; they are cut at the edges of the chart.
-        let (low, high) = chart.y_range();
-        let intervals: Vec<_> =
-            intervals.into_iter().map(|(x, l, h)| (x, f64::max(l, low), f64::min(h, high))).collect();
-        chart = chart.points(&dots, color, 2.0, None).intervals(&intervals, color);
-        let label = (names.len() > 1).then_some(name.as_str());
-        chart = if places.numeric {
-            chart.line(&means, color, 1.8, label)
-        } else {
-            chart.points(&means, color, 4.0, label)
-        };
+        series.push((*color, dots, means, intervals));
     }
-    if names.len() > 1 { chart.legend(LegendPosition::InsideTopRight) } else { chart }
+    let reached =
+        series.iter().flat_map(|(_, _, _, intervals)| intervals.iter().flat_map(|&(_, low, high)| [low, high]));
+    let mut chart = Chart::new(places.axis(key), Axis::around(label, scores.iter().copied().chain(reached)));
+    for (color, dots, means, intervals) in &series {
+        chart = chart.points(dots, color, 2.0, None).intervals(intervals, color).points(means, color, 4.0, None);
+        if places.numeric {
+            chart = chart.line(means, color, 1.6, None);
+        }
+    }
+    chart
 }

@@ -6,6 +6,7 @@ use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::{BLUE, GREY, PALE, SKY, VERMILION};
+use crate::metric::statistics::line;
 use crate::spec::Task;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
@@ -42,18 +43,16 @@ fn draw(run: &Run) -> Drawn {
         chart = chart.contours((joint.x, joint.y), joint.z, &levels, SKY);
     }
     chart = chart.points(&points, BLUE, 2.4, None);
-    if let Some(line) = Polynomial::fit(&points, 1) {
+    if let Some(fit) = Polynomial::fit(&points, 1) {
         let ends = points.iter().map(|point| point.0);
-        let (curve, band) = line.curve(ends.clone().fold(high, f64::min), ends.fold(low, f64::max));
+        let (curve, band) = fit.curve(ends.clone().fold(high, f64::min), ends.fold(low, f64::max));
         chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 1.8, None);
     }
     let mut sheet = Sheet::new(560.0, 580.0);
-    let numbers = [("test_mae", "MAE", " years"), ("test_r2", "R²", "")];
-    let numbers: Vec<String> = numbers
-        .iter()
-        .filter_map(|(score, name, unit)| run.score(score).map(|value| format!("{name} {value:.2}{unit}")))
-        .collect();
-    sheet.title(&format!("{} test pumpkins · {}", points.len(), numbers.join(" · ")));
+    let mae = points.iter().map(|(prediction, age)| (prediction - age).abs()).sum::<f64>() / points.len() as f64;
+    let (predictions, ages): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+    let r = line(&predictions, &ages).r;
+    sheet.title(&format!("{} test pumpkins · MAE {mae:.2} years · r² {:.2}", points.len(), r * r));
     let area = Area::new(64.0, 152.0, 370.0, 370.0);
     chart.draw(&mut sheet, area);
     let margin = |values: Vec<f64>| -> (Vec<f64>, Vec<f64>, Vec<(f64, f64)>) {
@@ -64,14 +63,14 @@ fn draw(run: &Run) -> Drawn {
             .map(|density| steps(low, high, 101).map(|x| (x, density.at(x) * values.len() as f64 * BIN)).collect());
         (edges, counts, curve.unwrap_or_default())
     };
-    let (edges, counts, curve) = margin(points.iter().map(|point| point.0).collect());
+    let (edges, counts, curve) = margin(predictions);
     let count_axis = |counts: &[f64]| Axis::around("", counts.iter().copied()).from_zero().unlabelled();
     let x = || Axis::new("", low, high).unlabelled();
     Chart::new(x(), count_axis(&counts))
         .bars(edges, counts, PALE, None)
         .line(&curve, BLUE, 1.6, None)
         .draw(&mut sheet, Area::new(area.left, 46.0, area.width, 76.0));
-    let (edges, counts, curve) = margin(points.iter().map(|point| point.1).collect());
+    let (edges, counts, curve) = margin(ages);
     // The right margin lies on its side: bars and curve with their coordinates swapped.
     let mut side = Chart::new(count_axis(&counts), x());
     for (edge, count) in edges.iter().zip(&counts).filter(|(_, count)| **count > 0.0) {

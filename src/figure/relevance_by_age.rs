@@ -23,7 +23,9 @@ const GAP: f64 = 14.0;
 
 fn draw(run: &Run) -> Drawn {
     let explained = run.explained();
-    let decade = |age: f64| (age / GROUP).floor() as i64;
+    // The oldest age belongs to the decade before it rather than to one of its own.
+    let oldest = f64::from(run.data.max_age);
+    let decade = |age: f64| (age.min(oldest - 1.0) / GROUP).floor() as i64;
     let mut decades: Vec<i64> = explained.iter().map(|sample| decade(sample.prediction.age)).collect();
     decades.sort_unstable();
     decades.dedup();
@@ -38,16 +40,17 @@ fn draw(run: &Run) -> Drawn {
         return Err(Missing("relevance maps"));
     }
     let reach = reach(groups.iter().flat_map(|(_, _, map)| map));
-    let columns = groups.len().min(COLUMNS);
-    let rows = groups.len().div_ceil(COLUMNS);
+    let columns = if groups.len() > COLUMNS { groups.len().div_ceil(2).min(COLUMNS) } else { groups.len() };
+    let rows = groups.len().div_ceil(columns);
     let width = GAP + columns as f64 * (SIDE + GAP);
     let mut sheet = Sheet::new((width + 100.0).max(560.0), 52.0 + rows as f64 * (SIDE + 38.0));
     sheet.title("Mean relevance by age");
     for (place, (group, count, map)) in groups.iter().enumerate() {
-        let (row, column) = (place / COLUMNS, place % COLUMNS);
+        let (row, column) = (place / columns, place % columns);
         let area = Area::new(GAP + column as f64 * (SIDE + GAP), 66.0 + row as f64 * (SIDE + 38.0), SIDE, SIDE);
         let first = *group as f64 * GROUP;
-        let title = format!("{first} to {} years (n = {count})", first + GROUP - 1.0);
+        let last = if first + GROUP >= oldest { oldest } else { first + GROUP - 1.0 };
+        let title = format!("{first} to {last} years (n = {count})");
         sheet.text(area.left + 0.5 * SIDE, area.top - 8.0, &title, Lettering::centred().size(SMALL_SIZE));
         framed(&mut sheet, area, diverging(map, reach));
     }

@@ -1,8 +1,6 @@
 //! Sum of relevance over prediction, of several settings in one plot.
 
-use kuva::plot::LegendPosition;
-
-use super::chart::{Axis, Chart};
+use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::Polynomial;
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::residual_curves::MAX_CURVES;
@@ -34,11 +32,14 @@ fn draw(study: &Study) -> Drawn {
     let x = Axis::around("prediction in years", bands().map(|point| point.0)).step(10.0);
     let y = Axis::symmetric("sum of relevance in years", bands().flat_map(|point| [point.1, point.2]));
     let mut chart = Chart::new(x, y).zero();
-    for (index, (label, (line, band))) in lines.iter().enumerate() {
-        chart = chart.band(band, series(index)).line(line, series(index), 2.0, Some(label));
+    for (index, (_, (line, band))) in lines.iter().enumerate() {
+        chart = chart.band(band, series(index)).line(line, series(index), 2.0, None);
     }
-    let mut sheet = Sheet::new(640.0, 460.0);
+    let entries: Vec<(String, &str)> =
+        lines.iter().enumerate().map(|(index, (label, _))| (label.to_string(), series(index))).collect();
+    let mut sheet = Sheet::new(640.0, 462.0 + LEGEND_LINE * entries.len() as f64);
     sheet.title("Sum of relevance and prediction");
-    chart.legend(LegendPosition::InsideTopLeft).draw(&mut sheet, Area::new(64.0, 72.0, 550.0, 326.0));
+    chart.draw(&mut sheet, Area::new(64.0, 72.0, 550.0, 326.0));
+    legend(&mut sheet, 64.0, 462.0, &entries);
     Ok(sheet)
 }

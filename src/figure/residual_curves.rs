@@ -1,8 +1,6 @@
 //! Residual curves of several settings in one plot.
 
-use kuva::plot::LegendPosition;
-
-use super::chart::{Axis, Chart};
+use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::Polynomial;
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::residuals::{DEGREE, residuals};
@@ -40,11 +38,14 @@ fn draw(study: &Study) -> Drawn {
     let x = Axis::around("age in years", bands().map(|point| point.0)).step(10.0);
     let y = Axis::around("prediction − age in years", bands().flat_map(|point| [point.1, point.2]).chain([0.0]));
     let mut chart = Chart::new(x, y).zero();
-    for (index, (label, (curve, band))) in curves.iter().enumerate() {
-        chart = chart.band(band, series(index)).line(curve, series(index), 2.0, Some(label));
+    for (index, (_, (curve, band))) in curves.iter().enumerate() {
+        chart = chart.band(band, series(index)).line(curve, series(index), 2.0, None);
     }
-    let mut sheet = Sheet::new(640.0, 460.0);
+    let entries: Vec<(String, &str)> =
+        curves.iter().enumerate().map(|(index, (label, _))| (label.to_string(), series(index))).collect();
+    let mut sheet = Sheet::new(640.0, 462.0 + LEGEND_LINE * entries.len() as f64);
     sheet.title("Residuals of the test sets");
-    chart.legend(LegendPosition::InsideBottomLeft).draw(&mut sheet, Area::new(64.0, 72.0, 550.0, 326.0));
+    chart.draw(&mut sheet, Area::new(64.0, 72.0, 550.0, 326.0));
+    legend(&mut sheet, 64.0, 462.0, &entries);
     Ok(sheet)
 }

@@ -21,6 +21,9 @@ const AGES: [f64; 3] = [25.0, 50.0, 75.0];
 const SIDE: f64 = 190.0;
 const GAP: f64 = 12.0;
 const LINE: f64 = 22.0;
+const HEAD_LINE: f64 = 17.0;
+/// More letters than these do not fit above a map.
+const LETTERS: usize = 25;
 
 fn draw(study: &Study) -> Drawn {
     let groups = study.groups();
@@ -34,13 +37,18 @@ fn draw(study: &Study) -> Drawn {
         return Err(Missing("maps of the same pumpkins in several settings"));
     }
     let width = GAP + columns.len() as f64 * (SIDE + GAP);
-    let mut sheet = Sheet::new(width + 90.0, 68.0 + pumpkins.len() as f64 * (SIDE + LINE + GAP));
+    // A setting a line, so that long names do not run into each other.
+    let heads: Vec<Vec<String>> = columns.iter().map(|(label, _)| label.split(", ").map(shortened).collect()).collect();
+    let head = 34.0 + HEAD_LINE * heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
+    let mut sheet = Sheet::new(width + 90.0, head + 10.0 + pumpkins.len() as f64 * (SIDE + LINE + GAP));
     sheet.title("The same pumpkins, several explanations");
-    for (column, (label, run)) in columns.iter().enumerate() {
+    for (column, ((_, run), lines)) in columns.iter().zip(&heads).enumerate() {
         let left = GAP + column as f64 * (SIDE + GAP);
-        sheet.text(left + 0.5 * SIDE, 48.0, label, Lettering { bold: true, ..Lettering::centred().size(SMALL_SIZE) });
+        for (line, text) in lines.iter().enumerate() {
+            sheet.text(left + 0.5 * SIDE, 48.0 + HEAD_LINE * line as f64, text, Lettering::centred());
+        }
         for (row, name) in pumpkins.iter().enumerate() {
-            let top = 56.0 + LINE + row as f64 * (SIDE + LINE + GAP);
+            let top = head + LINE + row as f64 * (SIDE + LINE + GAP);
             let Some(explained) = find(run, name) else { continue };
             let title =
                 format!("{:.0} years, predicted {:.1}", explained.prediction.age, explained.prediction.prediction);
@@ -48,8 +56,16 @@ fn draw(study: &Study) -> Drawn {
             sheet.picture(Area::new(left, top, SIDE, SIDE), tile(run, explained, true));
         }
     }
-    color_bar(&mut sheet, Area::new(width + 22.0, 56.0 + LINE, 14.0, SIDE), Bar::Published, 1.0, "R / max");
+    color_bar(&mut sheet, Area::new(width + 22.0, head + LINE, 14.0, SIDE), Bar::Published, 1.0, "R / max");
     Ok(sheet)
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= LETTERS {
+        text.to_owned()
+    } else {
+        text.chars().take(LETTERS - 1).chain(['…']).collect()
+    }
 }
 
 /// The map of the pumpkin with this name.

@@ -34,7 +34,7 @@ fn draw(run: &Run) -> Drawn {
         let image = pumpkin.redraw(Without::Nothing);
         let area = Area::new(48.0 + 300.0 * index as f64, 54.0, 264.0, 264.0);
         let name = format!("{name}, {} years", pumpkin.age);
-        sheet.text(area.left + 0.5 * area.width, 36.0, &name, Lettering { bold: true, ..Lettering::centred() });
+        sheet.text(area.left + 0.5 * area.width, 36.0, &name, Lettering::centred());
         show(&mut sheet, area, &image, true);
         histograms.push((name, color, image));
     }

@@ -50,14 +50,13 @@ pub struct Lettering {
     pub size: u32,
     pub anchor: TextAnchor,
     pub color: &'static str,
-    pub bold: bool,
     /// Degrees, clockwise.
     pub turn: f64,
 }
 
 impl Default for Lettering {
     fn default() -> Self {
-        Self { size: TEXT_SIZE, anchor: TextAnchor::Start, color: BLACK, bold: false, turn: 0.0 }
+        Self { size: TEXT_SIZE, anchor: TextAnchor::Start, color: BLACK, turn: 0.0 }
     }
 }
 
@@ -88,7 +87,7 @@ pub struct Sheet {
     scene: Scene,
     /// Images with their places; they lie above all else.
     pictures: Vec<(Area, RgbImage)>,
-    charts: usize,
+    clips: usize,
 }
 
 impl Sheet {
@@ -97,7 +96,7 @@ impl Sheet {
         let mut scene = Scene::new(width, height);
         scene.font_family = Some(FONT.to_owned());
         scene.text_color = Some(BLACK.to_owned());
-        Self { scene, pictures: Vec::new(), charts: 0 }
+        Self { scene, pictures: Vec::new(), clips: 0 }
     }
 
     /// Width and height in units.
@@ -107,7 +106,7 @@ impl Sheet {
 
     /// Writes the title along the upper edge.
     pub fn title(&mut self, title: &str) {
-        let lettering = Lettering { size: TITLE_SIZE, bold: true, ..Lettering::default() };
+        let lettering = Lettering::default().size(TITLE_SIZE);
         self.text(TITLE_LEFT, 22.0, title, lettering);
     }
 
@@ -121,7 +120,7 @@ impl Sheet {
             size: lettering.size,
             anchor: lettering.anchor,
             rotate: (lettering.turn != 0.0).then_some(lettering.turn),
-            bold: lettering.bold,
+            bold: false,
             color: Some(lettering.color.into()),
         });
     }
@@ -147,20 +146,22 @@ impl Sheet {
     pub(super) fn place(&mut self, left: f64, top: f64, chart: Scene) {
         let transform = Some(format!("translate({left},{top})"));
         self.scene.add(Primitive::GroupStart { transform, title: None, extra_attrs: None });
-        // Clips are named anew, because the names of several charts would be the same.
-        let prefix = format!("clip-{}-", self.charts);
+        let mut definitions = chart.defs;
         for element in chart.elements {
             self.scene.add(match element {
+                // The library counts clips over all drawings of the process; here they are counted by sheet.
                 Primitive::ClipStart { x, y, width, height, id } => {
-                    let id = id.replace("kuva-clip-", &prefix);
-                    Primitive::ClipStart { x, y, width, height, id }
+                    let name = format!("clip-{}", self.clips);
+                    self.clips += 1;
+                    let (old, new) = (format!("\"{id}\""), format!("\"{name}\""));
+                    definitions.iter_mut().for_each(|definition| *definition = definition.replace(&old, &new));
+                    Primitive::ClipStart { x, y, width, height, id: name }
                 }
                 element => element,
             });
         }
-        self.scene.defs.extend(chart.defs.iter().map(|definition| definition.replace("kuva-clip-", &prefix)));
+        self.scene.defs.extend(definitions);
         self.scene.add(Primitive::GroupEnd);
-        self.charts += 1;
     }
 
     /// The sheet as an SVG document.

@@ -22,7 +22,11 @@ fn draw(run: &Run) -> Drawn {
         return Err(Missing("the data set's samples"));
     }
     let over_age = |value: fn(&super::study::Sample) -> f64| -> Vec<(f64, f64)> {
-        run.samples.iter().map(|sample| (f64::from(sample.age), value(sample))).collect()
+        let mut points: Vec<_> = run.samples.iter().map(|sample| (f64::from(sample.age), value(sample))).collect();
+        // Equal points are drawn once.
+        points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        points.dedup();
+        points
     };
     let panels = match run.data.growth_mode {
         GrowthMode::Human => vec![

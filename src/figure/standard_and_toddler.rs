@@ -24,7 +24,7 @@ fn draw(run: &Run) -> Drawn {
         let pumpkin = draw_member(age, run.data.growth_mode, run.data.seed, index);
         let area = Area::new(54.0 + 335.0 * index as f64, 50.0, 295.0, 295.0);
         let title = format!("{name}, {age} years");
-        sheet.text(area.left + 0.5 * area.width, 34.0, &title, Lettering { bold: true, ..Lettering::centred() });
+        sheet.text(area.left + 0.5 * area.width, 34.0, &title, Lettering::centred());
         show(&mut sheet, area, &pumpkin.redraw(Without::Signs), true);
     }
     Ok(sheet)

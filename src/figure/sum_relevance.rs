@@ -34,7 +34,7 @@ fn draw(run: &Run) -> Drawn {
     let mut chart = Chart::new(x, y).zero().points(&points, BLUE, 2.6, None);
     if let Some(line) = Polynomial::fit(&points, 1) {
         let (curve, band) = line.curve(low, high);
-        chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 1.8, None);
+        chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 1.2, None);
     }
     let bias = run.score("output_bias").map(|bias| ("output bias", bias, BLACK, DASHED));
     for (name, at, color, dashes) in [("mean prediction", mean, GREEN, DOTTED)].into_iter().chain(bias) {

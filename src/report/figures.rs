@@ -21,6 +21,8 @@ pub struct Figure {
     pub title: &'static str,
     pub caption: &'static str,
     pub source: &'static str,
+    /// Width and height in units.
+    pub size: (f64, f64),
     pub svg: String,
     pub png: Vec<u8>,
 }
@@ -77,7 +79,16 @@ fn finish(
         Ok(sheet) => sheet,
         Err(missing) => return Ok(Err(NotDrawn { run_id, title, needs: missing.to_string() })),
     };
-    Ok(Ok(Figure { run_id, path, title, caption, source, svg: sheet.to_svg()?, png: sheet.to_png()? }))
+    Ok(Ok(Figure {
+        run_id,
+        path,
+        title,
+        caption,
+        source,
+        size: sheet.size(),
+        svg: sheet.to_svg()?,
+        png: sheet.to_png()?,
+    }))
 }
 
 /// Writes the figures below the results folder; those of an earlier report that are not among them are removed.

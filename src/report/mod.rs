@@ -40,6 +40,17 @@ pub struct Made {
     pub figures: usize,
 }
 
+/// What a report tells of: the settings and the runs, as their files hold them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Contents([Vec<u8>; 2]);
+
+/// What a report of this folder tells of; none where there is no report, or nothing to tell.
+pub fn contents(folder: &Path) -> Option<Contents> {
+    let read = |name: &str| std::fs::read(folder.join(name)).ok();
+    folder.join("report.html").is_file().then_some(())?;
+    Some(Contents([read("spec.toml")?, read("runs.parquet")?]))
+}
+
 /// Draws the figures of a results folder and writes its `report.html`; what was there is replaced.
 ///
 /// # Errors

@@ -47,6 +47,7 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
             "source": figure.source,
             "path": figure.path,
             "picture": picture(figure),
+            "size": figure.size,
         })
     };
     let not_drawn = figures.not_drawn.iter();

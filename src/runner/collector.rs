@@ -10,6 +10,7 @@ use super::results::{Reader, ResultsFolder};
 use super::validity::verdict;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink, RunStatus, StageRef};
+use crate::report;
 use crate::stage::StageName;
 use crate::store::tables::{self, RunRecord};
 use crate::store::{Lookup, Store};
@@ -163,6 +164,17 @@ impl<'a> Collector<'a> {
         })?;
         (self.tables_written, self.tables_took) = (Instant::now(), start.elapsed());
         Ok(())
+    }
+
+    /// Draws figures and the page, unless they show what is there: `reported` is what they were last made of. Results
+    /// are complete without them, so trouble with them is told and no failure.
+    pub fn report(&mut self, reported: Option<report::Contents>) {
+        if reported.is_some() && reported == report::contents(self.folder.path()) {
+            return;
+        }
+        if let Err(error) = report::write(self.folder.path()) {
+            self.event(Event::Note { message: format!("there is no report: {error}") });
+        }
     }
 
     pub fn end(mut self, start: Instant) -> Result<Outcome> {

@@ -19,6 +19,7 @@ use super::worker::WorkerPlace;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink, RunStatus};
+use crate::report;
 use crate::spec::{ResolvedSpec, RunSettings};
 use crate::store::tables::RunRecord;
 use crate::store::{Store, write_atomically};
@@ -139,6 +140,7 @@ pub fn run_experiment(
     folder.remove_leftovers();
     // Whoever cancelled the last start did not mean this one.
     let _ = fs::remove_file(folder.cancel());
+    let reported = report::contents(folder.path());
     let about = provenance::describe(resolved, options.spec_path.as_deref(), device.compute, places.len());
     write(&folder.path().join("spec.toml"), resolved.to_toml().as_bytes())?;
     write(&folder.path().join("provenance.json"), format!("{about:#}\n").as_bytes())?;
@@ -170,6 +172,7 @@ pub fn run_experiment(
     collector.write_tables()?;
     executed?;
     store.remove_abandoned_drafts();
+    collector.report(reported);
     collector.end(start)
 }
 

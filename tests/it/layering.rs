@@ -72,6 +72,7 @@ fn what_is_below_knows_nothing_of_what_is_above() {
         ("stage", &["runner", "cli", "reporter"]),
         ("store", &["runner", "cli", "reporter"]),
         ("runner", &["cli", "reporter"]),
+        ("report", &["runner", "cli", "reporter"]),
         ("reporter", &["cli"]),
     ] {
         for (name, text) in sources(&format!("src/{lower}")) {

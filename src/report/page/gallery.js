@@ -15,7 +15,7 @@ function wanted() {
 async function showMaps() {
   const turn = (gallery.drawing += 1);
   const mode = document.querySelector("input[name=mode]:checked").value;
-  byId("maps").dataset.mode = mode;
+  Object.assign(byId("maps").dataset, { mode, shown: "" });
   byId("gallery-run-label").hidden = mode !== "age" || report.gallery.runs.length < 2;
   byId("gallery-pumpkin-label").hidden = mode === "age";
   const tiles = await Promise.all(wanted().map(async ({ run, position }) => {
@@ -27,6 +27,7 @@ async function showMaps() {
   const common = byId("common").checked ? Math.max(...tiles.map(({ entry }) => entry.shown)) : null;
   gallery.tiles = tiles.map((tile) => ({ ...tile, shown: common || tile.entry.shown }));
   gallery.active = null;
+  byId("maps").dataset.shown = mode;
   byId("maps").replaceChildren(...gallery.tiles.map((tile) => drawTile(tile, mode)));
   readOut();
 }

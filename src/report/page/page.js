@@ -9,7 +9,7 @@ function startOverview() {
     const state = cell(column("status"), row);
     states.set(state, (states.get(state) || 0) + 1);
   }
-  const tile = (name, value) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
+  const tile = (name, value) => make("div", {}, make("dt", {}, name), make("dd", { className: value.length > 16 ? "long" : "" }, value));
   const tiles = [tile("runs", String(report.rows)), ...[...states].map(([state, count]) => tile(state, String(count)))];
   const settings = report.columns.filter(({ role }) => role === "setting").map(({ name }) => name);
   if (settings.length) tiles.push(tile("varied", settings.join(", ")));
