@@ -93,10 +93,10 @@ impl Axis {
     }
 }
 
-/// The largest of 1, 2, 5 times a power of ten that is at most 1.3 times `step`.
+/// The largest of 1, 2, 5 times a power of ten that is at most 1.55 times `step`.
 fn nice_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
-    [10.0, 5.0, 2.0, 1.0].into_iter().find(|factor| factor * power <= 1.3 * step).unwrap_or(1.0) * power
+    [10.0, 5.0, 2.0, 1.0].into_iter().find(|factor| factor * power <= 1.55 * step).unwrap_or(1.0) * power
 }
 
 /// Series over two axes.

@@ -49,7 +49,8 @@ fn draw(study: &Study) -> Drawn {
     let deviation_reach = reach(columns.iter().flat_map(|(_, _, deviation)| deviation));
     let width = GAP + columns.len() as f64 * (SIDE + GAP);
     let mut sheet = Sheet::new(width + 110.0, 96.0 + 2.0 * (SIDE + 34.0));
-    sheet.title(&format!("{} networks: mean relevance and its standard deviation · {label}", runs.len()));
+    let setting = if label.is_empty() { String::new() } else { format!(" · {label}") };
+    sheet.title(&format!("{} networks: mean relevance and its standard deviation{setting}", runs.len()));
     let (upper, lower) = (72.0, 72.0 + SIDE + 44.0);
     for (column, (title, mean, deviation)) in columns.iter().enumerate() {
         let left = GAP + column as f64 * (SIDE + GAP);

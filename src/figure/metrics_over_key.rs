@@ -4,7 +4,7 @@ use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::mean_interval;
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Sheet};
-use super::study::{Run, Study, Value, is_seed, short};
+use super::study::{Run, Study, Value, is_seed};
 use super::style::series;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
@@ -46,20 +46,24 @@ fn draw(study: &Study) -> Drawn {
         names.into_iter().enumerate().map(|(index, name)| (name, series(index))).collect::<Vec<_>>()
     };
     let entries: Vec<Vec<(String, &str)>> = keys.iter().map(|key| series_of(key)).collect();
+    // A column for each key; with one key, its panels stand in two columns.
+    let columns = if keys.len() == 1 { metrics.len().min(2) } else { keys.len() };
+    let rows = (keys.len() * metrics.len()).div_ceil(columns);
     let lines = entries.iter().map(Vec::len).filter(|&lines| lines > 1).max().unwrap_or(0) as f64;
-    let below = 56.0 + PANEL_HEIGHT * metrics.len() as f64;
-    let mut sheet = Sheet::new(40.0 + PANEL_WIDTH * keys.len() as f64, below + LEGEND_LINE * lines);
+    let below = 56.0 + PANEL_HEIGHT * rows as f64;
+    let mut sheet = Sheet::new(40.0 + PANEL_WIDTH * columns as f64, below + LEGEND_LINE * lines);
     sheet.title("Scores over settings");
-    for (column, (key, entries)) in keys.iter().zip(&entries).enumerate() {
-        let places = Places::of(study, key);
-        let left = 66.0 + PANEL_WIDTH * column as f64;
-        for (row, &(metric, label)) in metrics.iter().enumerate() {
-            let area = Area::new(left, 82.0 + PANEL_HEIGHT * row as f64, 350.0, 198.0);
-            panel(study, key, &places, entries, (metric, label)).draw(&mut sheet, area);
-        }
-        if entries.len() > 1 {
-            legend(&mut sheet, left, below, entries);
-        }
+    let left = |column: usize| 66.0 + PANEL_WIDTH * column as f64;
+    for (place, (metric, key)) in
+        metrics.iter().flat_map(|metric| (0..keys.len()).map(move |key| (metric, key))).enumerate()
+    {
+        let top = 82.0 + PANEL_HEIGHT * (place / columns) as f64;
+        let places = Places::of(study, keys[key]);
+        let area = Area::new(left(place % columns), top, 350.0, 198.0);
+        panel(study, keys[key], &places, &entries[key], *metric).draw(&mut sheet, area);
+    }
+    for (column, entries) in entries.iter().enumerate().filter(|(_, entries)| entries.len() > 1) {
+        legend(&mut sheet, left(column), below, entries);
     }
     Ok(sheet)
 }
@@ -119,7 +123,7 @@ fn number(value: &Value) -> Option<f64> {
 /// What else was varied in a run, seeds left out: the series it belongs to.
 fn others(run: &Run, key: &str) -> String {
     let others = run.varied.iter().filter(|(known, _)| known != key && !is_seed(known));
-    others.map(|(key, value)| format!("{} {value}", short(key))).collect::<Vec<_>>().join(", ")
+    others.map(|(key, value)| format!("{} {value}", run.called(key))).collect::<Vec<_>>().join(", ")
 }
 
 /// The series of a key's panels.

@@ -39,6 +39,9 @@ mod training;
 mod years_per_sign;
 
 pub use heatmap::{Heatmap, file_name, render, title};
+#[cfg(test)]
+mod tests;
+
 pub use heatmaps_by_age::by_age;
 pub use signs::Signs;
 

@@ -19,7 +19,7 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 
 fn draw(study: &Study) -> Drawn {
     let mut lines = Vec::new();
-    for (label, runs) in study.groups().into_iter().take(MAX_CURVES) {
+    for (label, runs) in study.compared().into_iter().take(MAX_CURVES) {
         let points: Vec<(f64, f64)> = runs.iter().flat_map(|run| run.relevance_sums()).collect();
         let Some(line) = Polynomial::fit(&points, 1) else { continue };
         let ends = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));

@@ -22,7 +22,7 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 pub(super) const MAX_CURVES: usize = 7;
 
 fn draw(study: &Study) -> Drawn {
-    let groups = study.groups();
+    let groups = study.compared();
     let mut curves = Vec::new();
     for (label, runs) in groups.iter().take(MAX_CURVES) {
         let points: Vec<(f64, f64)> =

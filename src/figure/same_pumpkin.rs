@@ -26,7 +26,7 @@ const HEAD_LINE: f64 = 17.0;
 const LETTERS: usize = 25;
 
 fn draw(study: &Study) -> Drawn {
-    let groups = study.groups();
+    let groups = study.compared();
     let columns: Vec<(&str, &Run)> = groups
         .iter()
         .filter_map(|(label, runs)| Some((label.as_str(), *runs.iter().find(|run| run.maps.is_some())?)))
@@ -39,7 +39,7 @@ fn draw(study: &Study) -> Drawn {
     let width = GAP + columns.len() as f64 * (SIDE + GAP);
     // A setting a line, so that long names do not run into each other.
     let heads: Vec<Vec<String>> = columns.iter().map(|(label, _)| label.split(", ").map(shortened).collect()).collect();
-    let head = 34.0 + HEAD_LINE * heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
+    let head = 42.0 + HEAD_LINE * heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
     let mut sheet = Sheet::new(width + 90.0, head + 10.0 + pumpkins.len() as f64 * (SIDE + LINE + GAP));
     sheet.title("The same pumpkins, several explanations");
     for (column, ((_, run), lines)) in columns.iter().zip(&heads).enumerate() {

@@ -25,7 +25,7 @@ const HEAD: f64 = 170.0;
 const LETTER: f64 = 7.2;
 
 fn draw(study: &Study) -> Drawn {
-    let groups = study.groups();
+    let groups = study.compared();
     let metrics: Vec<String> = metric_names(study);
     if groups.len() < 2 || metrics.is_empty() {
         return Err(Missing("several settings with scores"));

@@ -141,17 +141,22 @@ impl Run {
         same.then_some(pumpkin)
     }
 
-    /// What was varied, seeds left out: "target_bias 55, output_bias zero". The run's id where nothing was.
+    /// What was varied, seeds left out: "target_bias 55, output_bias zero". Empty where nothing else was.
     pub fn label(&self) -> String {
-        let named: Vec<String> =
-            self.varied.iter().filter(|(key, _)| !is_seed(key)).map(|(key, v)| format!("{} {v}", short(key))).collect();
-        if named.is_empty() { format!("run {}", self.id) } else { named.join(", ") }
+        let settings = self.varied.iter().filter(|(key, _)| !is_seed(key));
+        settings.map(|(key, value)| format!("{} {value}", self.called(key))).collect::<Vec<_>>().join(", ")
     }
 
     /// The seeds that were varied: "seed 3"; empty where none were.
     pub fn seeds(&self) -> String {
         let seeds = self.varied.iter().filter(|(key, _)| is_seed(key));
-        seeds.map(|(key, value)| format!("{} {value}", short(key))).collect::<Vec<_>>().join(", ")
+        seeds.map(|(key, value)| format!("{} {value}", self.called(key))).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The last part of a varied key, or all of it where another one ends alike.
+    pub fn called<'a>(&self, key: &'a str) -> &'a str {
+        let alike = self.varied.iter().filter(|(other, _)| short(other) == short(key)).count();
+        if alike > 1 { key } else { short(key) }
     }
 }
 
@@ -161,7 +166,7 @@ pub fn is_seed(key: &str) -> bool {
 }
 
 /// The last part of a dotted key.
-pub fn short(key: &str) -> &str {
+fn short(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
@@ -184,6 +189,15 @@ impl Study {
             }
         }
         groups
+    }
+
+    /// What is compared: settings, each with all of its seeds; or runs, where they differ by seeds alone.
+    pub fn compared(&self) -> Vec<(String, Vec<&Run>)> {
+        let groups = self.groups();
+        match &groups[..] {
+            [(_, runs)] => runs.iter().map(|run| (run.seeds(), vec![*run])).collect(),
+            _ => groups,
+        }
     }
 
     /// The varied keys other than seeds.

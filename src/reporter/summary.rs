@@ -11,7 +11,7 @@ const SHOWN: usize = 20;
 const HEADLINES: [&str; 6] =
     ["test_mae", "test_r2", "test_accuracy", "output_bias", "relevance_zero_crossing", "relevance_linearity"];
 
-/// The summary of a finished experiment; its last lines name where tables and heatmaps are.
+/// The summary of a finished experiment; its last lines name where tables, heatmaps and the report are.
 pub fn summarize(outcome: &Outcome) -> String {
     let mut text = String::new();
     let mut say = |line: String| {
@@ -35,5 +35,6 @@ pub fn summarize(outcome: &Outcome) -> String {
     say(format!("{} done, {} failed{}", outcome.done, outcome.failed, others.collect::<String>()));
     say(format!("tables:   {folder}/*.parquet"));
     say(format!("heatmaps: {folder}/heatmaps/"));
+    say(format!("report:   {folder}/report.html"));
     text
 }

@@ -23,8 +23,11 @@ fn assert_close(found: f64, expected: f64) {
 fn finished() -> Scene {
     let scene = Scene::with_spec(&TINY.replace("epochs = 1", "epochs = 2"));
     let ended = scene.run("spec.toml").succeeds();
-    let last: Vec<&str> = ended.stdout.lines().rev().take(2).collect();
-    assert_eq!(last, ["heatmaps: results/spec/heatmaps/", "tables:   results/spec/*.parquet"]);
+    let last: Vec<&str> = ended.stdout.lines().rev().take(3).collect();
+    assert_eq!(
+        last,
+        ["report:   results/spec/report.html", "heatmaps: results/spec/heatmaps/", "tables:   results/spec/*.parquet"]
+    );
     scene
 }
 
@@ -49,6 +52,9 @@ fn a_results_folder_holds_all_that_is_promised() {
         format!("relevance/{id}.npy"),
         format!("tensorboard/{id}/train"),
         format!("tensorboard/{id}/validation"),
+        "figures/01_age_distribution.svg".into(),
+        "figures/10_heatmaps_by_age.png".into(),
+        "report.html".into(),
     ];
     for name in expected {
         assert!(files.contains(&name), "{name} is missing: {files:#?}");

@@ -1,0 +1,152 @@
+//! Every figure of made-up runs.
+
+use std::sync::Arc;
+
+use super::registry::{RUN_FIGURES, STUDY_FIGURES};
+use super::study::{Prediction, Run, Sample, Score, Study, Value};
+use crate::event::{Epoch, silent};
+use crate::raster::{RasterStack, SIDE};
+use crate::sim::{DataSettings, GrowthMode, Split, simulate};
+use crate::spec::Task;
+
+const SAMPLES: usize = 120;
+
+/// A run whose network errs by `pull` of the distance to 50 years, and whose maps are the images times a number.
+fn run(growth_mode: GrowthMode, task: Task, pull: f64) -> Run {
+    let data = DataSettings { n_samples: SAMPLES, growth_mode, seed: 5, ..DataSettings::default() };
+    let dataset = simulate(&data, &silent).unwrap();
+    let predictions: Vec<Prediction> = Split::Test
+        .range(SAMPLES)
+        .map(|sample| {
+            let age = f64::from(dataset.pumpkins[sample].age);
+            let years = age + pull * (50.0 - age);
+            let prediction = if task == Task::Regression { years } else { years / 100.0 };
+            Prediction { sample, split: Split::Test, age, prediction }
+        })
+        .collect();
+    let pixels: Vec<f32> = predictions
+        .iter()
+        .flat_map(|row| {
+            let share = ((row.age - 50.0) / 3000.0) as f32;
+            dataset.images.get(row.sample).pixels.iter().map(move |pixel| pixel * share)
+        })
+        .collect();
+    let score = |sample, metric: &str, sign: Option<&str>, value| Score {
+        sample,
+        metric: metric.to_owned(),
+        sign: sign.map(str::to_owned),
+        value,
+    };
+    let mut scores = vec![score(None, "test_mae", None, 3.0 + pull)];
+    for row in &predictions {
+        scores.push(score(Some(row.sample), "sum_relevance", None, row.prediction - 50.0));
+        scores.push(score(Some(row.sample), "causal_years", Some("lesions"), row.age / 10.0));
+        scores.push(score(Some(row.sample), "causal_relevance", Some("lesions"), row.age / 12.0 - 1.0));
+    }
+    let loss = |epoch: usize| 100.0 / epoch as f64;
+    let epochs = (1..=6).map(|epoch| Epoch {
+        epoch,
+        train_loss: loss(epoch),
+        train_mae: loss(epoch),
+        val_loss: loss(epoch),
+        val_mae: loss(epoch),
+        epoch_seconds: 1.0,
+    });
+    let samples = dataset.pumpkins.iter().map(|pumpkin| Sample {
+        name: pumpkin.name.clone(),
+        age: pumpkin.age,
+        height: pumpkin.height.into(),
+        width: pumpkin.width.into(),
+        lesions: pumpkin.lesions.len() as u32,
+        atrophies: pumpkin.atrophies.len() as u32,
+    });
+    Run {
+        id: "0123456789".to_owned(),
+        varied: Vec::new(),
+        task,
+        data,
+        analyzer: "lrp.z".to_owned(),
+        subset: Split::Test,
+        epochs: epochs.collect(),
+        predictions,
+        samples: Arc::new(samples.collect()),
+        scores,
+        maps: Some(Arc::new(RasterStack::new(SIDE, SIDE, pixels))),
+    }
+}
+
+/// What the figures of a run lack, by name; those that are drawn are looked over.
+fn lacks(run: &Run) -> Vec<&'static str> {
+    let draw = |figure: &super::registry::RunFigure| match (figure.draw)(run) {
+        Ok(sheet) => {
+            let svg = sheet.to_svg().unwrap();
+            let strange = svg.split('"').find(|part| matches!(*part, "NaN" | "inf" | "-inf"));
+            assert_eq!(strange, None, "{} draws what is no number", figure.name);
+            None
+        }
+        Err(_) => Some(figure.name),
+    };
+    RUN_FIGURES.iter().filter_map(draw).collect()
+}
+
+#[test]
+fn every_growth_mode_has_all_figures() {
+    for mode in GrowthMode::ALL {
+        assert_eq!(lacks(&run(mode, Task::Regression, 0.2)), [""; 0], "{mode:?}");
+    }
+}
+
+#[test]
+fn classifications_have_no_figures_in_years() {
+    let lacks = lacks(&run(GrowthMode::Human, Task::Classification, 0.2));
+    assert_eq!(lacks, ["07_prediction", "08_residuals"]);
+}
+
+#[test]
+fn what_is_missing_or_does_not_vary_is_no_reason_to_panic() {
+    let whole = run(GrowthMode::Human, Task::Regression, 0.2);
+    let bare = Run {
+        epochs: Vec::new(),
+        predictions: Vec::new(),
+        samples: Arc::default(),
+        scores: Vec::new(),
+        maps: None,
+        ..whole.clone()
+    };
+    assert_eq!(lacks(&bare).len(), RUN_FIGURES.len() - 1, "the standard pumpkin needs settings alone");
+    // All predictions are 50, whatever the age.
+    assert_eq!(lacks(&run(GrowthMode::Human, Task::Regression, 1.0)), [""; 0]);
+    let one = Run { predictions: whole.predictions[..1].to_vec(), ..whole.clone() };
+    assert_eq!(lacks(&one), [""; 0]);
+    let other = Run { data: DataSettings { seed: 6, ..whole.data.clone() }, ..whole };
+    assert_eq!(lacks(&other), ["02_pumpkin", "04_senior_and_junior"], "pumpkins of another simulation are not shown");
+}
+
+#[test]
+fn comparisons_need_several_runs() {
+    let with = |varied: &[(&str, Value)], pull: f64| Run {
+        varied: varied.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+        ..run(GrowthMode::Human, Task::Regression, pull)
+    };
+    let drawn = |runs: Vec<Run>| -> Vec<&str> {
+        let study = Study { name: "study".to_owned(), runs };
+        STUDY_FIGURES.iter().filter(|figure| (figure.draw)(&study).is_ok()).map(|figure| figure.name).collect()
+    };
+    assert_eq!(drawn(vec![]), [""; 0]);
+    assert_eq!(drawn(vec![with(&[], 0.1)]), [""; 0]);
+    let seed = |seed: f64| ("model.seed", Value::Number(seed));
+    let over_seeds = vec![with(&[seed(0.0)], 0.1), with(&[seed(1.0)], 0.2)];
+    let compared = ["21_residual_curves", "22_relevance_lines", "23_score_table", "24_same_pumpkin"];
+    assert_eq!(drawn(over_seeds.clone()), [&compared[..], &["25_ensemble"]].concat());
+    let bias = |text: &str| ("model.output_bias", Value::Text(text.to_owned()));
+    let over_settings = vec![with(&[bias("zero")], 0.1), with(&[bias("target-mean")], 0.2)];
+    assert_eq!(drawn(over_settings), [&["20_metrics_over_settings"], &compared[..]].concat());
+}
+
+#[test]
+fn labels_leave_seeds_out_and_tell_like_keys_apart() {
+    let number = |key: &str, value: f64| (key.to_owned(), Value::Number(value));
+    let varied = vec![number("data.target_bias", 55.0), number("data.seed", 1.0), number("model.seed", 2.0)];
+    let run = Run { varied, ..run(GrowthMode::Eternal, Task::Regression, 0.0) };
+    assert_eq!((run.label(), run.seeds()), ("target_bias 55".to_owned(), "data.seed 1, model.seed 2".to_owned()));
+}
