@@ -78,8 +78,10 @@ function mark(canvas, { lesions, atrophies, tumour }) {
 
 function cross(canvas, [row, col]) {
   const context = canvas.getContext("2d");
-  context.strokeStyle = "#ffffff";
-  context.strokeRect(col - 1.5, row - 1.5, 4, 4);
+  for (const [color, reach] of [["#000000", 3], ["#ffe100", 2]]) {
+    context.strokeStyle = color;
+    context.strokeRect(col + 0.5 - reach, row + 0.5 - reach, 2 * reach, 2 * reach);
+  }
 }
 
 function moveTo(tile, row, col) {
@@ -110,8 +112,8 @@ function readOut() {
   }
   const ends = make("div", { className: "ends" }, ...[-1, 0, 1].map((v) => make("span", {}, `${tell(v * tile.shown)}${v > 0 ? " years" : ""}`)));
   const list = make("dl");
+  let others = [];
   const row = (name, value) => list.append(make("dt", {}, name), make("dd", {}, value));
-  row("map", tile.label);
   row("sum", `${tell(tile.entry.sum)} years`);
   if (gallery.pixel) {
     const [r, c] = gallery.pixel;
@@ -121,9 +123,12 @@ function readOut() {
     row("of largest", tell(tile.entry.scale ? tile.map[at] / tile.entry.scale : 0));
     row("intensity", tile.image[at].toFixed(2));
     row("sign", signAt(report.gallery.pumpkins[tile.entry.pumpkin], r, c));
-    if (byId("maps").dataset.mode === "side") for (const other of gallery.tiles) row(other.run.label, `${tell(other.map[at])} years`);
+    if (byId("maps").dataset.mode === "side") {
+      const values = gallery.tiles.map((other) => [make("dt", {}, other.run.label), make("dd", {}, `${tell(other.map[at])} years`)]);
+      others = [make("h3", {}, "here, in every run"), make("dl", { className: "others" }, ...values.flat())];
+    }
   }
-  return target.replaceChildren(bar, ends, list);
+  return target.replaceChildren(make("h3", {}, tile.label), bar, ends, list, ...others);
 }
 
 function startGallery() {

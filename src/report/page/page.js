@@ -29,7 +29,7 @@ function startProvenance() {
   const command = Array.isArray(facts.command_line) ? facts.command_line.map(quoted).join(" ") : "";
   byId("rerun").textContent = command;
   byId("rerun").hidden = byId("rerun-text").hidden = !command;
-  for (const [name, value] of Object.entries(facts)) {
+  for (const [name, value] of Object.entries(facts).filter(([, known]) => known !== null)) {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     byId("facts").append(make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, text));
   }

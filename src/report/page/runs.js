@@ -2,9 +2,18 @@
 const runs = { shown: [], order: [], sorted: null, descending: false, rows: 100 };
 const STEP = 100;
 
+// What a run is, then what was varied, then how well it did, then the rest.
+function ordered() {
+  const rank = ({ name, role }) => {
+    const first = ["run_id", "status", "reason"].indexOf(name);
+    return first >= 0 ? first : { setting: 3, score: 4, fact: 5 }[role];
+  };
+  return [...report.columns].sort((a, b) => rank(a) - rank(b));
+}
+
 function columnsAtFirst() {
   const first = ["status", "test_mae", "test_r2", "test_accuracy", "output_bias", "relevance_zero_crossing", "total_seconds"];
-  return report.columns.filter(({ name, role }) => name === "run_id" || role === "setting" || first.includes(name));
+  return ordered().filter(({ name, role }) => name === "run_id" || role === "setting" || first.includes(name));
 }
 
 // A condition on rows for each word of the filter.
@@ -85,14 +94,14 @@ function startRuns() {
   const choose = (of) => {
     const box = make("input", { type: "checkbox", checked: runs.shown.includes(of) });
     box.onchange = () => {
-      const chosen = report.columns.filter((known) => (known === of ? box.checked : runs.shown.includes(known)));
+      const chosen = ordered().filter((known) => (known === of ? box.checked : runs.shown.includes(known)));
       runs.shown = chosen;
       showHead();
       showRows();
     };
     return make("label", {}, box, of.name);
   };
-  byId("column-choice").append(...report.columns.map(choose));
+  byId("column-choice").append(...ordered().map(choose));
   byId("filter").oninput = arrange;
   byId("more").onclick = () => { runs.rows += 5 * STEP; showRows(); };
   showHead();
