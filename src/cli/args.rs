@@ -244,6 +244,9 @@ pub struct RenderArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
+    /// A run that shall have figures of its own, where there are many; may be given several times
+    #[arg(long, value_name = "RUN_ID")]
+    pub run: Vec<String>,
     /// Results folders
     #[arg(required = true, value_name = "DIR")]
     pub folders: Vec<PathBuf>,

@@ -2,7 +2,7 @@
 
 use super::ReportArgs;
 use crate::error::{EXIT_OK, Error, Result};
-use crate::report;
+use crate::report::{self, ReportError};
 
 pub fn run(args: &ReportArgs) -> Result<u8> {
     for folder in &args.folders {
@@ -10,7 +10,10 @@ pub fn run(args: &ReportArgs) -> Result<u8> {
             let message = format!("{} is no results folder: it has no runs.parquet", folder.display());
             return Err(Error::usage(message, "give the folder that xdlreg-run wrote, such as results/quickstart"));
         }
-        let made = report::write(folder).map_err(|error| Error::Failed { message: error.to_string(), help: None })?;
+        let made = report::write(folder, &args.run).map_err(|error| match error {
+            ReportError::NoRun(_) => Error::usage(error.to_string(), "runs.parquet names the runs"),
+            _ => Error::Failed { message: error.to_string(), help: None },
+        })?;
         println!("{} figures, and {}", made.figures, made.page.display());
     }
     Ok(EXIT_OK)

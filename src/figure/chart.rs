@@ -61,8 +61,8 @@ impl Axis {
 
     /// The same axis from 0, without room below it.
     pub fn from_zero(self) -> Self {
-        let (step, high) = (self.step, self.range.1);
-        Self { range: (0.0, (high / step).ceil() * step), ..self }
+        let step = nice_step(self.range.1 / TICKS);
+        Self { range: (0.0, (self.range.1 / step).ceil() * step), step, ..self }
     }
 
     /// An axis with the same extent to either side of zero.
@@ -301,6 +301,9 @@ mod tests {
         assert_eq!(Axis::around("", [f64::NAN, 3.0]).range, (2.5, 3.5));
         let (low, high) = Axis::symmetric("", [-3.0, 7.0]).range;
         assert!(low == -high && high > 7.0);
-        assert_eq!(Axis::around("", [2.0, 61.0]).from_zero().range, (0.0, 70.0));
+        let axis = Axis::around("", [2.0, 61.0]).from_zero();
+        assert_eq!((axis.range, axis.step), ((0.0, 70.0), 10.0));
+        let axis = Axis::around("", [0.692, 0.694]).from_zero();
+        assert!((axis.range.1 - 0.7).abs() < 1e-9 && (axis.step - 0.1).abs() < 1e-9, "{axis:?}");
     }
 }

@@ -51,6 +51,7 @@ fn draw(study: &Study) -> Drawn {
     let mut sheet = Sheet::new(width + 110.0, 96.0 + 2.0 * (SIDE + 34.0));
     let setting = if label.is_empty() { String::new() } else { format!(" · {label}") };
     sheet.title(&format!("{} networks: mean relevance and its standard deviation{setting}", runs.len()));
+    let unit = |quantity: &str| runs[0].in_unit(quantity);
     let (upper, lower) = (72.0, 72.0 + SIDE + 44.0);
     for (column, (title, mean, deviation)) in columns.iter().enumerate() {
         let left = GAP + column as f64 * (SIDE + GAP);
@@ -58,8 +59,8 @@ fn draw(study: &Study) -> Drawn {
         framed(&mut sheet, Area::new(left, upper, SIDE, SIDE), diverging(mean, mean_reach));
         framed(&mut sheet, Area::new(left, lower, SIDE, SIDE), sequential(deviation, deviation_reach));
     }
-    color_bar(&mut sheet, Area::new(width + 10.0, upper, 14.0, SIDE), Bar::Diverging, mean_reach, "mean, years");
-    color_bar(&mut sheet, Area::new(width + 10.0, lower, 14.0, SIDE), Bar::Sequential, deviation_reach, "SD, years");
+    color_bar(&mut sheet, Area::new(width + 10.0, upper, 14.0, SIDE), Bar::Diverging, mean_reach, &unit("mean"));
+    color_bar(&mut sheet, Area::new(width + 10.0, lower, 14.0, SIDE), Bar::Sequential, deviation_reach, &unit("SD"));
     Ok(sheet)
 }
 

@@ -50,6 +50,12 @@ pub fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
+/// Points (x, y) of a curve.
+pub type Curve = Vec<(f64, f64)>;
+
+/// A band around a curve: (x, low, high).
+pub type Band = Vec<(f64, f64, f64)>;
+
 /// A polynomial of least squares, in a variable shifted and scaled for the sake of its numbers.
 #[derive(Debug, Clone)]
 pub struct Polynomial {
@@ -108,7 +114,7 @@ impl Polynomial {
     }
 
     /// The curve at 101 places from `low` to `high`: points, and the band (x, low, high).
-    pub fn curve(&self, low: f64, high: f64) -> (Vec<(f64, f64)>, Vec<(f64, f64, f64)>) {
+    pub fn curve(&self, low: f64, high: f64) -> (Curve, Band) {
         let places = || steps(low, high, 101);
         let band = |x| {
             let (below, above) = self.interval(x);

@@ -103,12 +103,12 @@ pub(super) fn color_bar(sheet: &mut Sheet, area: Area, bar: Bar, reach: f64, qua
     sheet.text(area.left - 4.0, area.top - 14.0, quantity, Lettering::default().size(SMALL_SIZE));
 }
 
-/// A number with two significant digits and a true minus sign.
+/// A number with a tenth, or two significant digits where it is below 1, and a true minus sign.
 pub(super) fn significant(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    let decimals = (1.0 - value.abs().log10().floor()).clamp(0.0, 8.0) as usize;
+    let decimals = (1.0 - value.abs().log10().floor()).clamp(1.0, 8.0) as usize;
     let text = format!("{value:.decimals$}");
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     text.replace('-', "\u{2212}")
@@ -164,6 +164,6 @@ mod tests {
     #[test]
     fn two_digits_tell_enough() {
         let texts = [0.0, 1.0, -0.5, 0.01234, 123.4, -12.0].map(significant);
-        assert_eq!(texts, ["0", "1", "−0.5", "0.012", "123", "−12"]);
+        assert_eq!(texts, ["0", "1", "−0.5", "0.012", "123.4", "−12"]);
     }
 }

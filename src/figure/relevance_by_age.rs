@@ -54,7 +54,7 @@ fn draw(run: &Run) -> Drawn {
         sheet.text(area.left + 0.5 * SIDE, area.top - 8.0, &title, Lettering::centred().size(SMALL_SIZE));
         framed(&mut sheet, area, diverging(map, reach));
     }
-    color_bar(&mut sheet, Area::new(width + 12.0, 66.0, 14.0, SIDE), Bar::Diverging, reach, "years a pixel");
+    color_bar(&mut sheet, Area::new(width + 12.0, 66.0, 14.0, SIDE), Bar::Diverging, reach, &run.in_unit("R a pixel"));
     Ok(sheet)
 }
 

@@ -153,6 +153,14 @@ impl Run {
         seeds.map(|(key, value)| format!("{} {value}", self.called(key))).collect::<Vec<_>>().join(", ")
     }
 
+    /// How a quantity of relevance or prediction is labelled: "prediction in years", or without a unit for classes.
+    pub fn in_unit(&self, quantity: &str) -> String {
+        match self.task {
+            Task::Regression => format!("{quantity} in years"),
+            Task::Classification => quantity.to_owned(),
+        }
+    }
+
     /// The last part of a varied key, or all of it where another one ends alike.
     pub fn called<'a>(&self, key: &'a str) -> &'a str {
         let alike = self.varied.iter().filter(|(other, _)| short(other) == short(key)).count();

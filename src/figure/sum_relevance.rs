@@ -4,6 +4,7 @@ use kuva::plot::LegendPosition;
 
 use super::chart::{Axis, Chart};
 use super::fit::Polynomial;
+use super::maps::significant;
 use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
@@ -28,8 +29,8 @@ fn draw(run: &Run) -> Drawn {
     }
     let tested = run.tested();
     let mean = tested.iter().map(|row| row.1).sum::<f64>() / tested.len().max(1) as f64;
-    let x = Axis::around("prediction in years", points.iter().map(|point| point.0));
-    let y = Axis::symmetric("sum of relevance in years", points.iter().map(|point| point.1));
+    let x = Axis::around(run.in_unit("prediction"), points.iter().map(|point| point.0));
+    let y = Axis::symmetric(run.in_unit("sum of relevance"), points.iter().map(|point| point.1));
     let (low, high) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));
     let mut chart = Chart::new(x, y).zero().points(&points, BLUE, 2.6, None);
     if let Some(line) = Polynomial::fit(&points, 1) {
@@ -38,10 +39,11 @@ fn draw(run: &Run) -> Drawn {
     }
     let bias = run.score("output_bias").map(|bias| ("output bias", bias, BLACK, DASHED));
     for (name, at, color, dashes) in [("mean prediction", mean, GREEN, DOTTED)].into_iter().chain(bias) {
-        chart = chart.at_x(at, color, dashes).explain(&format!("{name} {at:.1}"), color);
+        chart = chart.at_x(at, color, dashes).explain(&format!("{name} {}", significant(at)), color);
     }
     let mut sheet = Sheet::new(560.0, 400.0);
-    let crossing = run.score("relevance_zero_crossing").map(|at| format!(" · zero at {at:.1} years"));
+    let crossing =
+        run.score("relevance_zero_crossing").map(|at| run.in_unit(&format!(" · zero at {}", significant(at))));
     sheet.title(&format!("Sum of relevance{}", crossing.unwrap_or_default()));
     chart.legend(LegendPosition::InsideTopLeft).draw(&mut sheet, Area::new(64.0, 72.0, 470.0, 266.0));
     Ok(sheet)

@@ -5,7 +5,7 @@ use super::fit::Polynomial;
 use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
-use super::style::{BLUE, GREY, SMALL_SIZE, VERMILION};
+use super::style::{BLUE, GREY, VERMILION};
 use crate::metric::statistics::line;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
@@ -36,11 +36,11 @@ fn draw(run: &Run) -> Drawn {
     }
     let columns = panels.len().min(COLUMNS);
     let rows = panels.len().div_ceil(COLUMNS);
-    let mut sheet = Sheet::new(30.0 + 360.0 * columns as f64, 50.0 + 350.0 * rows as f64);
+    let mut sheet = Sheet::new(30.0 + 360.0 * columns as f64, 50.0 + 376.0 * rows as f64);
     sheet.title("Years and relevance of signs");
     for (place, (sign, pairs)) in panels.iter().enumerate() {
         let (row, column) = (place / COLUMNS, place % COLUMNS);
-        let area = Area::new(64.0 + 360.0 * column as f64, 84.0 + 350.0 * row as f64, 290.0, 246.0);
+        let area = Area::new(64.0 + 360.0 * column as f64, 110.0 + 376.0 * row as f64, 290.0, 246.0);
         let x = Axis::around("years without them", pairs.iter().map(|pair| pair.0).chain([0.0]));
         let y = Axis::symmetric("relevance over them in years", pairs.iter().map(|pair| pair.1));
         let (low, high) = (x.range.0.max(y.range.0), x.range.1.min(y.range.1));
@@ -53,8 +53,14 @@ fn draw(run: &Run) -> Drawn {
         }
         chart.draw(&mut sheet, area);
         let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-        let title = format!("{sign}: r = {:.2}", line(&x, &y).r);
-        sheet.text(area.right(), area.top - 12.0, &title, Lettering::ending().size(SMALL_SIZE));
+        let r = line(&x, &y).r;
+        let r = if r.is_finite() { format!("r = {r:.2}") } else { "no correlation, it does not vary".to_owned() };
+        sheet.text(
+            area.left - 44.0,
+            area.top - 38.0,
+            &format!("{} · {r}", sign.replace('_', " ")),
+            Lettering::default(),
+        );
     }
     Ok(sheet)
 }

@@ -25,12 +25,21 @@ pub struct Chosen {
     pub gallery: Vec<usize>,
 }
 
-/// Chooses runs so that as many settings as possible are seen, and loads their maps.
-pub fn choose(results: &Results) -> Result<Chosen, ReportError> {
+/// Chooses the `wanted` runs, by their ids, and others so that as many settings as possible are seen; loads their maps.
+pub fn choose(results: &Results, wanted: &[String]) -> Result<Chosen, ReportError> {
     let mut study = results.study.clone();
-    let order = order(&study);
+    let find = |id: &String| study.runs.iter().position(|run| run.id == *id);
+    let mut order = wanted
+        .iter()
+        .map(|id| find(id).ok_or_else(|| ReportError::NoRun(id.clone())))
+        .collect::<Result<Vec<_>, _>>()?;
+    for run in spread(&study) {
+        if !order.contains(&run) {
+            order.push(run);
+        }
+    }
     let (mut gallery, mut bytes) = (Vec::new(), 0);
-    for &index in order.iter().take(GALLERY_RUNS) {
+    for &index in order.iter().take(GALLERY_RUNS.max(wanted.len())) {
         let path = results.relevance(&study.runs[index].id);
         let Ok(size) = path.metadata().map(|file| file.len()) else { continue };
         if bytes + size > MAP_BYTES && !gallery.is_empty() {
@@ -40,24 +49,24 @@ pub fn choose(results: &Results) -> Result<Chosen, ReportError> {
         study.runs[index].maps = Some(Arc::new(arrays::read_stack(&path)?));
         gallery.push(index);
     }
-    let figures = order.into_iter().take(FIGURE_RUNS).collect();
+    let figures = order.into_iter().take(FIGURE_RUNS.max(wanted.len())).collect();
     Ok(Chosen { study, figures, gallery })
 }
 
 /// Runs in the order in which they deserve to be shown: one of each setting, some more of the first setting, the rest.
-fn order(study: &Study) -> Vec<usize> {
+fn spread(study: &Study) -> Vec<usize> {
     let groups: Vec<Vec<usize>> =
         study.groups().into_iter().map(|(_, runs)| runs.iter().map(|run| index(study, run)).collect()).collect();
     let firsts: Vec<usize> = groups.iter().map(|group| group[0]).collect();
     let room = GALLERY_RUNS - ENSEMBLE_RUNS + 1;
     // Spread over all settings, where there are too many of them.
-    let spread = |most: usize| {
+    let evenly = |most: usize| {
         let (all, count) = (&firsts, most.min(firsts.len()));
         (0..count).map(move |k| all[k * all.len() / count])
     };
-    let mut order: Vec<usize> = spread(FIGURE_RUNS).collect();
+    let mut order: Vec<usize> = evenly(FIGURE_RUNS).collect();
     let first_setting = groups.iter().flat_map(|group| group.iter().take(ENSEMBLE_RUNS)).take(ENSEMBLE_RUNS);
-    for run in spread(room).chain(first_setting.copied()).chain(groups.iter().flatten().copied()) {
+    for run in evenly(room).chain(first_setting.copied()).chain(groups.iter().flatten().copied()) {
         if !order.contains(&run) && order.len() < GALLERY_RUNS {
             order.push(run);
         }

@@ -28,6 +28,8 @@ pub enum ReportError {
     Unreadable { path: PathBuf, reason: String },
     #[error("cannot write {}: {source}", path.display())]
     Unwritable { path: PathBuf, source: std::io::Error },
+    #[error("there is no finished run {0}")]
+    NoRun(String),
     #[error(transparent)]
     Figure(#[from] crate::figure::FigureError),
 }
@@ -51,14 +53,15 @@ pub fn contents(folder: &Path) -> Option<Contents> {
     Some(Contents([read("spec.toml")?, read("runs.parquet")?]))
 }
 
-/// Draws the figures of a results folder and writes its `report.html`; what was there is replaced.
+/// Draws the figures of a results folder and writes its `report.html`; what was there is replaced. Of many runs, some
+/// have figures of their own: the `wanted` ones, by their ids, and a few of different settings.
 ///
 /// # Errors
 /// [`ReportError`] where a table is missing or damaged, or the folder cannot be written. A figure that lacks something
 /// is left out, and the report says what it needs.
-pub fn write(folder: &Path) -> Result<Made, ReportError> {
+pub fn write(folder: &Path, wanted: &[String]) -> Result<Made, ReportError> {
     let results = Results::read(folder)?;
-    let chosen = choice::choose(&results)?;
+    let chosen = choice::choose(&results, wanted)?;
     let figures = figures::draw(&chosen)?;
     figures::save(&figures, folder)?;
     let gallery = gallery::gather(&results, &chosen)?;

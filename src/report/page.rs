@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::figures::{Figure, Figures};
 use super::folder::{Results, is_score};
 use super::gallery::Gallery;
+use crate::spec::Task;
 use crate::store::table::{Cells, Table};
 
 const PAGE: &str = include_str!("page/page.html");
@@ -63,6 +64,7 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
         "columns": columns(&results.table),
         "rows": results.table.rows,
         "labels": labels(results),
+        "unit": if results.study.runs.iter().any(|run| run.task == Task::Regression) { " years" } else { "" },
         "figures": figures.drawn.iter().map(figure).collect::<Vec<Value>>(),
         "notDrawn": not_drawn.collect::<Vec<Value>>(),
         "gallery": gallery,

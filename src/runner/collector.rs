@@ -172,7 +172,7 @@ impl<'a> Collector<'a> {
         if reported.is_some() && reported == report::contents(self.folder.path()) {
             return;
         }
-        if let Err(error) = report::write(self.folder.path()) {
+        if let Err(error) = report::write(self.folder.path(), &[]) {
             self.event(Event::Note { message: format!("there is no report: {error}") });
         }
     }

@@ -182,7 +182,7 @@ fn figures_and_a_page_come_from_the_folder_alone() {
     let scene = Scene::new();
     let folder = scene.path("study");
     pretend(&folder, 4);
-    scene.run("report study").succeeds();
+    scene.run("report study --run r00017").succeeds();
 
     let files = listing(&folder.join("figures"));
     let both = |name: &str| ["svg", "png"].iter().all(|ending| files.contains(&format!("{name}.{ending}")));
@@ -204,7 +204,9 @@ fn figures_and_a_page_come_from_the_folder_alone() {
         "10_heatmaps_by_age",
         "11_relevance_by_age",
     ] {
-        assert!(both(&format!("r00000/{name}")), "{name} is not among {files:?}");
+        for run in ["r00000", "r00017"] {
+            assert!(both(&format!("{run}/{name}")), "{name} is not among {files:?}");
+        }
     }
     for file in files.iter().filter(|file| file.ends_with(".svg")) {
         let svg = fs::read_to_string(folder.join("figures").join(file)).expect("a figure");
@@ -241,6 +243,9 @@ fn the_same_folder_gives_the_same_report() {
 fn what_is_no_results_folder_is_said() {
     let scene = Scene::new();
     fs::create_dir(scene.path("empty")).expect("a folder");
+    pretend(&scene.path("study"), 1);
+    scene.run("report study --run none-such").exits(2).complains(&["there is no finished run none-such"]);
+    assert!(!scene.path("study/report.html").exists());
     scene.run("report empty").exits(2).complains(&["no results folder"]);
     assert!(listing(&scene.path("empty")).is_empty());
 }
