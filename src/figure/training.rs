@@ -1,8 +1,6 @@
 //! Published figure 6: training over epochs.
 
-use kuva::plot::LegendPosition;
-
-use super::chart::{Axis, Chart};
+use super::chart::{Axis, Chart, legend};
 use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
@@ -34,6 +32,8 @@ fn draw(run: &Run) -> Drawn {
     };
     let mut sheet = Sheet::new(70.0 + 430.0 * panels.len() as f64, 380.0);
     sheet.title("Training");
+    let (width, _) = sheet.size();
+    legend(&mut sheet, width - 130.0, 14.0, &[("training".to_owned(), BLUE), ("validation".to_owned(), VERMILION)]);
     let last = run.epochs.len() as f64;
     for (index, (label, (train, validation))) in panels.into_iter().enumerate() {
         let curve = |of: fn(&Epoch) -> f64| -> Vec<(f64, f64)> {
@@ -44,9 +44,8 @@ fn draw(run: &Run) -> Drawn {
         let x = Axis::new("epoch", 0.0, last);
         let step = x.step.max(1.0);
         Chart::new(x.step(step), Axis::around(label, values).from_zero())
-            .line(&train, BLUE, 1.8, Some("training"))
-            .line(&validation, VERMILION, 1.8, Some("validation"))
-            .legend(LegendPosition::InsideTopRight)
+            .line(&train, BLUE, 1.8, None)
+            .line(&validation, VERMILION, 1.8, None)
             .draw(&mut sheet, Area::new(64.0 + 430.0 * index as f64, 72.0, 350.0, 246.0));
     }
     Ok(sheet)
