@@ -9,6 +9,7 @@ use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::{BLACK, BLUE, DASHED, DOTTED, GREEN, VERMILION};
+use crate::spec::Task;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "09_sum_relevance",
@@ -42,8 +43,8 @@ fn draw(run: &Run) -> Drawn {
         chart = chart.at_x(at, color, dashes).explain(&format!("{name} {}", significant(at)), color);
     }
     let mut sheet = Sheet::new(560.0, 400.0);
-    let crossing =
-        run.score("relevance_zero_crossing").map(|at| run.in_unit(&format!(" · zero at {}", significant(at))));
+    let unit = if run.task == Task::Regression { " years" } else { "" };
+    let crossing = run.score("relevance_zero_crossing").map(|at| format!(" · zero at {}{unit}", significant(at)));
     sheet.title(&format!("Sum of relevance{}", crossing.unwrap_or_default()));
     chart.legend(LegendPosition::InsideTopLeft).draw(&mut sheet, Area::new(64.0, 72.0, 470.0, 266.0));
     Ok(sheet)

@@ -7,7 +7,8 @@ function startFigures() {
   select.parentElement.hidden = ids.length < 2;
   const show = () => {
     const chosen = ids[Number(select.value || 0)];
-    byId("figure-list").replaceChildren(...report.figures.filter(({ run }) => run === chosen).map(figure));
+    if (!report.figures.length) byId("figure-list").textContent = "There are no figures: no run is done.";
+    else byId("figure-list").replaceChildren(...report.figures.filter(({ run }) => run === chosen).map(figure));
     const missing = report.notDrawn.filter(({ run }) => run === chosen);
     byId("not-drawn").hidden = missing.length === 0;
     byId("not-drawn").querySelector("ul").replaceChildren(...missing.map(({ title, needs }) => make("li", {}, `${title} needs ${needs}`)));

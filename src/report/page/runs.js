@@ -13,6 +13,7 @@ function ordered() {
 
 function columnsAtFirst() {
   const first = ["status", "test_mae", "test_r2", "test_accuracy", "output_bias", "relevance_zero_crossing", "total_seconds"];
+  if (report.columns.some(({ name, cells }) => name === "reason" && cells.some((value) => value !== null))) first.push("reason");
   return ordered().filter(({ name, role }) => name === "run_id" || role === "setting" || first.includes(name));
 }
 
