@@ -147,9 +147,10 @@ impl Run {
         settings.map(|(key, value)| format!("{} {value}", self.called(key))).collect::<Vec<_>>().join(", ")
     }
 
-    /// The seeds that were varied: "seed 3"; empty where none were.
+    /// The seeds that were varied: "seed 3", or which of the replicates it is; empty where none were.
     pub fn seeds(&self) -> String {
-        let seeds = self.varied.iter().filter(|(key, _)| is_seed(key));
+        let counted = self.varied.iter().any(|(key, _)| key == REPLICATE);
+        let seeds = self.varied.iter().filter(|(key, _)| if counted { key == REPLICATE } else { is_seed(key) });
         seeds.map(|(key, value)| format!("{} {value}", self.called(key))).collect::<Vec<_>>().join(", ")
     }
 
@@ -168,9 +169,12 @@ impl Run {
     }
 }
 
+/// The column that counts the runs of a setting.
+const REPLICATE: &str = "replicate";
+
 /// Whether a key only repeats a run with other random numbers.
 pub fn is_seed(key: &str) -> bool {
-    matches!(key.rsplit('.').next(), Some("seed" | "seeds" | "replicate" | "repetition"))
+    key == REPLICATE || short(key) == "seed"
 }
 
 /// The last part of a dotted key.

@@ -69,9 +69,9 @@ impl Results {
         self.path.join("relevance").join(format!("{run_id}.npy"))
     }
 
-    /// The settings that differ between runs, as columns of the runs' table.
+    /// Whether a column of the runs' table is a setting that differs between runs, or counts repetitions.
     pub fn is_setting(column: &str) -> bool {
-        column.contains('.')
+        column.contains('.') || column == "replicate"
     }
 }
 
@@ -101,7 +101,7 @@ fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<R
     for row in (0..table.rows).filter(|&row| states.get(row) == Some("done")) {
         let Some(id) = ids.get(row) else { continue };
         let varied = varied(table, row);
-        let own = overlay(settings, &varied);
+        let own = overlay(settings, table, row);
         let mut of_run = scores.remove(id).unwrap_or_default();
         let of_table = table.columns.iter().filter(|(name, _)| is_score(name)).filter_map(|(name, cells)| {
             let Cells::Numbers(numbers) = cells else { return None };
@@ -146,10 +146,19 @@ fn varied(table: &Table, row: usize) -> Vec<(String, Value)> {
 }
 
 /// The settings of a run: those of the spec, with what was varied laid over them.
-fn overlay(settings: &toml::Table, varied: &[(String, Value)]) -> toml::Table {
+fn overlay(settings: &toml::Table, table: &Table, row: usize) -> toml::Table {
     let mut own = settings.clone();
-    for (key, value) in varied {
+    let varied = varied(table, row);
+    for (key, _) in &table.columns {
         let Some((section, name)) = key.split_once('.') else { continue };
+        let Some(section) = own.entry(section).or_insert_with(|| toml::Table::new().into()).as_table_mut() else {
+            continue;
+        };
+        let Some((_, value)) = varied.iter().find(|(known, _)| known == key) else {
+            // This run has no such setting.
+            section.remove(name);
+            continue;
+        };
         let value = match value {
             Value::Number(number) if number.fract() == 0.0 => toml::Value::Integer(*number as i64),
             Value::Number(number) => toml::Value::Float(*number),
@@ -160,9 +169,7 @@ fn overlay(settings: &toml::Table, varied: &[(String, Value)]) -> toml::Table {
                 .and_then(|mut table| table.remove("value"))
                 .unwrap_or_else(|| toml::Value::String(text.clone())),
         };
-        if let Some(section) = own.entry(section).or_insert_with(|| toml::Table::new().into()).as_table_mut() {
-            section.insert(name.to_owned(), value);
-        }
+        section.insert(name.to_owned(), value);
     }
     own
 }
