@@ -27,11 +27,14 @@ const LETTERS: usize = 25;
 
 fn draw(study: &Study) -> Drawn {
     let groups = study.compared();
-    let columns: Vec<(&str, &Run)> = groups
+    let explained: Vec<(&str, &Run)> = groups
         .iter()
         .filter_map(|(label, runs)| Some((label.as_str(), *runs.iter().find(|run| run.maps.is_some())?)))
-        .take(MAX_RUNS)
         .collect();
+    // Of the data sets, the one that most settings explain.
+    let sharing = |run: &Run| explained.iter().copied().filter(|(_, other)| same_data(run, other)).collect::<Vec<_>>();
+    let mut columns = explained.iter().map(|(_, run)| sharing(run)).rev().max_by_key(Vec::len).unwrap_or_default();
+    columns.truncate(MAX_RUNS);
     let pumpkins = shared_pumpkins(&columns.iter().map(|(_, run)| *run).collect::<Vec<_>>(), &AGES);
     if columns.len() < 2 || pumpkins.is_empty() {
         return Err(Missing("maps of the same pumpkins in several settings"));
@@ -66,6 +69,12 @@ fn shortened(text: &str) -> String {
     } else {
         text.chars().take(LETTERS - 1).chain(['…']).collect()
     }
+}
+
+/// Whether two runs have the same pumpkins; names are drawn with all else that is random of them.
+fn same_data(one: &Run, other: &Run) -> bool {
+    let names = |run: &Run| run.samples.iter().map(|sample| sample.name.clone()).take(20).collect::<Vec<_>>();
+    one.samples.len() == other.samples.len() && names(one) == names(other)
 }
 
 /// The map of the pumpkin with this name.
