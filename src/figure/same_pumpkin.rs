@@ -71,39 +71,40 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Whether two runs have the same pumpkins; names are drawn with all else that is random of them.
+/// Whether two runs have the same pumpkins; the same name may be given at another age.
 fn same_data(one: &Run, other: &Run) -> bool {
-    let names = |run: &Run| run.samples.iter().map(|sample| sample.name.clone()).take(20).collect::<Vec<_>>();
+    let names = |run: &Run| run.samples.iter().map(|sample| (sample.name.clone(), sample.age)).collect::<Vec<_>>();
     one.samples.len() == other.samples.len() && names(one) == names(other)
 }
 
 /// The map of the pumpkin with this name.
 pub(super) fn find<'a>(run: &'a Run, name: &str) -> Option<Explained<'a>> {
-    run.explained().into_iter().find(|explained| name_of(run, explained) == Some(name))
+    run.explained().into_iter().find(|explained| name_of(run, explained).as_deref() == Some(name))
 }
 
-fn name_of<'a>(run: &'a Run, explained: &Explained) -> Option<&'a str> {
-    run.samples.get(explained.prediction.sample).map(|sample| sample.name.as_str())
+/// Name and age, which together tell pumpkins of different data sets apart.
+fn name_of(run: &Run, explained: &Explained) -> Option<String> {
+    run.samples.get(explained.prediction.sample).map(|sample| format!("{}, {}", sample.name, sample.age))
 }
 
 /// The names of pumpkins near these ages that every one of the runs explains.
 pub(super) fn shared_pumpkins(runs: &[&Run], ages: &[f64]) -> Vec<String> {
     let Some((first, rest)) = runs.split_first() else { return Vec::new() };
     let names = |run: &Run| -> std::collections::HashSet<String> {
-        run.explained().iter().filter_map(|explained| name_of(run, explained).map(str::to_owned)).collect()
+        run.explained().iter().filter_map(|explained| name_of(run, explained)).collect()
     };
     let rest: Vec<_> = rest.iter().map(|run| names(run)).collect();
-    let shared: Vec<(f64, &str)> = first
+    let shared: Vec<(f64, String)> = first
         .explained()
         .iter()
         .filter_map(|explained| Some((explained.prediction.age, name_of(first, explained)?)))
-        .filter(|(_, name)| rest.iter().all(|names| names.contains(*name)))
+        .filter(|(_, name)| rest.iter().all(|names| names.contains(name)))
         .collect();
     let mut chosen: Vec<String> = Vec::new();
     for age in ages {
         let free = shared.iter().filter(|(_, name)| !chosen.iter().any(|known| known == name));
         let nearest = free.min_by(|a, b| (a.0 - age).abs().total_cmp(&(b.0 - age).abs()));
-        chosen.extend(nearest.map(|(_, name)| (*name).to_owned()));
+        chosen.extend(nearest.map(|(_, name)| name.clone()));
     }
     chosen
 }
