@@ -27,11 +27,14 @@ const LETTERS: usize = 25;
 
 fn draw(study: &Study) -> Drawn {
     let groups = study.compared();
-    let columns: Vec<(&str, &Run)> = groups
+    let explained: Vec<(&str, &Run)> = groups
         .iter()
         .filter_map(|(label, runs)| Some((label.as_str(), *runs.iter().find(|run| run.maps.is_some())?)))
-        .take(MAX_RUNS)
         .collect();
+    // Of the data sets, the one that most settings explain.
+    let sharing = |run: &Run| explained.iter().copied().filter(|(_, other)| same_data(run, other)).collect::<Vec<_>>();
+    let mut columns = explained.iter().map(|(_, run)| sharing(run)).rev().max_by_key(Vec::len).unwrap_or_default();
+    columns.truncate(MAX_RUNS);
     let pumpkins = shared_pumpkins(&columns.iter().map(|(_, run)| *run).collect::<Vec<_>>(), &AGES);
     if columns.len() < 2 || pumpkins.is_empty() {
         return Err(Missing("maps of the same pumpkins in several settings"));
@@ -68,33 +71,40 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// The map of the pumpkin with this name.
-pub(super) fn find<'a>(run: &'a Run, name: &str) -> Option<Explained<'a>> {
-    run.explained().into_iter().find(|explained| name_of(run, explained) == Some(name))
+/// Whether two runs have the same pumpkins; the same name may be given at another age.
+fn same_data(one: &Run, other: &Run) -> bool {
+    let names = |run: &Run| run.samples.iter().map(|sample| (sample.name.clone(), sample.age)).collect::<Vec<_>>();
+    one.samples.len() == other.samples.len() && names(one) == names(other)
 }
 
-fn name_of<'a>(run: &'a Run, explained: &Explained) -> Option<&'a str> {
-    run.samples.get(explained.prediction.sample).map(|sample| sample.name.as_str())
+/// The map of the pumpkin with this name.
+pub(super) fn find<'a>(run: &'a Run, name: &str) -> Option<Explained<'a>> {
+    run.explained().into_iter().find(|explained| name_of(run, explained).as_deref() == Some(name))
+}
+
+/// Name and age, which together tell pumpkins of different data sets apart.
+fn name_of(run: &Run, explained: &Explained) -> Option<String> {
+    run.samples.get(explained.prediction.sample).map(|sample| format!("{}, {}", sample.name, sample.age))
 }
 
 /// The names of pumpkins near these ages that every one of the runs explains.
 pub(super) fn shared_pumpkins(runs: &[&Run], ages: &[f64]) -> Vec<String> {
     let Some((first, rest)) = runs.split_first() else { return Vec::new() };
     let names = |run: &Run| -> std::collections::HashSet<String> {
-        run.explained().iter().filter_map(|explained| name_of(run, explained).map(str::to_owned)).collect()
+        run.explained().iter().filter_map(|explained| name_of(run, explained)).collect()
     };
     let rest: Vec<_> = rest.iter().map(|run| names(run)).collect();
-    let shared: Vec<(f64, &str)> = first
+    let shared: Vec<(f64, String)> = first
         .explained()
         .iter()
         .filter_map(|explained| Some((explained.prediction.age, name_of(first, explained)?)))
-        .filter(|(_, name)| rest.iter().all(|names| names.contains(*name)))
+        .filter(|(_, name)| rest.iter().all(|names| names.contains(name)))
         .collect();
     let mut chosen: Vec<String> = Vec::new();
     for age in ages {
         let free = shared.iter().filter(|(_, name)| !chosen.iter().any(|known| known == name));
         let nearest = free.min_by(|a, b| (a.0 - age).abs().total_cmp(&(b.0 - age).abs()));
-        chosen.extend(nearest.map(|(_, name)| (*name).to_owned()));
+        chosen.extend(nearest.map(|(_, name)| name.clone()));
     }
     chosen
 }

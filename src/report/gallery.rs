@@ -68,7 +68,7 @@ struct Entry {
 pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError> {
     let mut pumpkins: Vec<Shown> = Vec::new();
     let mut images: Vec<Vec<f32>> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut known: HashMap<(String, u64), usize> = HashMap::new();
     let mut runs = Vec::new();
     for run in chosen.gallery.iter().map(|&index| &chosen.study.runs[index]) {
         let explained = by_age(run, PUMPKINS);
@@ -77,7 +77,7 @@ pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError
         for (explained, scale) in explained.iter().zip(scales) {
             let name =
                 run.samples.get(explained.prediction.sample).map_or_else(String::new, |sample| sample.name.clone());
-            let pumpkin = *known.entry(name.clone()).or_insert_with(|| {
+            let pumpkin = *known.entry((name.clone(), explained.prediction.age.to_bits())).or_insert_with(|| {
                 let pumpkin = run.pumpkin(explained.prediction.sample);
                 images.push(image(pumpkin.as_ref()));
                 pumpkins.push(shown(name, explained, pumpkin.as_ref()));

@@ -74,7 +74,7 @@ fn the_schema_describes_every_key_with_its_default() {
             }
         }
     }
-    assert_eq!(spec.len(), 7);
+    assert_eq!(spec.len(), 8);
 }
 
 #[test]
