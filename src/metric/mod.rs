@@ -12,6 +12,7 @@ mod entropy;
 mod faithfulness;
 mod gini;
 mod intervention;
+pub mod ledger;
 mod localisation;
 mod mae;
 mod mass_accuracy;
@@ -127,7 +128,9 @@ pub fn all() -> impl Iterator<Item = &'static About> {
     let places = LOCALISATION_METRICS.iter().map(|metric| &metric.about);
     let explanations = EXPLANATION_METRICS.iter().map(|metric| &metric.about);
     let network = NETWORK_METRICS.iter().flat_map(|metric| metric.measures);
-    predictions.chain(maps).chain(places).chain([&localisation::SIGN_SHARE]).chain(explanations).chain(network)
+    let ledger = [&ledger::KEPT_BY_BIASES, &ledger::KEPT_BY_STABILISERS, &ledger::UNACCOUNTED];
+    let of_maps = maps.chain(places).chain([&localisation::SIGN_SHARE]).chain(ledger);
+    predictions.chain(of_maps).chain(explanations).chain(network)
 }
 
 /// Targets and predictions of a split, in the same order.

@@ -1,11 +1,12 @@
 //! Which finished runs mean something.
 
+use crate::metric::ledger;
 use crate::sim::{Split, is_old};
 use crate::spec::Task;
 use crate::store::tables::RunRecord;
 
-/// Why the results of a complete run mean nothing, if so: a prediction that is no number, or a network that predicts the
-/// test set worse than the mean target of the training set does.
+/// Why the results of a complete run mean nothing, if so: a prediction that is no number, a network that predicts the
+/// test set worse than the mean target of the training set does, or relevance that gets lost on its way.
 pub fn verdict(record: &RunRecord, task: Task) -> Option<String> {
     let predictions = &record.predictions;
     let broken = predictions.iter().filter(|(_, prediction)| !prediction.is_finite()).count();
@@ -20,7 +21,12 @@ pub fn verdict(record: &RunRecord, task: Task) -> Option<String> {
         errors.sum::<f64>() / of(Split::Test).len() as f64
     };
     let (own, trivial) = (mse(&|sample| f64::from(predictions[sample].1)), mse(&|_| mean));
-    (own > trivial).then(|| format!("worse than predicting the mean: test MSE {own:.3}, that of the mean {trivial:.3}"))
+    if own > trivial {
+        return Some(format!("worse than predicting the mean: test MSE {own:.3}, that of the mean {trivial:.3}"));
+    }
+    let unaccounted = record.measurements.iter().find(|row| row.metric == ledger::UNACCOUNTED.name)?.value?;
+    (unaccounted > ledger::MOST_UNACCOUNTED)
+        .then(|| format!("relevance is not conserved: {:.1} % of a prediction is found nowhere", 100.0 * unaccounted))
 }
 
 /// What the network should have said.
@@ -38,6 +44,7 @@ mod tests {
     use crate::runner::Plan;
     use crate::spec::{Cell, CellSettings, ExperimentSpec};
     use crate::stage::Compute;
+    use crate::stage::evaluate::Measurement;
 
     fn record(predict: impl Fn(u32) -> f32) -> RunRecord {
         let cell = Cell { settings: CellSettings::default(), spec: ExperimentSpec::default() };
@@ -55,6 +62,26 @@ mod tests {
         let old = |age| if age >= 50 { 0.9 } else { 0.2 };
         assert_eq!(verdict(&record(old), Task::Classification), None);
         assert!(verdict(&record(|age| 1.0 - old(age)), Task::Classification).is_some());
+    }
+
+    #[test]
+    fn relevance_must_be_conserved() {
+        let with = |value| {
+            let mut record = record(|age| age as f32);
+            record.measurements.push(Measurement {
+                sample: None,
+                metric: ledger::UNACCOUNTED.name.into(),
+                sign: None,
+                value: Some(value),
+                unit: ledger::UNACCOUNTED.unit.into(),
+                note: None,
+                headline: true,
+            });
+            verdict(&record, Task::Regression)
+        };
+        assert_eq!(with(1e-6), None);
+        let reason = with(0.02).unwrap();
+        assert_eq!(reason, "relevance is not conserved: 2.0 % of a prediction is found nowhere");
     }
 
     #[test]

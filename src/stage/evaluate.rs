@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{StageContext, StageError, files};
 use crate::event::Progress;
+use crate::metric::ledger::{self, Kept, kept_by_layers};
 use crate::metric::statistics::mean_of_defined;
 use crate::metric::{
     EXPLANATION_METRICS, Explained, ExplainedSample, MAP_METRICS, NETWORK_METRICS, PREDICTION_METRICS, Predicted,
@@ -16,6 +17,7 @@ use crate::metric::{
 use crate::raster::RasterStack;
 use crate::sim::{Dataset, Split, is_old};
 use crate::spec::{EvaluateSettings, Task};
+use crate::stage;
 use crate::store::{Draft, Key};
 
 /// One score, in long form.
@@ -83,7 +85,8 @@ pub fn run(
     let predictions: Vec<f64> = context.predictions(network)?.into_iter().map(f64::from).collect();
     let (maps, outputs) = context.relevance(relevance)?;
     let outputs: Vec<f64> = outputs.into_iter().map(f64::from).collect();
-    let reference = context.explained(relevance)?.reference;
+    let about_maps = context.explained(relevance)?;
+    let reference = about_maps.reference;
     let samples: Vec<usize> = subset.range(data.len()).collect();
 
     let mut rows = score_predictions(&targets(&data, task), &predictions, task);
@@ -95,6 +98,8 @@ pub fn run(
         let value = (metric.compute)(&Explained { predictions: &outputs, sums: &sums });
         rows.push(Measurement::of_run(metric.about.name, value, metric.about.unit));
     }
+
+    rows.extend(account(&context.ledger(relevance)?, &about_maps, &outputs));
 
     let (blind, done) = (probe.is_blind(), Mutex::new(0));
     let of_maps: Vec<(Vec<Score>, Vec<Score>)> = (0..maps.len())
@@ -134,6 +139,24 @@ fn score_predictions(targets: &[f64], predictions: &[f64], task: Task) -> Vec<Me
             rows.push(Measurement::of_run(name, (metric.compute)(&predicted), metric.about.unit));
         }
     }
+    rows
+}
+
+/// What layers kept of relevance, and how much is found nowhere.
+fn account(kept: &[Kept], about: &stage::Explained, outputs: &[f64]) -> Vec<Measurement> {
+    if kept.is_empty() {
+        return Vec::new();
+    }
+    let layers = about.layers.len();
+    let mut rows = Vec::new();
+    for (layer, means) in about.layers.iter().zip(kept_by_layers(kept, layers)) {
+        for (about, mean) in [&ledger::KEPT_BY_BIASES, &ledger::KEPT_BY_STABILISERS].into_iter().zip(means) {
+            let row = Measurement::of_run(format!("{}.{layer}", about.name), mean, about.unit);
+            rows.push(Measurement { headline: false, ..row });
+        }
+    }
+    let unaccounted = ledger::unaccounted(kept, layers, outputs, about.reference);
+    rows.push(Measurement::of_run(ledger::UNACCOUNTED.name, unaccounted, ledger::UNACCOUNTED.unit));
     rows
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Explained, StageContext, StageError, StageName, Trained, files};
+use crate::metric::ledger::Kept;
 use crate::raster::RasterStack;
 use crate::sim::Dataset;
 use crate::store::{Entry, Key, arrays, dataset};
@@ -41,6 +42,16 @@ impl StageContext<'_> {
         let path = self.entry(StageName::Explain, key)?.file(files::EXPLAINED);
         let text = std::fs::read(&path).map_err(StageError::io(&path))?;
         serde_json::from_slice(&text).map_err(StageError::failed)
+    }
+
+    /// What the layers of a finished explanation kept of relevance: an entry for each layer of each image. Empty where
+    /// no relevance was propagated from the prediction.
+    pub fn ledger(&self, key: &Key) -> Result<Vec<Kept>, StageError> {
+        let entry = self.entry(StageName::Explain, key)?;
+        if !entry.has(files::LEDGER) {
+            return Ok(Vec::new());
+        }
+        arrays::read_triples(&entry.file(files::LEDGER)).map_err(StageError::failed)
     }
 
     /// The maps of a finished explanation, with the output that each one explains.

@@ -30,6 +30,12 @@ pub fn read_vector(path: &Path) -> Result<Vec<f32>, ArrayError> {
     Ok(read(path, |shape| matches!(shape, [_]), "[n]")?.1)
 }
 
+/// Reads an array of shape `[n, m, 3]`, float32 or float64, as n * m triples.
+pub fn read_triples(path: &Path) -> Result<Vec<[f32; 3]>, ArrayError> {
+    let (_, values) = read(path, |shape| matches!(shape, [_, _, 3]), "[n, m, 3]")?;
+    Ok(values.as_chunks().0.to_vec())
+}
+
 /// Writes planes as float32 of shape `[n, height, width]`; a file that is there is replaced.
 pub fn write_stack(stack: &RasterStack, path: &Path) -> io::Result<()> {
     write_array(&[stack.len(), stack.height(), stack.width()], stack.pixels(), path)
