@@ -7,10 +7,12 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{Forecast, heading, runs};
 use crate::clock::duration;
-use crate::event::{Event, EventSink, StageRef};
+use crate::event::{Event, EventSink, RunStatus, StageRef};
 use crate::store::Key;
 
-const OVERALL: &str = "{prefix:>10} [{bar:30.green}] {pos}/{len} stages, {elapsed} {msg}";
+const OVERALL: &str = "{prefix:>10} [{bar:30.green}] {pos}/{len} stages, {elapsed}{msg}";
+/// Of a stage that has not told yet how much there is to do.
+const WAITING: &str = "{prefix:>10} {spinner} {msg}";
 const STAGE: &str = "{prefix:>10} [{bar:30.cyan}] {pos}/{len} {msg}";
 /// As [`STAGE`], for units that have a rate.
 const STEPS: &str = "{prefix:>10} [{bar:30.cyan}] {human_pos}/{human_len} {msg}, {per_sec}, {eta} left";
@@ -22,6 +24,8 @@ pub struct Bars {
     overall: ProgressBar,
     stages: HashMap<Key, ProgressBar>,
     forecast: Forecast,
+    /// Runs that failed or are invalid.
+    lost: usize,
 }
 
 impl Default for Bars {
@@ -34,7 +38,7 @@ impl Bars {
     pub fn new() -> Self {
         let all = MultiProgress::new();
         let overall = all.add(ProgressBar::new(0).with_style(style(OVERALL)));
-        Self { all, overall, stages: HashMap::new(), forecast: Forecast::default() }
+        Self { all, overall, stages: HashMap::new(), forecast: Forecast::default(), lost: 0 }
     }
 
     fn say(&self, line: &str) {
@@ -43,11 +47,19 @@ impl Bars {
     }
 
     fn begin(&mut self, stage: &StageRef, worker: usize) {
-        let bar = self.all.insert_before(&self.overall, ProgressBar::new(0).with_style(style(STAGE)));
+        let bar = self.all.insert_before(&self.overall, ProgressBar::new(0).with_style(style(WAITING)));
         bar.set_prefix(format!("{worker}: {}", stage.stage));
         bar.set_message(runs(&stage.run_ids));
         bar.enable_steady_tick(TICK);
         self.stages.insert(stage.key.clone(), bar);
+    }
+
+    /// Says beside the overall bar how long it will take, and how many runs are lost.
+    fn sum_up(&self) {
+        let left = self.forecast.seconds_left().filter(|left| *left > 0.0);
+        let left = left.map_or(String::new(), |left| format!(", {} left", duration(left)));
+        let lost = if self.lost > 0 { format!(", {} failed or invalid", self.lost) } else { String::new() };
+        self.overall.set_message(left + &lost);
     }
 
     fn end(&mut self, stage: &StageRef) {
@@ -100,9 +112,7 @@ impl EventSink for Bars {
             Event::StageFinished { stage, seconds } => {
                 self.end(stage);
                 self.overall.inc(1);
-                if let Some(left) = self.forecast.seconds_left() {
-                    self.overall.set_message(format!("{} left", duration(left)));
-                }
+                self.sum_up();
                 self.say(&format!("{:>10} {} in {}", stage.stage.name(), runs(&stage.run_ids), duration(*seconds)));
             }
             Event::StageRetried { stage, attempt, reason } => {
@@ -122,7 +132,11 @@ impl EventSink for Bars {
                 self.stages.drain().for_each(|(_, bar)| bar.finish_and_clear());
                 self.overall.finish_and_clear();
             }
-            Event::RunStarted { .. } | Event::RunFinished { .. } => {}
+            Event::RunFinished { status, .. } => {
+                self.lost += usize::from(!matches!(status, RunStatus::Done));
+                self.sum_up();
+            }
+            Event::RunStarted { .. } => {}
         }
     }
 }

@@ -154,6 +154,10 @@ pub fn run_experiment(
     let (logs, cancel) = (folder.logs(), folder.cancel());
     let mut collector = Collector::new(plan, &store, folder, journal, sink);
     let done = collector.begin(&frozen.name, notes, places.len(), options.verify)?;
+    if done.contains(&false) {
+        // So that there are tables to open while it runs.
+        collector.write_tables()?;
+    }
     let execution = Execution {
         plan,
         store: &store,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::harness::{Results, Scene, TINY, assert_same_tables};
+use crate::harness::{Results, Scene, TINY, assert_same_tables, texts};
 
 #[test]
 fn a_second_runner_is_refused_or_helps_without_doing_anything_twice() {
@@ -13,6 +13,8 @@ fn a_second_runner_is_refused_or_helps_without_doing_anything_twice() {
     let mut first = scene.start("spec.toml --jobs 1");
     results.wait_for(|event| event["event"] == "epoch_finished");
     scene.run("spec.toml").exits(2).complains(&["another xdlreg-run is working on", "--join"]);
+    let status = texts(&results.table("runs"), "status");
+    assert!(status.contains(&"pending".to_owned()), "tables can be opened meanwhile");
     let status = scene.run("status results/spec").succeeds().stdout;
     assert!(status.contains("running for") && status.contains("worker 0: train"), "{status}");
     let joined = scene.run("spec.toml --jobs 1 --join").succeeds();
