@@ -15,9 +15,8 @@ def results(name):
 
 
 def runs(folder):
-    """The finished runs, a row each; `replicate` is the seed they share with their partners."""
-    table = pl.read_parquet(folder / "runs.parquet").filter(pl.col("status") == "done")
-    return table.with_columns(replicate=pl.col("data.seed")) if "data.seed" in table.columns else table
+    """The finished runs, a row each; partners share their `replicate`, where there are seeds."""
+    return pl.read_parquet(folder / "runs.parquet").filter(pl.col("status") == "done")
 
 
 def tested(folder):
