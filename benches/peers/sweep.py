@@ -17,6 +17,7 @@ from joblib import Parallel, delayed
 from pumpkin_net import pumpkin_net, train_epoch
 
 BATCH = 4
+EXPLAINED_AT_ONCE = 32
 
 arguments = argparse.ArgumentParser(description=__doc__)
 arguments.add_argument("images", help="a set.npz of `xdlreg-run simulate`")
@@ -41,7 +42,8 @@ def explain(net: torch.nn.Module, images: torch.Tensor, alpha: float) -> np.ndar
         (Linear, Epsilon(epsilon=0.1)),
     ]
     with Gradient(model=net, composite=LayerMapComposite(rules)) as attributor:
-        return attributor(images, lambda output: output)[1][:, 0].detach().numpy()
+        maps = [attributor(some, lambda output: output)[1].detach() for some in images.split(EXPLAINED_AT_ONCE)]
+    return torch.cat(maps)[:, 0].numpy()
 
 
 def draw(relevance: np.ndarray, path: pathlib.Path) -> None:
