@@ -2,6 +2,7 @@
 SPEC ?= configs/quickstart.toml
 CARGO ?= cargo
 PYTHON ?= python3
+export TORCH_PYTHON KERAS_PYTHON
 
 BUILD = --release --locked --workspace
 

@@ -53,8 +53,10 @@ class Programs:
         """The label with the version that is installed there, if any."""
         python = self.pythons[environment]
         ask = f"import importlib.metadata as m; print(m.version({distribution!r}))"
+        if python is None:
+            return label
         try:
-            return label if python is None else f"{label} {self._output([python, '-c', ask], self.cores).strip()}"
+            return f"{label} {self._output([python, '-c', ask], self.cores).strip()}"
         except Failed:
             return label
 
@@ -84,8 +86,8 @@ class Programs:
     # Both
 
     def peak_memory(self, command: list | None, cores: int = 2) -> float | None:
-        """MB that a command and all its processes hold at most at once (proportional set size: shared pages count once).
-        None where the system does not tell."""
+        """MiB that a command and all its processes hold at most at once, as proportional set size: shared pages count
+        once. None where the system does not tell."""
         if command is None or not Path("/proc/self/smaps_rollup").exists():
             return None
         process, peak = self._start(command, self.cores[:cores]), 0

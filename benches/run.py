@@ -2,9 +2,10 @@
 """Measure README's speed table: xdlreg and what one would use instead, on the same cores, in turns.
 
     make bench
-    python3 benches/run.py --torch-python peers-torch/bin/python --keras-python peers-keras/bin/python --only lrp
+    python3 benches/run.py --torch-python peers-torch/bin/python --only training heatmaps
 
-Rates and seconds are the best of some rounds, in which both sides take turns. What a peer is missing for is "not measured":
+Rates and seconds are the best of some rounds, in which both sides take turns. Without a peer's environment its rows say
+"not measured":
 
     python3.11 -m venv peers-torch && peers-torch/bin/pip install -r benches/peers/requirements-torch.txt
     python3.11 -m venv peers-keras && peers-keras/bin/pip install -r benches/peers/requirements-keras.txt
@@ -35,8 +36,8 @@ def options() -> argparse.Namespace:
     )
     environment = os.environ.get
     target = environment("CARGO_TARGET_DIR", BENCHES.parent / "target")
-    arguments.add_argument("--torch-python", default=environment("TORCH_PYTHON"), help="with PyTorch, Zennit, matplotlib")
-    arguments.add_argument("--keras-python", default=environment("KERAS_PYTHON"), help="with TensorFlow and iNNvestigate")
+    arguments.add_argument("--torch-python", default=environment("TORCH_PYTHON"), help="default: $TORCH_PYTHON")
+    arguments.add_argument("--keras-python", default=environment("KERAS_PYTHON"), help="default: $KERAS_PYTHON")
     arguments.add_argument("--programs", type=Path, default=Path(target) / "release", help="folder of xdlreg-run")
     arguments.add_argument("--only", nargs="+", choices=[*WORKS, *GROWTH], help="some of the works")
     arguments.add_argument("--rounds", type=int, default=3, help="default: 3")
@@ -51,7 +52,7 @@ def options() -> argparse.Namespace:
     return arguments.parse_args()
 
 
-def environment_of(given: str | None, variable: str) -> str | None:
+def python_of(given: str | None, variable: str) -> str | None:
     """The Python of peers, if there is one."""
     found = shutil.which(given) if given else None
     if found is None:
@@ -84,8 +85,8 @@ def main() -> None:
     works = chosen.only or [*WORKS, *GROWTH]
     cores = cores_of(chosen.cores)
     pythons = {
-        "torch": environment_of(chosen.torch_python, "TORCH_PYTHON"),
-        "keras": environment_of(chosen.keras_python, "KERAS_PYTHON"),
+        "torch": python_of(chosen.torch_python, "TORCH_PYTHON"),
+        "keras": python_of(chosen.keras_python, "KERAS_PYTHON"),
     }
     before, rows, growth = load(), [], []
     with tempfile.TemporaryDirectory(prefix="xdlreg-bench-", dir=chosen.scratch) as scratch:

@@ -1,5 +1,5 @@
-"""LRP maps (epsilon 0.1 on dense layers, alpha 1 beta 0 on convolution layers) with a peer library, of a network and images
-of xdlreg. Prints maps a second, of the best round, preparation left out."""
+"""LRP maps (epsilon 0.1 on dense layers, alpha 1 beta 0 on convolution layers) with a peer library, of a network and
+images of xdlreg. Prints maps a second, of the best round, preparation left out."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ def pumpkin_net(output_bias: float | None = None) -> nn.Sequential:
     return net
 
 
-def train_epoch(net: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, ages: torch.Tensor, batch: int) -> None:
+def train_epoch(
+    net: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor, ages: torch.Tensor, batch: int
+) -> None:
     net.train()
     order = torch.randperm(len(images))
     for first in range(0, len(images), batch):

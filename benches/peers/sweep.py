@@ -1,5 +1,5 @@
-"""A sweep as one writes it without xdlreg: joblib over runs, PyTorch, Zennit, matplotlib, pandas to Parquet. Each run trains
-PumpkinNet on eight tenths of the images, predicts and explains the last tenth, and draws heatmaps."""
+"""A sweep as one writes it without xdlreg: joblib over runs, PyTorch, Zennit, matplotlib, pandas to Parquet. Each run
+trains PumpkinNet on eight tenths of the images, predicts and explains the last tenth, and draws heatmaps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ arguments = argparse.ArgumentParser(description=__doc__)
 arguments.add_argument("images", help="a set.npz of `xdlreg-run simulate`")
 arguments.add_argument("out", type=pathlib.Path)
 arguments.add_argument("--seeds", type=int, default=4)
-arguments.add_argument("--composites", type=int, default=3, help="alpha 1, 2, ... on convolution layers; each run trains")
+arguments.add_argument("--composites", type=int, default=3, help="alpha 1, 2, ... on convolutions; each run trains")
 arguments.add_argument("--epochs", type=int, default=2)
 arguments.add_argument("--heatmaps", type=int, default=10)
 arguments.add_argument("--jobs", type=int, default=2, help="runs at once, a thread each")
