@@ -2,6 +2,7 @@
 SPEC ?= configs/quickstart.toml
 CARGO ?= cargo
 PYTHON ?= python3
+export TORCH_PYTHON KERAS_PYTHON
 
 BUILD = --release --locked --workspace
 
@@ -29,8 +30,8 @@ lint: setup ## check formatting, and clippy's advice as errors
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(BUILD) --all-targets -- --deny warnings
 
-bench: build ## measure the figures of README's speed table
-	@$(CARGO) bench --locked --workspace
+bench: build ## measure README's speed table; peers where TORCH_PYTHON and KERAS_PYTHON name their Pythons
+	@$(PYTHON) -B benches/run.py $(BENCH)
 
 install: setup ## install xdlreg-run, xdlreg and xdlreg-worker for this user
 	@$(CARGO) install --locked --path tensor
