@@ -14,6 +14,7 @@ pub mod frame;
 pub mod heatmap;
 mod maps;
 pub mod registry;
+mod setting_curves;
 pub mod sheet;
 mod signs;
 pub mod study;

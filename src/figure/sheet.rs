@@ -18,8 +18,6 @@ const PNG_SCALE: f32 = 2.0;
 
 /// Left edge of titles.
 const TITLE_LEFT: f64 = 14.0;
-/// Height that a title takes.
-pub const TITLE_HEIGHT: f64 = 34.0;
 
 /// A rectangle of a sheet, in its units from the upper left corner.
 #[derive(Debug, Clone, Copy, PartialEq)]
