@@ -63,10 +63,5 @@ impl ResolvedSpec {
 
 /// Turns what cannot be carried out into errors that point at the place where it was written.
 pub fn check(layers: &Layers, invalid: Vec<Invalid>) -> Result<()> {
-    let mut errors: Vec<Error> = invalid.into_iter().map(|invalid| place(layers, invalid)).collect();
-    match errors.len() {
-        0 => Ok(()),
-        1 => Err(errors.remove(0)),
-        _ => Err(Error::Several(errors)),
-    }
+    Error::all(invalid.into_iter().map(|invalid| place(layers, invalid)).collect())
 }

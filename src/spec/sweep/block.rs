@@ -10,11 +10,9 @@ use super::cell::{Assignment, CellSettings, get};
 use super::draw::{MAX_SOBOL, Sampler, random, sobol};
 use super::when::{Condition, When};
 use super::{Draws, MAX_CELLS, Place, Range, SweepBlock, mistake};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::spec::explain_error::near_miss;
 use crate::spec::layers::Layer;
-
-type Result<T> = std::result::Result<T, Box<Error>>;
 
 /// Sections of which the runs of an experiment share one.
 const APART: [&str; 3] = ["experiment", "heatmaps", "run"];
@@ -107,7 +105,7 @@ impl<'a> Dimensions<'a> {
         self.place.iter().map(String::as_str).chain(path.iter().copied()).map(str::to_owned).collect()
     }
 
-    fn mistake(&self, path: &[&str], message: impl Into<String>, help: impl Into<String>) -> Box<Error> {
+    fn mistake(&self, path: &[&str], message: impl Into<String>, help: impl Into<String>) -> Error {
         mistake(self.layer, &self.below(path), message, help)
     }
 

@@ -115,12 +115,12 @@ fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<toml
 pub type Place = Vec<String>;
 
 /// A mistake at a place of the sweep, which `layer` holds.
-fn mistake(layer: &Layer, place: &[String], message: impl Into<String>, help: impl Into<String>) -> Box<Error> {
+fn mistake(layer: &Layer, place: &[String], message: impl Into<String>, help: impl Into<String>) -> Error {
     point(layer, place, false, message.into(), "here".into(), help.into())
 }
 
 /// An error that points at the value of a place, or at its key.
-fn point(layer: &Layer, place: &[String], at_key: bool, message: String, label: String, help: String) -> Box<Error> {
+fn point(layer: &Layer, place: &[String], at_key: bool, message: String, label: String, help: String) -> Error {
     let path: Vec<&str> = place.iter().map(String::as_str).collect();
     let named = if at_key { path.iter().rposition(|part| part.parse::<usize>().is_err()) } else { None };
     let path = named.map_or(&path[..], |last| &path[..=last]);
@@ -129,5 +129,5 @@ fn point(layer: &Layer, place: &[String], at_key: bool, message: String, label: 
         let (key, value) = (1..=path.len()).rev().find_map(|end| source.locate(&path[..end]))?;
         Some(source.error(if at_key { key } else { value }, message.clone(), label, Some(help.clone())))
     });
-    Box::new(found.unwrap_or_else(|| Error::usage(format!("{}: {message}", layer.origin), help)))
+    found.unwrap_or_else(|| Error::usage(format!("{}: {message}", layer.origin), help))
 }

@@ -27,17 +27,14 @@ pub struct Cell {
 
 /// The cells of a spec; without a sweep that is one. `base` is the spec outside of the sweep.
 pub fn resolve(layers: &Layers, base: &ExperimentSpec) -> Result<Vec<Cell>> {
-    let Some(layer) = layers.strongest(&[SWEEP]) else {
+    let layer = layers.strongest(&[SWEEP]);
+    let blocks = layer.map(read_blocks).transpose()?.unwrap_or_default();
+    let (Some(layer), false) = (layer, blocks.is_empty()) else {
         check(layers, base.validate())?;
         return Ok(vec![Cell { settings: CellSettings::default(), spec: base.clone() }]);
     };
-    let blocks = read_blocks(layer)?;
-    if blocks.is_empty() {
-        check(layers, base.validate())?;
-        return Ok(vec![Cell { settings: CellSettings::default(), spec: base.clone() }]);
-    }
     let tree = Table::try_from(base).expect("settings are representable in TOML");
-    let settings = expand(layer, &blocks, &tree).map_err(|error| *error)?;
+    let settings = expand(layer, &blocks, &tree)?;
     let mut mistakes = Mistakes { layers, layer, base: base.validate(), told: BTreeSet::new(), errors: Vec::new() };
     let mut cells = Vec::with_capacity(settings.len());
     for settings in settings {
@@ -54,14 +51,14 @@ pub fn resolve(layers: &Layers, base: &ExperimentSpec) -> Result<Vec<Cell>> {
             break;
         }
     }
-    mistakes.into_result()?;
+    Error::all(mistakes.errors)?;
     Ok(cells)
 }
 
 fn read_blocks(layer: &Layer) -> Result<Vec<SweepBlock>> {
     let place = vec![SWEEP.to_owned()];
     let Some(Value::Array(blocks)) = layer.values.get(SWEEP) else {
-        return Err(*mistake(layer, &place, "`sweep` is no list of blocks", "write it as [[sweep]]"));
+        return Err(mistake(layer, &place, "`sweep` is no list of blocks", "write it as [[sweep]]"));
     };
     let mut read = Vec::with_capacity(blocks.len());
     for (index, block) in blocks.iter().enumerate() {
@@ -70,7 +67,7 @@ fn read_blocks(layer: &Layer) -> Result<Vec<SweepBlock>> {
             // Figment knows where in the block it is.
             let found = Figment::from(figment::providers::Serialized::defaults(block));
             match found.extract::<SweepBlock>() {
-                Ok(_) => *mistake(layer, &place, error.message().to_owned(), "see `xdlreg-run schema`"),
+                Ok(_) => mistake(layer, &place, error.message().to_owned(), "see `xdlreg-run schema`"),
                 Err(error) => {
                     let found = find(&error);
                     let place: Vec<String> = place.into_iter().chain(found.path).collect();
@@ -78,7 +75,7 @@ fn read_blocks(layer: &Layer) -> Result<Vec<SweepBlock>> {
                         true => found.message.replace("the spec", "[[sweep]]"),
                         false => format!("sweep.{}", found.message),
                     };
-                    *point(layer, &place, found.at_key, message, found.label, found.help)
+                    point(layer, &place, found.at_key, message, found.label, found.help)
                 }
             }
         })?);
@@ -142,15 +139,7 @@ impl Mistakes<'_> {
         let told = if at_key { Vec::new() } else { place.clone() };
         if self.told.insert((told, text.clone())) {
             let message = format!("{text}, in the cell {cell}");
-            self.errors.push(*point(self.layer, &place, at_key, message, label, help));
-        }
-    }
-
-    fn into_result(mut self) -> Result<()> {
-        match self.errors.len() {
-            0 => Ok(()),
-            1 => Err(self.errors.remove(0)),
-            _ => Err(Error::Several(self.errors)),
+            self.errors.push(point(self.layer, &place, at_key, message, label, help));
         }
     }
 }

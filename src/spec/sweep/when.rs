@@ -7,10 +7,8 @@ use toml::{Table, Value};
 use super::block::plain;
 use super::cell::{CellSettings, get};
 use super::{Place, mistake};
-use crate::error::Error;
+use crate::error::Result;
 use crate::spec::layers::Layer;
-
-type Result<T> = std::result::Result<T, Box<Error>>;
 
 /// A key that varies only where a condition holds.
 #[derive(Debug)]
