@@ -6,7 +6,7 @@ use super::CompareArgs;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::runner::{FrozenPlan, PlannedRun, find_run, read_plan};
 use crate::stage::Job;
-use crate::store::tables;
+use crate::store::table::{Cells, Table};
 
 pub fn run(args: &CompareArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
@@ -22,14 +22,25 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
         let shown = |settings: &Map<String, Value>| settings.get(key).map_or("-".to_owned(), Value::to_string);
         println!("{key:<28} {:>24} {:>24}", shown(&ours), shown(&theirs));
     }
-    let scores = tables::read_scores(&args.folder, [&one.run_id, &other.run_id])
-        .map_err(|error| Error::failed(format!("cannot read runs.parquet: {error}"), "run the experiment first"))?;
+    let table = Table::read(&args.folder.join("runs.parquet"), None)
+        .map_err(|error| Error::failed(error.to_string(), "run the experiment first"))?;
+    let rows = [one, other].map(|run| row_of(&table, &run.run_id));
     println!();
-    for (name, values) in scores {
-        let [one, other] = values.map(|value| value.map_or("-".to_owned(), |value| format!("{value:.4}")));
+    for (name, cells) in &table.columns {
+        let Cells::Numbers(numbers) = cells else { continue };
+        let shown = |row: Option<usize>| match row.map(|row| numbers[row]).filter(|number| number.is_finite()) {
+            Some(number) => format!("{number:.4}"),
+            None => "-".to_owned(),
+        };
+        let [one, other] = rows.map(shown);
         println!("{name:<28} {one:>24} {other:>24}");
     }
     Ok(EXIT_OK)
+}
+
+fn row_of(table: &Table, run_id: &str) -> Option<usize> {
+    let ids = table.texts("run_id")?;
+    (0..table.rows).find(|&row| ids.get(row) == Some(run_id))
 }
 
 /// All settings of a run under their dotted keys.

@@ -56,11 +56,11 @@ fn describe(plan: &Plan, store: &Store, workers: usize) -> String {
 
 /// How long what is not cached will take, from what such stages took before.
 fn time(plan: &Plan, store: &Store, cached: &[bool], workers: usize) -> String {
-    let history = store.typical_seconds();
     let mut open: BTreeMap<StageName, usize> = BTreeMap::new();
     for (task, _) in plan.tasks.iter().zip(cached).filter(|(_, cached)| !**cached) {
         *open.entry(task.stage()).or_default() += 1;
     }
+    let history = store.typical_seconds(open.keys().copied());
     let known: Option<f64> = open.iter().map(|(stage, &count)| Some(history.get(stage)? * count as f64)).sum();
     match known {
         _ if open.is_empty() => "nothing to do".to_owned(),

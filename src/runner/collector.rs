@@ -1,15 +1,16 @@
 //! Gathers what happens: into the journal, to the reporter, and into the results folder.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::experiment::{Outcome, RunOutcome};
-use super::journal::Journal;
+use super::journal::Recorder;
 use super::local::{Observer, TaskEnd};
 use super::plan::Plan;
 use super::results::{Reader, ResultsFolder};
 use super::validity::verdict;
 use crate::error::{Error, Result};
-use crate::event::{Event, EventSink, RunStatus, StageRef};
+use crate::event::{Event, RunStatus};
 use crate::report;
 use crate::stage::StageName;
 use crate::store::tables::{self, RunRecord};
@@ -26,12 +27,12 @@ pub struct Collector<'a> {
     store: &'a Store,
     reader: Reader<'a>,
     folder: ResultsFolder,
-    journal: Journal,
-    sink: &'a mut dyn EventSink,
+    recorder: Recorder<'a>,
     done: Vec<bool>,
     /// How many tasks each run still waits for.
     missing: Vec<usize>,
-    records: Vec<Option<RunRecord>>,
+    /// What is known of each run; those that have not ended are pending.
+    records: Vec<RunRecord>,
     /// How a run ends that will not be done, and why.
     ends: Vec<Option<(RunStatus, String)>>,
     tables_written: Instant,
@@ -41,24 +42,17 @@ pub struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub fn new(
-        plan: &'a Plan,
-        store: &'a Store,
-        folder: ResultsFolder,
-        journal: Journal,
-        sink: &'a mut dyn EventSink,
-    ) -> Self {
+    pub fn new(plan: &'a Plan, store: &'a Store, folder: ResultsFolder, recorder: Recorder<'a>) -> Self {
         let runs = plan.runs.len();
         Self {
             plan,
             store,
             reader: Reader::new(plan, store),
             folder,
-            journal,
-            sink,
+            recorder,
             done: vec![false; plan.tasks.len()],
             missing: vec![StageName::ALL.len(); runs],
-            records: vec![None; runs],
+            records: plan.runs.iter().map(|run| RunRecord::pending(plan, run)).collect(),
             ends: vec![None; runs],
             tables_written: Instant::now(),
             tables_took: Duration::ZERO,
@@ -69,7 +63,7 @@ impl<'a> Collector<'a> {
     /// Finds out what is done already. Returns that of every task.
     pub fn begin(&mut self, name: &str, mut notes: Vec<String>, workers: usize, verify: bool) -> Result<Vec<bool>> {
         let mut cached = Vec::new();
-        let mut work = std::collections::BTreeMap::new();
+        let mut work = BTreeMap::new();
         for (index, task) in self.plan.tasks.iter().enumerate() {
             let stage = task.stage();
             let found = if verify { self.store.verify(stage, &task.key) } else { self.store.lookup(stage, &task.key) };
@@ -96,8 +90,8 @@ impl<'a> Collector<'a> {
             runs: self.plan.runs.len(),
             stages: self.plan.tasks.len(),
             cached: cached.len(),
+            typical_seconds: self.store.typical_seconds(work.keys().copied()),
             work,
-            typical_seconds: self.store.typical_seconds(),
             workers,
         });
         notes.into_iter().for_each(|message| self.event(Event::Note { message }));
@@ -105,40 +99,45 @@ impl<'a> Collector<'a> {
             self.event(Event::RunStarted { run_id: run.run_id.clone() });
         }
         for index in cached {
-            let task = &self.plan.tasks[index];
-            let stage = StageRef { stage: task.stage(), key: task.key.clone(), run_ids: self.plan.run_ids(task) };
-            self.event(Event::StageCached(stage));
+            self.event(Event::StageCached(self.plan.stage_ref(index)));
             self.task_ended(index, &TaskEnd::Done);
         }
         Ok(self.done.clone())
     }
 
     fn finish_run(&mut self, run: usize) {
-        let planned = &self.plan.runs[run];
-        let (mut status, mut reason) = match self.ends[run].clone() {
-            Some((status, reason)) => (status, Some(reason)),
-            None => (RunStatus::Done, None),
-        };
-        let published = match status {
-            RunStatus::Done => self.folder.publish(planned, &mut self.reader),
-            _ => Ok(()),
-        };
-        let recorded = published.and_then(|()| self.reader.record(planned, &self.done));
-        let recorded = recorded.map(|mut record| {
-            if status == RunStatus::Done
-                && let Some(verdict) = verdict(&record, self.plan.task_of(planned))
-            {
-                (status, reason) = (RunStatus::Invalid, Some(verdict));
+        let (status, reason) = match self.record(run) {
+            Ok(record) => {
+                let end = (record.status, record.reason.clone());
+                self.records[run] = record;
+                end
             }
-            (record.status, record.reason) = (status, reason.clone());
-            self.records[run] = Some(record);
-        });
-        self.note_trouble(recorded);
-        self.event(Event::RunFinished { run_id: planned.run_id.clone(), status, reason });
+            Err(error) => {
+                let reason = error.to_string();
+                self.note_trouble(Err(error));
+                (RunStatus::Failed, Some(reason))
+            }
+        };
+        self.event(Event::RunFinished { run_id: self.plan.runs[run].run_id.clone(), status, reason });
         if self.tables_written.elapsed() >= TABLES_INTERVAL.max(self.tables_took * TABLES_SHARE) {
             let written = self.write_tables();
             self.note_trouble(written);
         }
+    }
+
+    /// Puts the results of a run that has ended into place. Returns what the tables will tell of it.
+    fn record(&mut self, run: usize) -> Result<RunRecord> {
+        let (planned, end) = (&self.plan.runs[run], self.ends[run].clone());
+        if end.is_none() {
+            self.folder.publish(planned, &mut self.reader)?;
+        }
+        let mut record = self.reader.record(planned, &self.done)?;
+        let verdict = || Some((RunStatus::Invalid, verdict(&record, self.plan.task_of(planned))?));
+        (record.status, record.reason) = match end.or_else(verdict) {
+            Some((status, reason)) => (status, Some(reason)),
+            None => (RunStatus::Done, None),
+        };
+        Ok(record)
     }
 
     fn note_trouble(&mut self, result: Result<()>) {
@@ -151,14 +150,8 @@ impl<'a> Collector<'a> {
     /// Writes all tables with what is known now; runs that have not ended are in them as pending.
     pub fn write_tables(&mut self) -> Result<()> {
         let start = Instant::now();
-        let pending: Vec<RunRecord>;
-        let records: Vec<&RunRecord> = {
-            let plan = self.plan;
-            pending = plan.runs.iter().map(|run| RunRecord::pending(plan, run)).collect();
-            self.records.iter().zip(&pending).map(|(known, pending)| known.as_ref().unwrap_or(pending)).collect()
-        };
         let datasets = self.reader.datasets(&self.done)?;
-        tables::write_all(self.folder.path(), &records, &datasets).map_err(|error| Error::Failed {
+        tables::write_all(self.folder.path(), &self.records, &datasets).map_err(|error| Error::Failed {
             message: format!("cannot write the tables in {}: {error}", self.folder.path().display()),
             help: None,
         })?;
@@ -181,24 +174,22 @@ impl<'a> Collector<'a> {
         if let Some(error) = self.trouble.take() {
             return Err(error);
         }
-        let count = |status| self.records.iter().flatten().filter(|record| record.status == status).count();
-        let [done, failed, invalid] = [RunStatus::Done, RunStatus::Failed, RunStatus::Invalid].map(count);
-        let pending = self.records.iter().filter(|record| record.is_none()).count();
+        let count = |status| self.records.iter().filter(|record| record.status == status).count();
+        let [done, failed, invalid, pending] =
+            [RunStatus::Done, RunStatus::Failed, RunStatus::Invalid, RunStatus::Pending].map(count);
         self.event(Event::ExperimentFinished { done, failed, invalid, seconds: start.elapsed().as_secs_f64() });
-        let outcome = |(record, run): (&Option<RunRecord>, &super::PlannedRun)| {
-            record.as_ref().map(|record| RunOutcome::of(record, run.label()))
-        };
-        let runs = self.records.iter().zip(&self.plan.runs).filter_map(outcome).collect();
+        let runs = self.records.iter().zip(&self.plan.runs).filter(|(record, _)| record.status != RunStatus::Pending);
+        let runs = runs.map(|(record, run)| RunOutcome::of(record, run.label())).collect();
         Ok(Outcome { folder: self.folder.path().to_owned(), done, failed, invalid, pending, runs })
     }
 }
 
 impl Observer for Collector<'_> {
     fn event(&mut self, event: Event) {
-        let recorded = self.journal.record(&event);
-        let path = self.folder.events();
-        self.note_trouble(recorded.map_err(|error| Error::io("write", &path, &error)));
-        self.sink.emit(&event);
+        if let Err(error) = self.recorder.record(&event) {
+            let error = Error::io("write", &self.folder.events(), &error);
+            self.note_trouble(Err(error));
+        }
     }
 
     fn task_ended(&mut self, task: usize, end: &TaskEnd) {
@@ -225,23 +216,13 @@ impl Observer for Collector<'_> {
 }
 
 /// Of a runner that joined: it leaves results in the store, and the rest to the first runner.
-pub struct Helper<'a> {
-    journal: Journal,
-    sink: &'a mut dyn EventSink,
-}
-
-impl<'a> Helper<'a> {
-    pub fn new(journal: Journal, sink: &'a mut dyn EventSink) -> Self {
-        Self { journal, sink }
-    }
-}
+pub struct Helper<'a>(pub Recorder<'a>);
 
 impl Observer for Helper<'_> {
     fn event(&mut self, event: Event) {
-        if let Err(error) = self.journal.record(&event) {
+        if let Err(error) = self.0.record(&event) {
             tracing::error!("cannot record an event: {error}");
         }
-        self.sink.emit(&event);
     }
 
     fn task_ended(&mut self, _: usize, _: &TaskEnd) {}

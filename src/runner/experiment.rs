@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::collector::{Collector, Helper};
 use super::device;
 use super::frozen::FrozenPlan;
-use super::journal::Journal;
+use super::journal::{Journal, Recorder};
 use super::local::{Execution, Observer, execute};
 use super::places::places;
 use super::plan::Plan;
@@ -149,10 +149,10 @@ pub fn run_experiment(
     let plan = &frozen.plan;
 
     let notes = [device.note, crowded].into_iter().flatten().collect();
-    let journal = open_journal(&folder)?;
+    let recorder = open_recorder(&folder, sink)?;
     let places = &places[..places.len().min(plan.runs.len()).max(1)];
     let (logs, cancel) = (folder.logs(), folder.cancel());
-    let mut collector = Collector::new(plan, &store, folder, journal, sink);
+    let mut collector = Collector::new(plan, &store, folder, recorder);
     let done = collector.begin(&frozen.name, notes, places.len(), options.verify)?;
     if done.contains(&false) {
         // So that there are tables to open while it runs.
@@ -191,7 +191,7 @@ fn help_out(
     let FrozenPlan { plan, .. } =
         FrozenPlan::read(folder.path()).map_err(|error| Error::io("read the plan in", folder.path(), &error))?;
     let done: Vec<bool> = plan.tasks.iter().map(|task| store.contains(task.stage(), &task.key)).collect();
-    let mut helper = Helper::new(open_journal(folder)?, sink);
+    let mut helper = Helper(open_recorder(folder, sink)?);
     helper.event(Event::Note { message: format!("helping the runner of {}", folder.path().display()) });
     let log_prefix = format!("joined-{}-", std::process::id());
     let (plan, logs, log_prefix, cancel) = (&plan, &folder.logs(), &log_prefix, &folder.cancel());
@@ -211,9 +211,10 @@ fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<Fil
     }
 }
 
-fn open_journal(folder: &ResultsFolder) -> Result<Journal> {
+fn open_recorder<'a>(folder: &ResultsFolder, sink: &'a mut dyn EventSink) -> Result<Recorder<'a>> {
     let path = folder.events();
-    Journal::open(&path).map_err(|error| Error::io("write", &path, &error))
+    let journal = Journal::open(&path).map_err(|error| Error::io("write", &path, &error))?;
+    Ok(Recorder::new(journal, sink))
 }
 
 /// Makes the results folder; a folder that cannot be written is a mistake of the spec, and nothing is left behind.

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-use crate::event::Event;
+use crate::event::{Event, EventSink};
 
 /// An event with the time when it happened.
 #[derive(Debug, Serialize)]
@@ -43,6 +43,28 @@ pub struct Recorded {
 impl Recorded {
     pub fn when(&self) -> Option<SystemTime> {
         humantime::parse_rfc3339(&self.time).ok()
+    }
+}
+
+/// Passes every event on: into `events.jsonl`, into the log, and to the reporter.
+pub struct Recorder<'a> {
+    journal: Journal,
+    sink: &'a mut dyn EventSink,
+}
+
+impl<'a> Recorder<'a> {
+    pub fn new(journal: Journal, sink: &'a mut dyn EventSink) -> Self {
+        Self { journal, sink }
+    }
+
+    /// The reporter learns of the event even when it cannot be recorded.
+    pub fn record(&mut self, event: &Event) -> io::Result<()> {
+        let recorded = self.journal.record(event);
+        if !matches!(event, Event::StageProgress { .. }) {
+            tracing::info!("{}", serde_json::to_string(event).unwrap_or_default());
+        }
+        self.sink.emit(event);
+        recorded
     }
 }
 

@@ -356,7 +356,6 @@ impl Executor<'_, '_> {
     }
 
     fn stage_ref(&self, task: usize) -> StageRef {
-        let planned = &self.execution.plan.tasks[task];
-        StageRef { stage: planned.stage(), key: planned.key.clone(), run_ids: self.execution.plan.run_ids(planned) }
+        self.execution.plan.stage_ref(task)
     }
 }

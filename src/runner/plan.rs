@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::event::StageRef;
 use crate::spec::{self, Cell, ExperimentSpec};
 use crate::stage::{Compute, Job, StageName};
 use crate::store::Key;
@@ -123,9 +124,11 @@ impl Plan {
         [simulate, train, explain, evaluate, render]
     }
 
-    /// The identifiers of the runs that need a task.
-    pub fn run_ids(&self, task: &Task) -> Vec<String> {
-        task.runs.iter().map(|&run| self.runs[run].run_id.clone()).collect()
+    /// A task as events name it.
+    pub fn stage_ref(&self, task: usize) -> StageRef {
+        let task = &self.tasks[task];
+        let run_ids = task.runs.iter().map(|&run| self.runs[run].run_id.clone()).collect();
+        StageRef { stage: task.stage(), key: task.key.clone(), run_ids }
     }
 
     /// What the network of a run is trained for.

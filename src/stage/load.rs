@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
+
 use super::{Explained, StageContext, StageError, StageName, Trained, files};
 use crate::metric::ledger::Kept;
 use crate::raster::RasterStack;
@@ -11,6 +13,12 @@ use crate::store::{Entry, Key, arrays, dataset};
 impl StageContext<'_> {
     fn entry(&self, stage: StageName, key: &Key) -> Result<Entry, StageError> {
         self.store.require(stage, key).map_err(StageError::io(self.store.root()))
+    }
+
+    fn json<T: DeserializeOwned>(&self, stage: StageName, key: &Key, file: &str) -> Result<T, StageError> {
+        let path = self.entry(stage, key)?.file(file);
+        let text = std::fs::read(&path).map_err(StageError::io(&path))?;
+        serde_json::from_slice(&text).map_err(StageError::failed)
     }
 
     /// The data set of a finished simulation.
@@ -26,9 +34,7 @@ impl StageContext<'_> {
 
     /// Facts of a trained network.
     pub fn trained(&self, key: &Key) -> Result<Trained, StageError> {
-        let path = self.entry(StageName::Train, key)?.file(files::TRAINED);
-        let text = std::fs::read(&path).map_err(StageError::io(&path))?;
-        serde_json::from_slice(&text).map_err(StageError::failed)
+        self.json(StageName::Train, key, files::TRAINED)
     }
 
     /// The prediction of every sample: years, or the probability of "old".
@@ -39,9 +45,7 @@ impl StageContext<'_> {
 
     /// Facts of the maps of a finished explanation.
     pub fn explained(&self, key: &Key) -> Result<Explained, StageError> {
-        let path = self.entry(StageName::Explain, key)?.file(files::EXPLAINED);
-        let text = std::fs::read(&path).map_err(StageError::io(&path))?;
-        serde_json::from_slice(&text).map_err(StageError::failed)
+        self.json(StageName::Explain, key, files::EXPLAINED)
     }
 
     /// What the layers of a finished explanation kept of relevance: an entry for each layer of each image. Empty where

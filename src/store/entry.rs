@@ -152,10 +152,10 @@ impl Store {
         folders.filter_map(|folder| serde_json::from_slice(&fs::read(folder.path().join(MANIFEST)).ok()?).ok())
     }
 
-    /// The median time in seconds that entries of each stage took to make.
-    pub fn typical_seconds(&self) -> BTreeMap<StageName, f64> {
+    /// The median time in seconds that entries of `stages` took to make; nothing of a stage that has none.
+    pub fn typical_seconds(&self, stages: impl IntoIterator<Item = StageName>) -> BTreeMap<StageName, f64> {
         let mut typical = BTreeMap::new();
-        for stage in StageName::ALL {
+        for stage in stages {
             let mut seconds: Vec<f64> = self.manifests(stage).take(TYPICAL).map(|manifest| manifest.seconds).collect();
             seconds.sort_by(f64::total_cmp);
             if let Some(&median) = seconds.get(seconds.len() / 2) {

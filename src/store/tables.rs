@@ -56,29 +56,12 @@ pub enum TableError {
 }
 
 /// Writes all tables into `folder`; each is replaced as a whole, so that readers never see a part.
-pub fn write_all(folder: &Path, runs: &[&RunRecord], datasets: &[DatasetRecord]) -> Result<(), TableError> {
+pub fn write_all(folder: &Path, runs: &[RunRecord], datasets: &[DatasetRecord]) -> Result<(), TableError> {
     write(runs_table(runs)?, &folder.join("runs.parquet"))?;
     write(epochs_table(runs)?, &folder.join("epochs.parquet"))?;
     write(predictions_table(runs)?, &folder.join("predictions.parquet"))?;
     write(measurements_table(runs)?, &folder.join("measurements.parquet"))?;
     write(samples_table(datasets)?, &folder.join("samples.parquet"))
-}
-
-/// A column's name, and what it holds for two runs.
-pub type ScorePair = (String, [Option<f64>; 2]);
-
-/// The numbers that `runs.parquet` tells of two runs, by column.
-pub fn read_scores(folder: &Path, runs: [&str; 2]) -> Result<Vec<ScorePair>, TableError> {
-    let table = ParquetReader::new(std::fs::File::open(folder.join("runs.parquet"))?).finish()?;
-    let ids = table.column("run_id")?.str()?;
-    let rows = runs.map(|run| ids.iter().position(|id| id == Some(run)));
-    let mut scores = Vec::new();
-    for column in table.columns().iter().filter(|column| column.dtype().is_primitive_numeric()) {
-        let numbers = column.cast(&DataType::Float64)?;
-        let numbers = numbers.f64()?;
-        scores.push((column.name().to_string(), rows.map(|row| row.and_then(|row| numbers.get(row)))));
-    }
-    Ok(scores)
 }
 
 fn write(mut table: DataFrame, path: &Path) -> Result<(), TableError> {
@@ -96,7 +79,7 @@ where
     Series::new(name.into(), items.iter().map(value).collect::<Vec<V>>()).into()
 }
 
-fn runs_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
+fn runs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     let mut columns = vec![
         column("run_id", runs, |run| run.run_id.clone()),
         column("status", runs, |run| run.status.name()),
@@ -143,7 +126,7 @@ fn setting_column(key: &str, values: Vec<&Value>) -> Column {
 }
 
 /// Scores of whole runs that have a column, in the order in which they first appear.
-fn metric_names(runs: &[&RunRecord]) -> Vec<String> {
+fn metric_names(runs: &[RunRecord]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in runs.iter().flat_map(|run| &run.measurements).filter_map(Measurement::column) {
         if !names.contains(&name) {
@@ -153,7 +136,7 @@ fn metric_names(runs: &[&RunRecord]) -> Vec<String> {
     names
 }
 
-fn epochs_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
+fn epochs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     let rows: Vec<(&str, &Epoch)> =
         runs.iter().flat_map(|run| run.epochs.iter().map(|epoch| (run.run_id.as_str(), epoch))).collect();
     let columns = vec![
@@ -168,7 +151,7 @@ fn epochs_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
     DataFrame::new(rows.len(), columns)
 }
 
-fn predictions_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
+fn predictions_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     let mut rows = Vec::new();
     for run in runs {
         let samples = run.predictions.len();
@@ -186,7 +169,7 @@ fn predictions_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
     DataFrame::new(rows.len(), columns)
 }
 
-fn measurements_table(runs: &[&RunRecord]) -> PolarsResult<DataFrame> {
+fn measurements_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     let rows: Vec<(&str, &Measurement)> =
         runs.iter().flat_map(|run| run.measurements.iter().map(|row| (run.run_id.as_str(), row))).collect();
     let columns = vec![
