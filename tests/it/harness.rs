@@ -303,6 +303,28 @@ pub fn assert_same_tables(one: &Results, other: &Results) {
     }
 }
 
+/// Sends a signal, such as KILL. Returns whether there was a process to get it.
+pub fn signal(process: u32, name: &str) -> bool {
+    let status = Command::new("kill").args([format!("-{name}"), process.to_string()]).stderr(Stdio::null()).status();
+    status.expect("kill is there").success()
+}
+
+/// The processes that a process started; nothing of one that has ended.
+#[cfg(target_os = "linux")]
+pub fn children(process: u32) -> Option<Vec<u32>> {
+    let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
+    Some(list.split_whitespace().map(|child| child.parse().expect("a process id")).collect())
+}
+
+/// Asserts that nothing half-written is left below a folder.
+#[track_caller]
+pub fn assert_no_leftovers(folder: &Path) {
+    let files = listing(folder);
+    let leftovers: Vec<&String> =
+        files.iter().filter(|name| name.ends_with(".tmp") || name.contains("/tmp/")).collect();
+    assert!(leftovers.is_empty(), "{leftovers:?}");
+}
+
 /// Whether a program is on the PATH.
 pub fn has_program(name: impl AsRef<OsStr>) -> bool {
     Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()

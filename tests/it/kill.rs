@@ -1,12 +1,11 @@
 //! Killed at any moment, a sweep goes on to the same tables as an undisturbed one.
 
-use std::fs;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt, SeedableRng};
 
-use crate::harness::{Results, Scene, TINY, assert_same_tables};
+use crate::harness::{Results, Scene, TINY, assert_no_leftovers, assert_same_tables, children, signal};
 
 const KILLS: usize = 50;
 
@@ -15,39 +14,20 @@ fn spec() -> String {
     format!("{spec}\n[[sweep]]\ngrid = {{ 'explain.analyzer' = ['lrp.epsilon', 'lrp.flat'] }}\nseeds = 3\n")
 }
 
-fn kill(process: u32) {
-    // It may have ended by itself meanwhile.
-    let _ = Command::new("kill").args(["-KILL", &process.to_string()]).status();
-}
-
-/// The processes that a process started.
-fn children(process: u32) -> Vec<u32> {
-    let parent = |status: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-        line.trim().parse::<u32>().ok()
-    };
-    let mut found = Vec::new();
-    for item in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        if let Ok(number) = item.file_name().to_string_lossy().parse::<u32>() {
-            let status = fs::read_to_string(item.path().join("status")).unwrap_or_default();
-            if parent(&status) == Some(process) {
-                found.push(number);
-            }
-        }
-    }
-    found
-}
-
 /// Kills the runner, a worker or all of them. The runner goes on after the loss of a worker.
 fn strike(runner: &mut Child, random: &mut impl Rng) -> bool {
-    let workers = children(runner.id());
+    let workers = children(runner.id()).unwrap_or_default();
+    // Each may have ended by itself meanwhile.
+    let kill = |process| signal(process, "KILL");
     match (random.random_range(0..3), workers.first()) {
         (0, Some(worker)) => {
             kill(*worker);
             false
         }
         (1, _) => {
-            workers.into_iter().for_each(kill);
+            for worker in workers {
+                kill(worker);
+            }
             kill(runner.id());
             true
         }
@@ -89,7 +69,7 @@ fn fifty_kills_at_random_moments_change_no_table() {
         if finished || kills >= KILLS {
             let results = Results { folder: scene.path(&output).join("spec") };
             assert_same_tables(&undisturbed, &results);
-            assert_eq!(leftovers(&scene, &output), [""; 0]);
+            assert_no_leftovers(&scene.path(&output));
             assert_eq!(
                 crate::harness::listing(&results.path("heatmaps")),
                 crate::harness::listing(&undisturbed.path("heatmaps"))
@@ -97,10 +77,4 @@ fn fifty_kills_at_random_moments_change_no_table() {
             sweep += 1;
         }
     }
-}
-
-fn leftovers(scene: &Scene, folder: &str) -> Vec<String> {
-    let mut files = scene.listing(folder);
-    files.retain(|name| name.ends_with(".tmp") || name.contains("/tmp/"));
-    files
 }

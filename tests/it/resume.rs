@@ -1,12 +1,11 @@
 //! What is finished is not done again, however the first attempt ended.
 
 use std::fs;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Results, Scene, TINY, assert_same_tables, stages};
+use crate::harness::{Results, Scene, TINY, assert_no_leftovers, assert_same_tables, stages};
 
 /// Long enough to be stopped in the middle.
 const LONG: &str = "epochs = 30";
@@ -20,9 +19,14 @@ fn since(results: &Results, before: usize) -> Vec<Value> {
     results.events().split_off(before)
 }
 
-fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status();
-    assert!(status.expect("kill is there").success(), "process {pid} is gone");
+#[track_caller]
+fn signal(process: u32, name: &str) {
+    assert!(crate::harness::signal(process, name), "process {process} is gone");
+}
+
+#[cfg(target_os = "linux")]
+fn children(process: u32) -> Vec<u32> {
+    crate::harness::children(process).expect("this system tells children")
 }
 
 /// Waits until some epochs are trained, and far from all.
@@ -45,15 +49,7 @@ fn assert_it_goes_on(scene: &Scene) {
     assert!(events.iter().any(goes_on), "{events:#?}");
     scene.run("spec.toml --output undisturbed").succeeds();
     assert_same_tables(&results, &Results { folder: scene.path("undisturbed/spec") });
-    assert_no_leftovers(scene, "results");
-}
-
-#[track_caller]
-fn assert_no_leftovers(scene: &Scene, folder: &str) {
-    let files = scene.listing(folder);
-    let leftovers: Vec<&String> =
-        files.iter().filter(|name| name.ends_with(".tmp") || name.contains("/tmp/")).collect();
-    assert!(leftovers.is_empty(), "{leftovers:?}");
+    assert_no_leftovers(&scene.path("results"));
 }
 
 #[test]
@@ -84,16 +80,10 @@ fn ctrl_c_ends_at_once_and_the_next_start_goes_on() {
     assert!(asked.elapsed() < Duration::from_secs(3));
 
     assert_eq!(results.events().last().expect("events")["event"], "interrupted");
-    assert_no_leftovers(&scene, "results/spec");
+    assert_no_leftovers(&scene.path("results/spec"));
     let status = crate::harness::texts(&results.table("runs"), "status");
     assert_eq!((status, results.table("samples").height()), (vec!["pending".to_owned()], 100));
     assert_it_goes_on(&scene);
-}
-
-#[cfg(target_os = "linux")]
-fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("this system tells children");
-    list.split_whitespace().map(|pid| pid.parse().expect("a process id")).collect()
 }
 
 #[cfg(target_os = "linux")]
