@@ -27,8 +27,8 @@ use crate::net::kernel::buffer::Buffer;
 use crate::net::kernel::conv::Plane;
 use crate::net::kernel::isa::{Isa, Work};
 use crate::net::kernel::layout::{Block, Layout};
+use crate::net::kernel::order::Orders;
 use crate::net::kernel::sample::{Forward, Inputs, inner};
-use crate::net::kernel::scatter;
 use crate::net::kernel::simd::{LANES, Simd};
 
 /// A network with its rules, and the buffers of one thread.
@@ -73,15 +73,9 @@ impl Kernels {
         let orders = convolutions.chain([Order::hidden(&layout), Order::output(&layout)]);
         let layers: Vec<Layer> = ruled.iter().zip(orders).map(|(&ruled, order)| Layer::new(ruled, &order)).collect();
         let space = Space::new(&layout, &layers);
-        let by_channel = layout.blocks.iter().map(|block| match (isa, block.side) {
-            // Nine sums for each of two vectors of filters need the registers of AVX-512.
-            (Isa::Avx512, scatter::SIDE) => {
-                scatter::by_channel(block, &parameters[block.weights..][..block.weight_count()])
-            }
-            _ => Buffer::default(),
-        });
-        let by_channel = by_channel.collect();
-        Some(Self { isa, layout, parameters, by_channel, layers, activation, space })
+        let mut orders = Orders::new(isa, &layout);
+        orders.arrange_forward(&layout, &parameters);
+        Some(Self { isa, layout, parameters, by_channel: orders.by_channel, layers, activation, space })
     }
 
     /// What the network puts out for `image`.
@@ -137,7 +131,7 @@ impl Work for Predict<'_> {
     unsafe fn run<S: Simd>(&mut self) {
         let Kernels { layout, parameters, by_channel, activation, space, .. } = &mut *self.kernels;
         let flat_wins = matches!(activation, Activation::Pass | Activation::Deconvnet);
-        let inputs = Inputs { parameters, by_channel: Some(by_channel), flat_wins };
+        let inputs = Inputs { parameters, by_channel, flat_wins };
         unsafe { space.forward.run::<S>(layout, inputs, self.image, None) };
         space.units[..layout.units].copy_from_slice(&space.forward.hidden.units);
     }

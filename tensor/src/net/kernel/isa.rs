@@ -1,6 +1,7 @@
 //! The instruction sets that kernels are compiled for, and the way into them.
 
-use super::layout::Layout;
+use super::buffer::Buffer;
+use super::layout::{Block, Layout};
 use super::sample::{Inputs, Workspace};
 use super::simd::{Avx2, Avx512, Simd};
 use crate::net::loss::Objective;
@@ -27,6 +28,12 @@ impl Isa {
             }
         }
         sets
+    }
+
+    /// Whether the convolution of a block is faster when it takes only those values of its input that are not zero.
+    pub fn skips_zeros(self, block: &Block) -> bool {
+        // Nine sums for each of two vectors of filters need the registers of AVX-512.
+        self == Self::Avx512 && block.input.channels > 1
     }
 
     /// Runs `work` compiled for this instruction set.
@@ -58,23 +65,18 @@ pub trait Work {
     unsafe fn run<S: Simd>(&mut self);
 }
 
-/// A training's weights change with every step: they are used as they are.
-fn dense(parameters: &[f32]) -> Inputs<'_> {
-    Inputs { parameters, by_channel: None, flat_wins: false }
-}
-
 /// Outputs for one image in evaluation mode, left in the workspace.
 pub struct Predict<'a> {
     pub space: &'a mut Workspace,
     pub layout: &'a Layout,
-    pub parameters: &'a [f32],
+    pub inputs: Inputs<'a>,
     pub image: &'a [f32],
 }
 
 impl Work for Predict<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
-        unsafe { self.space.forward.run::<S>(self.layout, dense(self.parameters), self.image, None) }
+        unsafe { self.space.forward.run::<S>(self.layout, self.inputs, self.image, None) }
     }
 }
 
@@ -82,8 +84,8 @@ impl Work for Predict<'_> {
 pub struct Learn<'a> {
     pub space: &'a mut Workspace,
     pub layout: &'a Layout,
-    pub parameters: &'a [f32],
-    pub turned: &'a [f32],
+    pub inputs: Inputs<'a>,
+    pub turned: &'a [Buffer],
     pub image: &'a [f32],
     pub mask: &'a [f32],
     pub objective: &'a Objective,
@@ -96,10 +98,10 @@ impl Work for Learn<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
         unsafe {
-            self.space.forward.run::<S>(self.layout, dense(self.parameters), self.image, Some(self.mask));
+            self.space.forward.run::<S>(self.layout, self.inputs, self.image, Some(self.mask));
             let d_outputs = self.objective.gradient(&self.space.forward.hidden.outputs, self.sample, self.batch);
             let d_outputs = &d_outputs[..self.layout.outputs];
-            self.space.backward::<S>(self.layout, self.parameters, self.turned, d_outputs, self.mask);
+            self.space.backward::<S>(self.layout, self.inputs.parameters, self.turned, d_outputs, self.mask);
         }
     }
 }

@@ -150,22 +150,6 @@ fn features(channels: usize, side: usize, padded: usize) -> Vec<Option<u32>> {
     (0..cells).flat_map(|cell| (0..padded).map(move |c| (c < channels).then_some((c * cells + cell) as u32))).collect()
 }
 
-/// The weights with which the gradient of a convolution's output is convolved to give that of its input: windows
-/// turned by 180 degrees, filters and channels swapped.
-pub fn turn_weights(block: &Block, weights: &[f32], turned: &mut [f32]) {
-    let (channels, filters, pixels) = (block.input.channels, block.output.channels, block.side * block.side);
-    for (vector, turned) in turned.chunks_exact_mut(pixels * filters * LANES).enumerate() {
-        for (tap, lanes) in turned.chunks_exact_mut(LANES).enumerate() {
-            let (pixel, filter) = (pixels - 1 - tap / filters, tap % filters);
-            let window = (filter / LANES * pixels + pixel) * channels + vector * LANES;
-            let from = &weights[window * LANES + filter % LANES..];
-            for (lane, value) in lanes.iter_mut().enumerate() {
-                *value = from[lane * LANES];
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

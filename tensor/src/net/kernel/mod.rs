@@ -10,11 +10,13 @@ pub mod conv;
 mod dense;
 pub mod isa;
 pub mod layout;
+pub mod order;
 pub mod pool;
 pub mod sample;
 pub mod scatter;
 pub mod simd;
 mod team;
+mod winners;
 
 use std::ops::Range;
 
@@ -22,7 +24,9 @@ use xdlreg::raster::RasterStack;
 use xdlreg::spec::TrainSettings;
 
 use self::isa::{Isa, Learn, Optimise};
-use self::layout::{Layout, turn_weights};
+use self::layout::Layout;
+use self::order::{Orders, by_lanes};
+use self::sample::Inputs;
 use self::team::Team;
 use super::architecture::Architecture;
 use super::engine::{Engine, trainable_values};
@@ -35,8 +39,11 @@ use super::weights::Weights;
 pub fn outputs(weights: &Weights, images: &RasterStack, threads: usize) -> Option<Vec<f32>> {
     let layout = Layout::new(weights.architecture(), (images.height(), images.width()))?;
     let parameters = layout.pack(&trainable_values(weights));
-    let mut team = Team::new(*Isa::available().first()?, layout, threads)?;
-    Some(team.outputs(&parameters, images, 0..images.len()))
+    let isa = *Isa::available().first()?;
+    let mut orders = Orders::new(isa, &layout);
+    orders.arrange_forward(&layout, &parameters);
+    let inputs = Inputs { parameters: &parameters, by_channel: &orders.by_channel, flat_wins: false };
+    Some(Team::new(isa, layout, threads)?.outputs(inputs, images, 0..images.len()))
 }
 
 /// The network, its optimiser's state and all samples.
@@ -48,7 +55,9 @@ pub struct Kernels<'a> {
     architecture: Architecture,
     team: Team,
     parameters: Vec<f32>,
-    turned: Vec<f32>,
+    orders: Orders,
+    /// The gradient of a step, laid out as the parameters.
+    gradient: Vec<f32>,
     moments: Moments,
     outputs: Vec<f32>,
 }
@@ -80,7 +89,8 @@ impl<'a> Kernels<'a> {
             settings,
             architecture: weights.architecture(),
             parameters: layout.pack(&trainable_values(weights)),
-            turned: vec![0.0; layout.len],
+            orders: Orders::new(isa, &layout),
+            gradient: vec![0.0; layout.len],
             moments: Moments {
                 steps: moments.steps,
                 first: layout.pack(&moments.first),
@@ -94,19 +104,17 @@ impl<'a> Kernels<'a> {
 
 impl Engine for Kernels<'_> {
     fn step(&mut self, batch: &[usize], mask: &[f32], learning_rate: f64) {
-        for block in &self.team.layout.blocks[1..] {
-            let place = block.weights..block.weights + block.weight_count();
-            turn_weights(block, &self.parameters[place.clone()], &mut self.turned[place]);
-        }
+        self.orders.arrange(&self.team.layout, &self.parameters);
         let (isa, images, objective) = (self.team.isa, self.images, self.objective);
-        let (parameters, turned, features) = (&self.parameters, &self.turned, mask.len() / batch.len());
+        let inputs = Inputs { parameters: &self.parameters, by_channel: &self.orders.by_channel, flat_wins: false };
+        let (turned, features) = (&self.orders.turned, mask.len() / batch.len());
         let outputs = self.team.share(batch.len(), |space, layout, part| {
             space.gradient.fill(0.0);
             let mut outputs = Vec::with_capacity(part.len() * layout.outputs);
             for index in part {
                 let (sample, batch) = (batch[index], batch.len());
                 let (image, mask) = (images.get(sample).pixels, &mask[index * features..][..features]);
-                isa.run(&mut Learn { space, layout, parameters, turned, image, mask, objective, sample, batch });
+                isa.run(&mut Learn { space, layout, inputs, turned, image, mask, objective, sample, batch });
                 outputs.extend(&space.forward.hidden.outputs);
             }
             outputs
@@ -118,9 +126,14 @@ impl Engine for Kernels<'_> {
                 *sum += value;
             }
         }
+        self.gradient.copy_from_slice(&first.gradient);
+        for block in &self.team.layout.blocks[1..] {
+            let weights = block.weights..block.weights + block.weight_count();
+            by_lanes(block, &first.gradient[weights.clone()], &mut self.gradient[weights]);
+        }
         let update = Update::new(self.settings, learning_rate, self.moments.steps + 1);
         let (parameters, moments) = (&mut self.parameters, &mut self.moments);
-        isa.run(&mut Optimise { update, parameters, moments, gradient: &first.gradient });
+        isa.run(&mut Optimise { update, parameters, moments, gradient: &self.gradient });
     }
 
     fn take_outputs(&mut self) -> Vec<f32> {
@@ -128,7 +141,9 @@ impl Engine for Kernels<'_> {
     }
 
     fn evaluate(&mut self, samples: Range<usize>) -> Vec<f32> {
-        self.team.outputs(&self.parameters, self.images, samples)
+        self.orders.arrange_forward(&self.team.layout, &self.parameters);
+        let inputs = Inputs { parameters: &self.parameters, by_channel: &self.orders.by_channel, flat_wins: false };
+        self.team.outputs(inputs, self.images, samples)
     }
 
     fn weights(&self) -> Weights {

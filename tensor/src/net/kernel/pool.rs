@@ -1,5 +1,7 @@
 //! ReLU and SAME max-pooling (3 x 3, stride 2) in one, forward and backward, on images with channels innermost.
 
+use std::ops::Range;
+
 use super::conv::Plane;
 use super::simd::{LANES, NO_WINNER, Simd};
 
@@ -13,7 +15,7 @@ pub enum Flat {
     },
 }
 
-/// Pooled output row from three rows of convolution outputs, each `width + 2` pixels with a border of zeros.
+/// Some columns of a pooled row from three rows of convolution outputs, each `width + 2` pixels with a border of zeros.
 ///
 /// Starting from zero makes ReLU part of the maximum. `pooled` and `winners` hold `width / 2` pixels, rounded up; a
 /// winner is the first largest pixel of its window, counted in row-major order. Where nothing is above zero, `flat`
@@ -24,17 +26,18 @@ pub enum Flat {
 #[inline(always)]
 pub unsafe fn pool_row<S: Simd>(
     rows: [&[f32]; 3],
-    width: usize,
+    (width, columns): (usize, Range<usize>),
     channels: usize,
     flat: Flat,
     pooled: &mut [f32],
     winners: &mut [u8],
 ) {
-    let columns = width.div_ceil(2);
+    let pooled_width = width.div_ceil(2);
+    assert!(columns.end <= pooled_width);
     assert!(rows.iter().all(|row| row.len() >= (width + 2) * channels) && channels.is_multiple_of(LANES));
-    assert!(pooled.len() >= columns * channels && winners.len() >= columns * channels);
+    assert!(pooled.len() >= pooled_width * channels && winners.len() >= pooled_width * channels);
     let left = 1 - width % 2;
-    for column in 0..columns {
+    for column in columns {
         let nothing = match flat {
             Flat::Nobody => NO_WINNER,
             // At odd widths the first window begins beyond the edge.

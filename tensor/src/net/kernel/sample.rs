@@ -1,16 +1,16 @@
 //! One image through the network and back.
 
+use std::ops::Range;
+
 use super::buffer::Buffer;
-use super::conv::{Plane, convolve_row, weight_gradient};
+use super::conv::{Plane, convolve_row};
 use super::dense::Hidden;
 use super::layout::{Block, Layout};
 use super::pool::{Flat, no_winners, pool_row, route_row};
-use super::scatter::scatter_row;
-use super::simd::{LANES, Simd};
+use super::scatter::{Nonzero, scatter_row};
+use super::simd::{LANES, NO_WINNER, Simd};
+use super::winners::{SLACK, Winners, first_gradient};
 use crate::net::architecture::BLOCKS;
-
-/// Rows whose weight gradient is summed at a time: few enough that they stay in the first cache.
-const GRADIENT_ROWS: usize = 4;
 
 /// What one image leaves behind on its way through the network, in buffers allocated once.
 #[derive(Debug, Clone)]
@@ -19,8 +19,11 @@ pub struct Forward {
     pub planes: Vec<Buffer>,
     /// Who won in every pooling window, with borders of none.
     pub winners: Vec<Vec<u8>>,
+    /// The columns outside of which each row of the image is empty, both with the border counted.
+    pub seen: Vec<Range<usize>>,
     /// Six rows of a convolution's output, one of zeros, and one for what falls beyond the edge, with borders.
     rows: [Buffer; 8],
+    nonzero: Nonzero,
     pub hidden: Hidden,
 }
 
@@ -33,9 +36,9 @@ const BEYOND: usize = KEPT + 1;
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
     pub parameters: &'a [f32],
-    /// The weights of every block [by channel](super::scatter::by_channel), to skip zeros where that is faster; none
+    /// The weights of every block [by channel](super::order::by_channel), to skip zeros where that is faster; none
     /// for blocks that are better convolved row by row.
-    pub by_channel: Option<&'a [Buffer]>,
+    pub by_channel: &'a [Buffer],
     /// Whether pooling windows without anything above zero are won by their first pixel, else by nobody.
     pub flat_wins: bool,
 }
@@ -49,10 +52,12 @@ impl Forward {
                 .iter()
                 .map(|block| block.input)
                 .chain([blocks[BLOCKS - 1].pooled])
-                .map(|plane| Buffer::zeros(plane.len()))
+                .map(|plane| Buffer::zeros(plane.len() + SLACK))
                 .collect(),
             winners: blocks.iter().map(|block| no_winners(block.pooled)).collect(),
+            seen: vec![0..0; blocks[0].input.height + 2],
             rows: std::array::from_fn(|_| Buffer::zeros(row)),
+            nonzero: Nonzero::new(blocks[1..].iter().map(|block| block.input)),
             hidden: Hidden::new(layout),
         }
     }
@@ -66,9 +71,26 @@ impl Forward {
         let input = layout.blocks[0].input;
         for (row, pixels) in image.chunks_exact(input.width).enumerate() {
             self.planes[0][input.at(row + 1, 1)..][..input.width].copy_from_slice(pixels);
+            self.seen[row + 1] = match pixels.iter().position(|&pixel| pixel != 0.0) {
+                Some(first) => {
+                    let last = pixels.iter().rposition(|&pixel| pixel != 0.0).unwrap_or(first);
+                    first + 1..last + 2
+                }
+                None => 0..0,
+            };
         }
-        for (index, block) in layout.blocks.iter().enumerate() {
-            unsafe { self.block::<S>(index, block, inputs) };
+        unsafe { self.first_block::<S>(&layout.blocks[0], inputs) };
+        for (index, block) in layout.blocks.iter().enumerate().skip(1) {
+            unsafe {
+                match (inputs.by_channel[index].is_empty(), block.side) {
+                    (true, _) => self.block::<S>(index, block, inputs),
+                    (false, 3) => self.sparse_block::<S, 3>(index, block, inputs),
+                    (false, side) => {
+                        assert_eq!(side, 1, "kernels of three or one");
+                        self.sparse_block::<S, 1>(index, block, inputs);
+                    }
+                }
+            }
         }
         let pooled = layout.blocks[BLOCKS - 1].pooled;
         let cells = inner(pooled).flat_map(|start| &self.planes[BLOCKS][start..start + pooled.channels]);
@@ -82,62 +104,120 @@ impl Forward {
         self.hidden.forward(layout, inputs.parameters);
     }
 
+    /// The block that reads the image. Where a pooling window sees nothing of it, every output is the bias, and so the
+    /// pooled value is known.
     #[inline(always)]
-    unsafe fn block<S: Simd>(&mut self, index: usize, block: &Block, inputs: Inputs) {
+    unsafe fn first_block<S: Simd>(&mut self, block: &Block, inputs: Inputs) {
         let (output, pooled) = (block.output, block.pooled);
-        let weights = &inputs.parameters[block.weights..][..block.weight_count()];
-        let bias = &inputs.parameters[block.bias..][..output.channels];
-        let scattered = inputs.by_channel.map(|weights| &weights[index][..]).filter(|weights| !weights.is_empty());
+        assert!(output.height.is_multiple_of(2) && output.width.is_multiple_of(2), "windows begin in the image");
+        let (weights, bias) = weights_and_bias(block, inputs.parameters);
         for row in &mut self.rows {
-            // What a wider block left beside this one's row is no border.
             clear_ends(row, output);
-        }
-        if scattered.is_some() {
-            unsafe { fill_row::<S>(&mut self.rows[0], output, bias) };
         }
         let mut window = 0;
         for row in 0..output.height {
-            unsafe {
-                match scattered {
-                    Some(weights) => self.scatter::<S>((index, block), weights, bias, row),
-                    None => {
-                        let input = (block.input, &self.planes[index][..]);
-                        let row_out = &mut self.rows[row % KEPT][output.channels..];
-                        convolve_row::<S>(input, block.side, weights, Some(bias), row, row_out);
-                    }
-                }
-                // Of scattered rows the last is complete only when the next was scattered.
-                let complete = if scattered.is_some() && row + 1 < output.height { row } else { row + 1 };
-                while window < pooled.height && (2 * window + 3 - output.height % 2).min(output.height) <= complete {
-                    self.pool::<S>((index, block), window, inputs.flat_wins);
-                    window += 1;
+            // Two rows of windows may see this one, and each sees columns of its own.
+            let rows = [row / 2, (row / 2).saturating_sub(1 - row % 2)];
+            let seen =
+                rows.map(|row| seen_windows(&self.seen, pooled, row)).into_iter().filter(|seen| !seen.is_empty());
+            if let Some(columns) = seen.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)) {
+                let outputs = 2 * columns.start..(2 * columns.end + 1).min(output.width);
+                let input = (block.input, &self.planes[0][..]);
+                let row_out = &mut self.rows[row % KEPT][output.channels..];
+                unsafe { convolve_row::<S>(input, block.side, weights, Some(bias), (row, outputs), row_out) };
+            }
+            while window < pooled.height && last_row(window, output) <= row {
+                let columns = seen_windows(&self.seen, pooled, window);
+                self.fill_windows(pooled, window, 0..columns.start, bias, inputs.flat_wins);
+                self.fill_windows(pooled, window, columns.end..pooled.width, bias, inputs.flat_wins);
+                unsafe { self.pool::<S>((0, block), window, columns, inputs.flat_wins) };
+                window += 1;
+            }
+        }
+    }
+
+    /// Pooling windows of the first block that see nothing of the image.
+    #[inline(always)]
+    fn fill_windows(&mut self, pooled: Plane, window: usize, columns: Range<usize>, bias: &[f32], flat_wins: bool) {
+        for column in columns {
+            let at = pooled.at(window + 1, column + 1);
+            for (vector, bias) in bias.chunks_exact(LANES).enumerate() {
+                let at = at + vector * LANES;
+                let (value, winner) = (&mut self.planes[1][at..][..LANES], &mut self.winners[0][at..][..LANES]);
+                for ((value, winner), &bias) in value.iter_mut().zip(winner).zip(bias) {
+                    *value = bias.max(0.0);
+                    *winner = if bias > 0.0 || flat_wins { 0 } else { NO_WINNER };
                 }
             }
         }
     }
 
-    /// Adds what an input row contributes to the rows of the output, and begins the row after the next with the bias.
     #[inline(always)]
-    unsafe fn scatter<S: Simd>(&mut self, (index, block): (usize, &Block), weights: &[f32], bias: &[f32], row: usize) {
-        let output = block.output;
-        let last = row + 1 == output.height;
-        let below = if last { BEYOND } else { (row + 1) % KEPT };
-        if !last {
-            unsafe { fill_row::<S>(&mut self.rows[below], output, bias) };
+    unsafe fn block<S: Simd>(&mut self, index: usize, block: &Block, inputs: Inputs) {
+        let (output, pooled) = (block.output, block.pooled);
+        let (weights, bias) = weights_and_bias(block, inputs.parameters);
+        for row in &mut self.rows {
+            // What a wider block left beside this one's row is no border.
+            clear_ends(row, output);
         }
-        let above = if row == 0 { BEYOND } else { (row - 1) % KEPT };
-        let rows = self.rows.get_disjoint_mut([above, row % KEPT, below]);
-        let Ok([above_row, own, below_row]) = rows else { unreachable!("an image has more than one row") };
-        let input = (block.input, &self.planes[index][..]);
-        unsafe { scatter_row::<S>(input, weights, row, [above_row, own, below_row], output.channels) };
-        clear_ends(&mut self.rows[above], output);
-        if last {
-            clear_ends(&mut self.rows[row % KEPT], output);
+        let mut window = 0;
+        for row in 0..output.height {
+            let input = (block.input, &self.planes[index][..]);
+            let row_out = &mut self.rows[row % KEPT][output.channels..];
+            unsafe { convolve_row::<S>(input, block.side, weights, Some(bias), (row, 0..output.width), row_out) };
+            while window < pooled.height && last_row(window, output) <= row {
+                unsafe { self.pool::<S>((index, block), window, 0..pooled.width, inputs.flat_wins) };
+                window += 1;
+            }
+        }
+    }
+
+    /// As [`Self::block`], from the values of the input that are not zero alone.
+    #[inline(always)]
+    unsafe fn sparse_block<S: Simd, const SIDE: usize>(&mut self, index: usize, block: &Block, inputs: Inputs) {
+        let (output, pooled) = (block.output, block.pooled);
+        let (_, bias) = weights_and_bias(block, inputs.parameters);
+        for row in &mut self.rows {
+            clear_ends(row, output);
+        }
+        let (mut window, reach) = (0, SIDE / 2);
+        for row in 0..reach {
+            unsafe { fill_row::<S>(&mut self.rows[row], output, bias) };
+        }
+        for row in 0..output.height {
+            if row + reach < output.height {
+                unsafe { fill_row::<S>(&mut self.rows[(row + reach) % KEPT], output, bias) };
+            }
+            // The rows that see this one.
+            let places: [usize; SIDE] = std::array::from_fn(|y| match (row + y).checked_sub(reach) {
+                Some(row) if row < output.height => row % KEPT,
+                _ => BEYOND,
+            });
+            let input = (block.input, &self.planes[index][..]);
+            let rows = self.rows.get_disjoint_mut(places).expect("an image of more than one row");
+            let rows = rows.map(|row| &mut row[..]);
+            let weights = &inputs.by_channel[index];
+            unsafe { scatter_row::<S, SIDE>(input, weights, row, rows, output.channels, &mut self.nonzero) };
+            // Complete are those rows that no later one adds to.
+            let complete = if row + 1 == output.height { row + 1 } else { (row + 1).saturating_sub(reach) };
+            for row in row.saturating_sub(reach)..complete {
+                clear_ends(&mut self.rows[row % KEPT], output);
+            }
+            while window < pooled.height && last_row(window, output) < complete {
+                unsafe { self.pool::<S>((index, block), window, 0..pooled.width, inputs.flat_wins) };
+                window += 1;
+            }
         }
     }
 
     #[inline(always)]
-    unsafe fn pool<S: Simd>(&mut self, (index, block): (usize, &Block), window: usize, flat_wins: bool) {
+    unsafe fn pool<S: Simd>(
+        &mut self,
+        (index, block): (usize, &Block),
+        window: usize,
+        columns: Range<usize>,
+        flat_wins: bool,
+    ) {
         let (output, pooled) = (block.output, block.pooled);
         let first = (2 * window) as isize - (output.height % 2) as isize;
         let row = |y: isize| match usize::try_from(first + y) {
@@ -149,7 +229,7 @@ impl Forward {
         unsafe {
             pool_row::<S>(
                 [row(0), row(1), row(2)],
-                output.width,
+                (output.width, columns),
                 output.channels,
                 flat,
                 &mut self.planes[index + 1][start..],
@@ -157,6 +237,26 @@ impl Forward {
             );
         }
     }
+}
+
+/// The last row of a convolution's output that a row of pooling windows sees.
+fn last_row(window: usize, output: Plane) -> usize {
+    (2 * window + 2 - output.height % 2).min(output.height - 1)
+}
+
+/// The pooling windows of row `row` that see something of an image, which is empty outside of the columns `seen` of each
+/// row, both with the border counted: a window sees five rows and columns.
+pub fn seen_windows(seen: &[Range<usize>], pooled: Plane, row: usize) -> Range<usize> {
+    let rows = seen[2 * row..(2 * row + 5).min(seen.len())].iter().filter(|columns| !columns.is_empty());
+    let (start, end) = rows.fold((usize::MAX, 0), |(start, end), row| (start.min(row.start), end.max(row.end)));
+    match end {
+        0 => 0..0,
+        _ => start.saturating_sub(4).div_ceil(2)..end.div_ceil(2).min(pooled.width),
+    }
+}
+
+fn weights_and_bias<'a>(block: &Block, parameters: &'a [f32]) -> (&'a [f32], &'a [f32]) {
+    (&parameters[block.weights..][..block.weight_count()], &parameters[block.bias..][..block.output.channels])
 }
 
 /// Clears the border of a row of a convolution's output.
@@ -185,32 +285,34 @@ unsafe fn fill_row<S: Simd>(row: &mut [f32], output: Plane, bias: &[f32]) {
 #[derive(Debug, Clone)]
 pub struct Workspace {
     pub forward: Forward,
-    /// Gradient of every block's output, with borders of zeros.
-    d_planes: Vec<Vec<f32>>,
-    /// Gradient of the convolutions' outputs, with borders of zeros; one row of the first.
-    d_convolved: Vec<Vec<f32>>,
+    /// Gradient of every block's output, with borders that say nothing.
+    d_planes: Vec<Buffer>,
+    /// Gradient of one row of a convolution's output.
+    d_row: Buffer,
     d_features: Vec<f32>,
-    /// Sum of the gradients of the samples since it was last cleared, laid out as the parameters.
+    winners: Winners,
+    nonzero: Nonzero,
+    /// Sum of the gradients of the samples since it was last cleared, laid out as the parameters but for the weights of
+    /// blocks 2 to 5, which are `[filters, side * side * channels]`.
     pub gradient: Vec<f32>,
 }
 
 impl Workspace {
     pub fn new(layout: &Layout) -> Self {
-        let d_convolved = |(index, block): (usize, &Block)| match index {
-            0 => vec![0.0; first_row(block).len()],
-            _ => vec![0.0; block.output.len()],
-        };
+        let blocks = &layout.blocks;
         Self {
             forward: Forward::new(layout),
-            d_planes: layout.blocks.iter().map(|block| vec![0.0; block.pooled.len()]).collect(),
-            d_convolved: layout.blocks.iter().enumerate().map(d_convolved).collect(),
+            d_planes: blocks.iter().map(|block| Buffer::zeros(block.pooled.len())).collect(),
+            d_row: Buffer::zeros(blocks.iter().map(|block| single_row(block).len()).max().unwrap_or(0)),
             d_features: vec![0.0; layout.features.len()],
+            winners: Winners::new(&blocks[1..]),
+            nonzero: Nonzero::new(blocks[1..].iter().map(|block| block.output)),
             gradient: vec![0.0; layout.len],
         }
     }
 
     /// Adds this sample's gradient, after [`Forward::run`]. `turned` holds the weights of blocks 2 to 5 as
-    /// [`turn_weights`](super::layout::turn_weights) makes them, at the places of the originals.
+    /// [`turned`](super::order::turned) makes them.
     ///
     /// # Safety
     /// Needs the instructions of `S`.
@@ -219,7 +321,7 @@ impl Workspace {
         &mut self,
         layout: &Layout,
         parameters: &[f32],
-        turned: &[f32],
+        turned: &[Buffer],
         d_outputs: &[f32],
         mask: &[f32],
     ) {
@@ -231,54 +333,61 @@ impl Workspace {
             self.d_planes[BLOCKS - 1][target] = d_feature * factor;
         }
         for index in (1..BLOCKS).rev() {
-            unsafe { self.backward_block::<S>(index, &layout.blocks[index], turned) };
+            let block = &layout.blocks[index];
+            let (d_weights, d_bias) = gradients(&mut self.gradient, block);
+            let (d_inputs, d_outputs) = self.d_planes.split_at_mut(index);
+            let d_input = d_inputs.last_mut().expect("blocks before this one");
+            let routed = (&d_outputs[0][..], &self.forward.winners[index][..]);
+            let buffers = (&mut self.d_row[..], &mut self.nonzero);
+            unsafe {
+                let image = &self.forward.planes[index];
+                self.winners.weight_gradient::<S>(block, image, routed, d_weights);
+                match block.side {
+                    3 => input_gradient::<S, 3>(block, &turned[index], routed, d_input, d_bias, buffers),
+                    _ => input_gradient::<S, 1>(block, &turned[index], routed, d_input, d_bias, buffers),
+                }
+            }
         }
-        unsafe { self.backward_first::<S>(&layout.blocks[0]) };
-    }
-
-    #[inline(always)]
-    unsafe fn backward_block<S: Simd>(&mut self, index: usize, block: &Block, turned: &[f32]) {
-        let (input, output) = (block.input, block.output);
-        let d_convolved = &mut self.d_convolved[index][..];
-        let (d_weights, d_bias) = gradients(&mut self.gradient, block);
-        let routed = (&self.d_planes[index][..], &self.forward.winners[index][..]);
-        for row in 0..output.height {
-            let d_row = &mut d_convolved[output.at(row + 1, 1)..];
-            unsafe { route_row::<S>(output, row, block.pooled, routed, d_row, d_bias) };
-        }
-        let image = (input, &self.forward.planes[index][..]);
-        for start in (0..output.height).step_by(GRADIENT_ROWS) {
-            let rows = start..output.height.min(start + GRADIENT_ROWS);
-            unsafe { weight_gradient::<S>(image, (output, d_convolved), block.side, rows, d_weights) };
-        }
-        let turned = &turned[block.weights..][..block.weight_count()];
-        for row in 0..input.height {
-            let d_input = &mut self.d_planes[index - 1][input.at(row + 1, 1)..];
-            unsafe { convolve_row::<S>((output, d_convolved), block.side, turned, None, row, d_input) };
-        }
-    }
-
-    /// The first block has no gradient to hand on, so one row of its convolution's gradient is enough at a time.
-    #[inline(always)]
-    unsafe fn backward_first<S: Simd>(&mut self, block: &Block) {
-        let output = block.output;
-        let single = first_row(block);
-        let d_row = &mut self.d_convolved[0][..];
+        let block = &layout.blocks[0];
         let (d_weights, d_bias) = gradients(&mut self.gradient, block);
         let routed = (&self.d_planes[0][..], &self.forward.winners[0][..]);
-        for row in 0..output.height {
-            unsafe {
-                route_row::<S>(output, row, block.pooled, routed, &mut d_row[single.at(1, 1)..], d_bias);
-                let above = &self.forward.planes[0][block.input.at(row, 0)..];
-                let image = (Plane { height: 1, ..block.input }, above);
-                weight_gradient::<S>(image, (single, d_row), block.side, 0..1, d_weights);
-            }
+        let image = (&self.forward.planes[0][..], &self.forward.seen[..]);
+        unsafe { first_gradient::<S>(block, image, routed, d_weights, d_bias) };
+    }
+}
+
+/// Gradient of a block's input, and what is added to that of its bias.
+///
+/// # Safety
+/// Needs the instructions of `S`.
+#[inline(always)]
+pub unsafe fn input_gradient<S: Simd, const SIDE: usize>(
+    block: &Block,
+    turned: &[f32],
+    routed: (&[f32], &[u8]),
+    d_input: &mut [f32],
+    d_bias: &mut [f32],
+    (d_row, nonzero): (&mut [f32], &mut Nonzero),
+) {
+    let (input, output, single) = (block.input, block.output, single_row(block));
+    assert_eq!(block.side, SIDE);
+    let (stride, reach) = (input.stride(), SIDE / 2);
+    d_input[..(1 + reach) * stride].fill(0.0);
+    for row in 0..output.height {
+        // The rows of the input that this output sees, of which the last gets its first share.
+        let rows = &mut d_input[input.at(row + 1 - reach, 0)..][..SIDE * stride];
+        rows[(SIDE - 1) * stride..].fill(0.0);
+        let mut rows = rows.chunks_exact_mut(stride);
+        let rows: [&mut [f32]; SIDE] = std::array::from_fn(|_| rows.next().expect("a row each"));
+        unsafe {
+            route_row::<S>(output, row, block.pooled, routed, &mut d_row[single.at(1, 1)..], d_bias);
+            scatter_row::<S, SIDE>((single, d_row), turned, 0, rows, input.channels, nonzero);
         }
     }
 }
 
 /// One row of the block's output, as a plane.
-fn first_row(block: &Block) -> Plane {
+pub fn single_row(block: &Block) -> Plane {
     Plane { height: 1, ..block.output }
 }
 

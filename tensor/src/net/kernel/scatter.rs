@@ -1,87 +1,90 @@
-//! Convolution of images that are zero for the most part, as they are behind ReLU and pooling.
+//! Convolution of images that are zero for the most part, as they are behind ReLU and pooling, and as gradients are in
+//! front of them.
 //!
 //! Every input value that is not zero is added at the outputs that see it. An output gets its terms in the order of
 //! [`convolve_row`](super::conv::convolve_row), so both give the same bits.
 
-use super::buffer::Buffer;
 use super::conv::Plane;
-use super::layout::Block;
 use super::simd::{LANES, Simd};
 
-/// Windows are three by three here.
-pub const SIDE: usize = 3;
-const TAPS: usize = SIDE * SIDE;
-/// The most channels of a plane.
-const CHANNELS: usize = 64;
-
-/// Weights in the order `[channels, taps, filters]` from those of a block, `[filters / 16, taps, channels, 16]`.
-pub fn by_channel(block: &Block, weights: &[f32]) -> Buffer {
-    let (channels, filters) = (block.input.channels, block.output.channels);
-    let mut turned = Buffer::zeros(weights.len());
-    for (vector, weights) in weights.chunks_exact(TAPS * channels * LANES).enumerate() {
-        for (at, lanes) in weights.chunks_exact(LANES).enumerate() {
-            let (tap, channel) = (at / channels, at % channels);
-            turned[(channel * TAPS + tap) * filters + vector * LANES..][..LANES].copy_from_slice(lanes);
-        }
-    }
-    turned
+/// The values of a row of an image that are not zero, column by column.
+#[derive(Debug, Clone)]
+pub struct Nonzero {
+    values: Vec<f32>,
+    channels: Vec<u32>,
+    /// Where the values of each column end.
+    ends: Vec<u32>,
 }
 
-/// Adds what row `row` of an image contributes to the rows above, at and below it, `[width + 2, filters]` each.
+impl Nonzero {
+    /// Room for a row of any of `planes`.
+    pub fn new(planes: impl Iterator<Item = Plane> + Clone) -> Self {
+        let width = planes.clone().map(|plane| plane.width).max().unwrap_or(0);
+        let row = planes.map(|plane| plane.width * plane.channels).max().unwrap_or(0);
+        Self { values: vec![0.0; row + LANES], channels: vec![0; row + LANES], ends: vec![0; width] }
+    }
+
+    /// Takes row `row` of an image.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
+    #[inline(always)]
+    unsafe fn collect<S: Simd>(&mut self, (plane, image): (Plane, &[f32]), row: usize) {
+        assert!(image.len() >= plane.len() && row < plane.height && plane.channels.is_multiple_of(LANES));
+        assert!(self.values.len() >= plane.width * plane.channels + LANES && self.ends.len() >= plane.width);
+        let pixels = image[plane.at(row + 1, 1)..].as_ptr();
+        let (values, channels) = (self.values.as_mut_ptr(), self.channels.as_mut_ptr());
+        let mut count = 0;
+        for (column, end) in self.ends[..plane.width].iter_mut().enumerate() {
+            for channel in (0..plane.channels).step_by(LANES) {
+                let from = pixels.wrapping_add(column * plane.channels + channel);
+                count += unsafe { S::compress(from, channel as u32, values.add(count), channels.add(count)) };
+            }
+            *end = count as u32;
+        }
+    }
+}
+
+/// Adds what row `row` of an image contributes to the `SIDE` rows around it, `[width + 2, filters]` each. `weights` are
+/// `[channels, SIDE * SIDE, filters]`.
 ///
 /// # Safety
 /// Needs the instructions of `S`.
 #[inline(always)]
-pub unsafe fn scatter_row<S: Simd>(
+pub unsafe fn scatter_row<S: Simd, const SIDE: usize>(
     (plane, image): (Plane, &[f32]),
     weights: &[f32],
     row: usize,
     out: [&mut [f32]; SIDE],
     filters: usize,
+    nonzero: &mut Nonzero,
 ) {
-    assert!(image.len() >= plane.len() && row < plane.height && plane.channels <= CHANNELS);
-    assert!(weights.len() == plane.channels * TAPS * filters && filters.is_multiple_of(LANES));
+    assert!(weights.len() == plane.channels * SIDE * SIDE * filters && filters.is_multiple_of(LANES));
     assert!(out.iter().all(|row| row.len() >= (plane.width + 2) * filters));
-    let out = out.map(|row| row.as_mut_ptr());
-    let (mut values, mut places) = ([0.0; CHANNELS + LANES], [0; CHANNELS + LANES]);
-    for column in 0..plane.width {
-        let pixel = image[plane.at(row + 1, column + 1)..][..plane.channels].as_ptr();
-        let mut count = 0;
-        if plane.channels == 1 {
-            unsafe { values[0] = *pixel };
-            count += usize::from(values[0] != 0.0);
-        } else {
-            for channel in (0..plane.channels).step_by(LANES) {
-                let (values, places) = (values[count..].as_mut_ptr(), places[count..].as_mut_ptr());
-                count += unsafe { S::compress(pixel.add(channel), channel as u32, values, places) };
-            }
-        }
-        if count == 0 {
-            continue;
-        }
-        let (values, places) = (&values[..count], &places[..count]);
-        let at = column * filters;
-        let mut filter = 0;
-        while filter < filters {
-            let (weights, out) = (weights[filter..].as_ptr(), out.map(|row| row.wrapping_add(at + filter)));
-            unsafe {
-                if filters - filter >= 2 * LANES {
-                    add::<S, 2>(values, places, weights, out, filters);
-                    filter += 2 * LANES;
-                } else {
-                    add::<S, 1>(values, places, weights, out, filters);
-                    filter += LANES;
-                }
+    unsafe { nonzero.collect::<S>((plane, image), row) };
+    let first = (1 - SIDE / 2) * filters;
+    let out = out.map(|row| row[first..].as_mut_ptr());
+    let mut filter = 0;
+    while filter < filters {
+        let (weights, out) = (weights[filter..].as_ptr(), out.map(|row| row.wrapping_add(filter)));
+        unsafe {
+            if filters - filter >= 2 * LANES {
+                slide::<S, SIDE, 2>(nonzero, plane.width, weights, out, filters);
+                filter += 2 * LANES;
+            } else {
+                slide::<S, SIDE, 1>(nonzero, plane.width, weights, out, filters);
+                filter += LANES;
             }
         }
     }
 }
 
-/// Adds one pixel's values at the nine outputs that see it, for `DEPTH` vectors of filters.
+/// `DEPTH` vectors of filters: the sums of the outputs that a pixel is seen by are kept in registers, and those that the
+/// next pixel is seen by as well stay there.
 #[inline(always)]
-unsafe fn add<S: Simd, const DEPTH: usize>(
-    values: &[f32],
-    places: &[u32],
+unsafe fn slide<S: Simd, const SIDE: usize, const DEPTH: usize>(
+    nonzero: &Nonzero,
+    width: usize,
     weights: *const f32,
     out: [*mut f32; SIDE],
     filters: usize,
@@ -89,29 +92,48 @@ unsafe fn add<S: Simd, const DEPTH: usize>(
     unsafe {
         let mut sums = [[[S::zero(); DEPTH]; SIDE]; SIDE];
         for (row, sums) in sums.iter_mut().enumerate() {
-            for (column, sums) in sums.iter_mut().enumerate() {
+            for (column, sums) in sums.iter_mut().enumerate().take(SIDE - 1) {
                 for (d, sum) in sums.iter_mut().enumerate() {
                     *sum = S::load(out[row].add(column * filters + d * LANES));
                 }
             }
         }
-        for (&value, &channel) in values.iter().zip(places) {
-            let value = S::splat(value);
-            let weights = weights.add(channel as usize * TAPS * filters);
+        let mut entry = 0;
+        for column in 0..width {
             for (row, sums) in sums.iter_mut().enumerate() {
-                for (column, sums) in sums.iter_mut().enumerate() {
-                    // The output above sees this pixel in the last row of its window.
-                    let tap = (SIDE - 1 - row) * SIDE + SIDE - 1 - column;
-                    for (d, sum) in sums.iter_mut().enumerate() {
-                        *sum = S::fma(value, S::load(weights.add(tap * filters + d * LANES)), *sum);
+                for (d, sum) in sums[SIDE - 1].iter_mut().enumerate() {
+                    *sum = S::load(out[row].add((column + SIDE - 1) * filters + d * LANES));
+                }
+            }
+            let end = *nonzero.ends.get_unchecked(column) as usize;
+            while entry < end {
+                let value = S::splat(*nonzero.values.get_unchecked(entry));
+                let channel = *nonzero.channels.get_unchecked(entry) as usize;
+                let weights = weights.add(channel * SIDE * SIDE * filters);
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    for (column, sums) in sums.iter_mut().enumerate() {
+                        // The output above sees this pixel in the last row of its window.
+                        let tap = (SIDE - 1 - row) * SIDE + SIDE - 1 - column;
+                        for (d, sum) in sums.iter_mut().enumerate() {
+                            *sum = S::fma(value, S::load(weights.add(tap * filters + d * LANES)), *sum);
+                        }
                     }
+                }
+                entry += 1;
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                for (d, &sum) in sums[0].iter().enumerate() {
+                    S::store(out[row].add(column * filters + d * LANES), sum);
+                }
+                for column in 1..SIDE {
+                    sums[column - 1] = sums[column];
                 }
             }
         }
         for (row, sums) in sums.iter().enumerate() {
-            for (column, sums) in sums.iter().enumerate() {
+            for (column, sums) in sums.iter().enumerate().take(SIDE - 1) {
                 for (d, &sum) in sums.iter().enumerate() {
-                    S::store(out[row].add(column * filters + d * LANES), sum);
+                    S::store(out[row].add((width + column) * filters + d * LANES), sum);
                 }
             }
         }

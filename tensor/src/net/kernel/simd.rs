@@ -51,7 +51,16 @@ pub trait Simd: Copy {
     ) -> (Self::Vector, Self::Index);
     /// `sum`, with `value` added where `index` is `pixel`.
     unsafe fn add_where(sum: Self::Vector, value: Self::Vector, index: *const u8, pixel: u8) -> Self::Vector;
+    /// `value` where there is a winner, else zero.
+    unsafe fn won(value: Self::Vector, index: *const u8) -> Self::Vector;
+    /// Writes `first` plus the offset that `index` has in a table to each of sixteen places.
+    unsafe fn places(index: *const u8, offsets: &[u32; LANES], first: u32, places: *mut u32);
+    /// For every lane the three by three pixels that the window of its winner sees, of five rows of eight.
+    unsafe fn windows(rows: [*const f32; 5], index: *const u8) -> [Self::Vector; 9];
 }
+
+/// Where the window of each winner begins in rows of eight pixels; no winner has the first.
+const IN_ROWS_OF_EIGHT: [i32; LANES] = [0, 1, 2, 8, 9, 10, 16, 17, 18, 0, 0, 0, 0, 0, 0, 0];
 
 /// AVX-512 F, BW and VL.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +147,45 @@ impl Simd for Avx512 {
         unsafe {
             let won = _mm_cmpeq_epi8_mask(_mm_loadu_si128(index.cast()), _mm_set1_epi8(pixel as i8));
             _mm512_mask_add_ps(sum, won, sum, value)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn won(value: __m512, index: *const u8) -> __m512 {
+        unsafe {
+            let won = _mm_cmpneq_epi8_mask(_mm_loadu_si128(index.cast()), _mm_set1_epi8(NO_WINNER as i8));
+            _mm512_maskz_mov_ps(won, value)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn places(index: *const u8, offsets: &[u32; LANES], first: u32, places: *mut u32) {
+        unsafe {
+            let index = _mm512_cvtepu8_epi32(_mm_loadu_si128(index.cast()));
+            let offsets = _mm512_permutexvar_epi32(index, _mm512_loadu_epi32(offsets.as_ptr().cast()));
+            _mm512_storeu_epi32(places.cast(), _mm512_add_epi32(offsets, _mm512_set1_epi32(first as i32)));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn windows(rows: [*const f32; 5], index: *const u8) -> [__m512; 9] {
+        unsafe {
+            let index = _mm512_cvtepu8_epi32(_mm_loadu_si128(index.cast()));
+            let table = _mm512_loadu_epi32(IN_ROWS_OF_EIGHT.as_ptr());
+            let left = _mm512_permutexvar_epi32(index, table);
+            // Plain loops: closures are not compiled for this instruction set.
+            let mut windows = [_mm512_setzero_ps(); 9];
+            for row in 0..3 {
+                let (above, below) = (_mm256_loadu_ps(rows[row]), _mm256_loadu_ps(rows[row + 1]));
+                let upper = _mm512_castps_pd(_mm512_castps256_ps512(above));
+                let pair = _mm512_castpd_ps(_mm512_insertf64x4::<1>(upper, _mm256_castps_pd(below)));
+                let last = _mm512_castps256_ps512(_mm256_loadu_ps(rows[row + 2]));
+                for column in 0..3 {
+                    let places = _mm512_add_epi32(left, _mm512_set1_epi32(column as i32));
+                    windows[3 * row + column] = _mm512_permutex2var_ps(pair, places, last);
+                }
+            }
+            windows
         }
     }
 }
@@ -243,10 +291,9 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn add_where(sum: [__m256; 2], value: [__m256; 2], index: *const u8, pixel: u8) -> [__m256; 2] {
         unsafe {
-            let bytes = _mm_loadu_si128(index.cast());
             let pixel = _mm256_set1_epi32(i32::from(pixel));
-            let low = _mm256_cmpeq_epi32(_mm256_cvtepu8_epi32(bytes), pixel);
-            let high = _mm256_cmpeq_epi32(_mm256_cvtepu8_epi32(_mm_srli_si128::<8>(bytes)), pixel);
+            let [low, high] = widened(index);
+            let (low, high) = (_mm256_cmpeq_epi32(low, pixel), _mm256_cmpeq_epi32(high, pixel));
             // Adding a zero would turn -0 into +0; blending the sum keeps both instruction sets equal bit for bit.
             let sums = [_mm256_add_ps(sum[0], value[0]), _mm256_add_ps(sum[1], value[1])];
             [
@@ -254,6 +301,77 @@ impl Simd for Avx2 {
                 _mm256_blendv_ps(sum[1], sums[1], _mm256_castsi256_ps(high)),
             ]
         }
+    }
+
+    #[inline(always)]
+    unsafe fn won(value: [__m256; 2], index: *const u8) -> [__m256; 2] {
+        unsafe {
+            let nobody = _mm256_set1_epi32(i32::from(NO_WINNER));
+            let [low, high] = widened(index);
+            let low = _mm256_castsi256_ps(_mm256_cmpeq_epi32(low, nobody));
+            let high = _mm256_castsi256_ps(_mm256_cmpeq_epi32(high, nobody));
+            [_mm256_andnot_ps(low, value[0]), _mm256_andnot_ps(high, value[1])]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn places(index: *const u8, offsets: &[u32; LANES], first: u32, places: *mut u32) {
+        unsafe {
+            let first = _mm256_set1_epi32(first as i32);
+            let [low, high] = widened(index);
+            let low = _mm256_add_epi32(look_up(offsets.as_ptr().cast(), low), first);
+            let high = _mm256_add_epi32(look_up(offsets.as_ptr().cast(), high), first);
+            _mm256_storeu_si256(places.cast(), low);
+            _mm256_storeu_si256(places.add(8).cast(), high);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn windows(rows: [*const f32; 5], index: *const u8) -> [[__m256; 2]; 9] {
+        unsafe {
+            let mut windows = [Self::zero(); 9];
+            let halves = widened(index);
+            for half in 0..2 {
+                let first = look_up(IN_ROWS_OF_EIGHT.as_ptr(), halves[half]);
+                let row = _mm256_srli_epi32::<3>(first);
+                let second = _mm256_castsi256_ps(_mm256_cmpeq_epi32(row, _mm256_set1_epi32(1)));
+                let third = _mm256_castsi256_ps(_mm256_cmpeq_epi32(row, _mm256_set1_epi32(2)));
+                for tap in 0..9 {
+                    // Permuting looks at the lowest three bits alone: the column.
+                    let column = _mm256_add_epi32(first, _mm256_set1_epi32((tap % 3) as i32));
+                    let a = _mm256_permutevar8x32_ps(_mm256_loadu_ps(rows[tap / 3]), column);
+                    let b = _mm256_permutevar8x32_ps(_mm256_loadu_ps(rows[tap / 3 + 1]), column);
+                    let c = _mm256_permutevar8x32_ps(_mm256_loadu_ps(rows[tap / 3 + 2]), column);
+                    windows[tap][half] = _mm256_blendv_ps(_mm256_blendv_ps(a, b, second), c, third);
+                }
+            }
+            windows
+        }
+    }
+}
+
+/// Sixteen small numbers as two halves of eight.
+///
+/// # Safety
+/// Needs AVX2.
+#[inline(always)]
+unsafe fn widened(index: *const u8) -> [__m256i; 2] {
+    unsafe {
+        let bytes = _mm_loadu_si128(index.cast());
+        [_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128::<8>(bytes))]
+    }
+}
+
+/// Entries of a table of sixteen.
+///
+/// # Safety
+/// Needs AVX2.
+#[inline(always)]
+unsafe fn look_up(table: *const i32, index: __m256i) -> __m256i {
+    unsafe {
+        let lower = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(table.cast()), index);
+        let upper = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(table.add(8).cast()), index);
+        _mm256_blendv_epi8(lower, upper, _mm256_cmpgt_epi32(index, _mm256_set1_epi32(7)))
     }
 }
 

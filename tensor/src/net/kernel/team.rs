@@ -8,7 +8,7 @@ use xdlreg::raster::RasterStack;
 
 use super::isa::{Isa, Predict};
 use super::layout::Layout;
-use super::sample::Workspace;
+use super::sample::{Inputs, Workspace};
 
 /// Threads with their buffers.
 #[derive(Debug)]
@@ -45,13 +45,13 @@ impl Team {
     }
 
     /// Raw outputs for `samples` of `images` in evaluation mode.
-    pub fn outputs(&mut self, parameters: &[f32], images: &RasterStack, samples: Range<usize>) -> Vec<f32> {
+    pub fn outputs(&mut self, inputs: Inputs, images: &RasterStack, samples: Range<usize>) -> Vec<f32> {
         let isa = self.isa;
         self.share(samples.len(), |space, layout, part| {
             let mut outputs = Vec::with_capacity(part.len() * layout.outputs);
             for index in part {
                 let image = images.get(samples.start + index).pixels;
-                isa.run(&mut Predict { space, layout, parameters, image });
+                isa.run(&mut Predict { space, layout, inputs, image });
                 outputs.extend(&space.forward.hidden.outputs);
             }
             outputs

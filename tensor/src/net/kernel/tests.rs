@@ -6,9 +6,14 @@ use xdlreg::raster::SIDE;
 use xdlreg::seed;
 use xdlreg::spec::{ModelSettings, Optimizer, Task};
 
-use super::conv::{Plane, convolve_row, weight_gradient};
+use super::conv::{Plane, convolve_row};
+use super::layout::Block;
+use super::order::{by_lanes, turned};
 use super::pool::{Flat, no_winners, pool_row, route_row};
-use super::simd::{Avx2, Avx512, LANES};
+use super::sample::{input_gradient, seen_windows, single_row};
+use super::scatter::Nonzero;
+use super::simd::{Avx2, Avx512, LANES, NO_WINNER};
+use super::winners::{SLACK, Winners, first_gradient};
 use super::*;
 use crate::net::architecture::Architecture;
 use crate::net::autograd::Autograd;
@@ -85,7 +90,7 @@ fn a_convolution_equals_its_definition() {
         let Some(ours) = with_every_isa!(|S| {
             let mut out = vec![0.0; height * width * filters];
             for (row, out) in out.chunks_exact_mut(width * filters).enumerate() {
-                unsafe { convolve_row::<S>((plane, &image), side, &weights, Some(&bias), row, out) };
+                unsafe { convolve_row::<S>((plane, &image), side, &weights, Some(&bias), (row, 0..width), out) };
             }
             out
         }) else {
@@ -109,68 +114,130 @@ fn a_convolution_equals_its_definition() {
     }
 }
 
-#[test]
-fn a_weight_gradient_equals_its_definition() {
-    for (height, width, channels, filters, side) in SHAPES {
-        let (plane, out_plane) = (Plane { height, width, channels }, Plane { height, width, channels: filters });
-        let (image, d_out) = (random_plane(plane, "image"), random_plane(out_plane, "gradient"));
-        let Some(ours) = with_every_isa!(|S| {
-            let mut gradient = vec![0.0; side * side * channels * filters];
-            let split = height / 2;
-            for rows in [0..split, split..height] {
-                unsafe { weight_gradient::<S>((plane, &image), (out_plane, &d_out), side, rows, &mut gradient) };
-            }
-            gradient
-        }) else {
-            return;
-        };
-        let mut naive = vec![0.0; ours.len()];
-        for (row, column) in (1..=height).flat_map(|row| (1..=width).map(move |column| (row, column))) {
-            for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
-                let at = plane.at(row + y - side / 2, column + x - side / 2);
-                for (filter, channel) in (0..filters).flat_map(|f| (0..channels).map(move |c| (f, c))) {
-                    naive[weight_place(side, channels, [filter, y, x, channel])] +=
-                        f64::from(image[at + channel]) * f64::from(d_out[out_plane.at(row, column) + filter]);
-                }
+/// The blocks of a network that has every number of channels.
+fn blocks() -> Vec<Block> {
+    let wide = ModelSettings { conv_filters: [16, 32, 64, 16, 32], ..ModelSettings::default() };
+    let models = [ModelSettings::default(), wide];
+    models.iter().flat_map(|m| Layout::new(Architecture::of(m), (SIDE, SIDE)).expect("a layout").blocks).collect()
+}
+
+/// Random winners of a block's pooling windows: any pixel of the image, or nobody.
+fn random_winners(block: &Block) -> Vec<u8> {
+    let (output, pooled, mut winners) = (block.output, block.pooled, no_winners(block.pooled));
+    let mut stream = seed::stream(11, "winners", pooled.len() as u64);
+    for (row, column) in (0..pooled.height).flat_map(|row| (0..pooled.width).map(move |column| (row, column))) {
+        for filter in 0..pooled.channels {
+            let pixel = stream.random_range(0..=NO_WINNER);
+            let is_there = pixel == NO_WINNER || winner_pixel(output, (row, column), pixel).is_some();
+            winners[pooled.at(row + 1, column + 1) + filter] = if is_there { pixel } else { NO_WINNER };
+        }
+    }
+    winners
+}
+
+/// The pixel of a convolution's output that is the `pixel`th of a window; none where that lies beyond the edge.
+fn winner_pixel(output: Plane, (row, column): (usize, usize), pixel: u8) -> Option<(usize, usize)> {
+    let along = |window: usize, position: u8, side: usize| {
+        (2 * window + usize::from(position)).checked_sub(side % 2).filter(|&at| at < side)
+    };
+    Some((along(row, pixel / 3, output.height)?, along(column, pixel % 3, output.width)?))
+}
+
+/// The gradient of a convolution's output `[height, width, filters]`, with a border.
+fn routed(block: &Block, d_pooled: &[f32], winners: &[u8]) -> Vec<f64> {
+    let (output, pooled) = (block.output, block.pooled);
+    let mut d_out = vec![0.0; output.len()];
+    for (row, column) in (0..pooled.height).flat_map(|row| (0..pooled.width).map(move |column| (row, column))) {
+        for filter in 0..pooled.channels {
+            let at = pooled.at(row + 1, column + 1) + filter;
+            if winners[at] != NO_WINNER {
+                let (r, c) = winner_pixel(output, (row, column), winners[at]).expect("winners lie in the image");
+                d_out[output.at(r + 1, c + 1) + filter] += f64::from(d_pooled[at]);
             }
         }
-        close(&ours, &naive, &format!("{height} x {width}, {channels} -> {filters}"));
+    }
+    d_out
+}
+
+/// Every product that a convolution is made of: places of input, weight and output.
+fn products(block: &Block, mut each: impl FnMut(usize, usize, usize)) {
+    let (input, output, side) = (block.input, block.output, block.side);
+    for (row, column) in (1..=output.height).flat_map(|row| (1..=output.width).map(move |column| (row, column))) {
+        for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
+            let at = input.at(row + y - side / 2, column + x - side / 2);
+            for (filter, channel) in
+                (0..output.channels).flat_map(|filter| (0..input.channels).map(move |channel| (filter, channel)))
+            {
+                let weight = weight_place(side, input.channels, [filter, y, x, channel]);
+                each(at + channel, weight, output.at(row, column) + filter);
+            }
+        }
     }
 }
 
 #[test]
-fn turned_weights_give_the_gradient_of_the_input() {
-    let model = ModelSettings { conv_filters: [16, 32, 64, 16, 32], ..ModelSettings::default() };
-    let layout = Layout::new(Architecture::of(&model), (98, 98)).expect("a layout");
-    for block in &layout.blocks[1..] {
-        let (input, output, side) = (block.input, block.output, block.side);
-        let (channels, filters) = (input.channels, output.channels);
-        let (weights, d_out) = (random(block.weight_count(), "weights"), random_plane(output, "gradient"));
-        let mut turned = vec![0.0; weights.len()];
-        turn_weights(block, &weights, &mut turned);
-        let Some(ours) = with_every_isa!(|S| {
-            let mut d_input = vec![0.0; input.height * input.width * channels];
-            for (row, d_input) in d_input.chunks_exact_mut(input.width * channels).enumerate() {
-                unsafe { convolve_row::<S>((output, &d_out), side, &turned, None, row, d_input) };
+fn gradients_behind_pooling_equal_their_definition() {
+    for block in &blocks() {
+        let (input, output, pooled) = (block.input, block.output, block.pooled);
+        let mut image = random_plane(input, "image");
+        image.resize(input.len() + SLACK, 0.0);
+        // Rows of which only a part is there, as in images of pumpkins.
+        for row in 1..input.height.min(7) {
+            image[input.at(row, 0)..input.at(row, input.width / 2)].fill(0.0);
+        }
+        let (weights, d_pooled) = (random(block.weight_count(), "weights"), random_plane(pooled, "gradient"));
+        let winners = random_winners(block);
+        let given = (&d_pooled[..], &winners[..]);
+        let Some((d_weights, d_bias, d_input)) = with_every_isa!(|S| {
+            let (mut d_weights, mut d_bias) = (vec![0.0; block.weight_count()], vec![0.0; output.channels]);
+            let mut d_input = vec![0.0; input.len()];
+            if input.channels == 1 {
+                let is_seen = |row: usize| {
+                    let pixels = &image[input.at(row, 0)..][..input.stride()];
+                    let mut seen = (0..pixels.len()).filter(|&column| pixels[column] != 0.0);
+                    seen.next().map_or(0..0, |first| first..seen.next_back().unwrap_or(first) + 1)
+                };
+                let seen: Vec<_> = (0..input.height + 2).map(is_seen).collect();
+                assert!(!seen_windows(&seen, pooled, 0).contains(&0) && seen_windows(&seen, pooled, 5).contains(&0));
+                unsafe { first_gradient::<S>(block, (&image, &seen), given, &mut d_weights, &mut d_bias) };
+            } else {
+                let mut by_filter = vec![0.0; block.weight_count()];
+                let mut order = by_filter.clone();
+                turned(block, &weights, &mut order);
+                let mut row = vec![0.0; single_row(block).len()];
+                let mut nonzero = Nonzero::new([output].into_iter());
+                let buffers = (&mut row[..], &mut nonzero);
+                unsafe {
+                    let mut hits = Winners::new(std::slice::from_ref(block));
+                    hits.weight_gradient::<S>(block, &image, given, &mut by_filter);
+                    let to = &mut d_input[..];
+                    match block.side {
+                        3 => input_gradient::<S, 3>(block, &order, given, to, &mut d_bias, buffers),
+                        _ => input_gradient::<S, 1>(block, &order, given, to, &mut d_bias, buffers),
+                    }
+                }
+                by_lanes(block, &by_filter, &mut d_weights);
             }
-            d_input
+            (d_weights, d_bias, d_input)
         }) else {
             return;
         };
-        let mut naive = vec![0.0; input.len()];
-        for (row, column) in (1..=input.height).flat_map(|r| (1..=input.width).map(move |c| (r, c))) {
-            for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
-                let at = input.at(row + y - side / 2, column + x - side / 2);
-                for (filter, channel) in (0..filters).flat_map(|f| (0..channels).map(move |c| (f, c))) {
-                    naive[at + channel] += f64::from(d_out[output.at(row, column) + filter])
-                        * f64::from(weights[weight_place(side, channels, [filter, y, x, channel])]);
-                }
+        let d_out = routed(block, &d_pooled, &winners);
+        let (mut naive_weights, mut naive_input) = (vec![0.0; d_weights.len()], vec![0.0; input.len()]);
+        products(block, |at, weight, out| {
+            naive_weights[weight] += f64::from(image[at]) * d_out[out];
+            naive_input[at] += f64::from(weights[weight]) * d_out[out];
+        });
+        let what = format!("{} x {}, {} -> {}", output.height, output.width, input.channels, output.channels);
+        close(&d_weights, &naive_weights, &format!("weights of {what}"));
+        let of_filter = |filter: usize| d_out.iter().skip(filter).step_by(output.channels).sum::<f64>();
+        close(&d_bias, &(0..output.channels).map(of_filter).collect::<Vec<_>>(), &format!("bias of {what}"));
+        if input.channels > 1 {
+            for row in 1..=input.height {
+                let row = input.at(row, 1)..input.at(row, input.width + 1);
+                close(&d_input[row.clone()], &naive_input[row], &format!("input of {what}"));
             }
         }
-        let inner: Vec<f64> = (1..=input.height)
-            .flat_map(|row| naive[input.at(row, 1)..input.at(row, input.width + 1)].iter().copied())
-            .collect();
-        close(&ours, &inner, &format!("{channels} -> {filters}"));
     }
 }
 
@@ -194,7 +261,14 @@ fn pooling_routes_to_the_first_winner_above_zero() {
                 });
                 let start = pooled.at(row + 1, 1);
                 unsafe {
-                    pool_row::<S>(rows, width, channels, Flat::Nobody, &mut values[start..], &mut winners[start..])
+                    pool_row::<S>(
+                        rows,
+                        (width, 0..pooled.width),
+                        channels,
+                        Flat::Nobody,
+                        &mut values[start..],
+                        &mut winners[start..],
+                    )
                 };
             }
             let (mut d_image, mut d_bias) = (vec![0.0; height * width * channels], vec![0.0; channels]);
