@@ -12,13 +12,12 @@ pub const AVERAGE_PRECISION: LocalisationMetric = LocalisationMetric {
     },
     parts: BOTH,
     compute: |map| {
-        let (mut found, mut seen, mut area) = (0, 0, 0.0);
+        let (mut found, mut area) = (0, 0.0);
         for level in &map.levels {
             found += level.inside;
-            seen += level.pixels;
-            area += level.inside as f64 * found as f64 / seen as f64;
+            area += level.inside as f64 * found as f64 / level.end() as f64;
         }
-        area / map.inside() as f64
+        area / map.inside as f64
     },
     chance: |share| share,
 };

@@ -2,7 +2,7 @@
 
 use super::{About, Direction, LOCALISATION_METRICS, Score, Sign, Trivial};
 use crate::raster::{Raster, SIDE};
-use crate::sim::{Mask, Pumpkin};
+use crate::sim::{Mask, Pixel, Pumpkin};
 
 /// What is taken of a map's relevance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +23,15 @@ impl Part {
     }
 }
 
-/// The pixels of a map from the most to the least relevant.
+/// A map's pixels by how relevant they are.
 #[derive(Debug, Clone)]
 pub struct Sorted {
-    /// Value and index into the row-major map.
-    pixels: Vec<(f32, u32)>,
+    /// From the most to the least relevant.
+    levels: Vec<Level>,
+    /// The level of each pixel, in row-major order.
+    level_of: Vec<u32>,
+    /// Sum over all pixels.
+    total: f64,
 }
 
 impl Sorted {
@@ -37,12 +41,30 @@ impl Sorted {
             Part::Positive => pixel.max(0.0),
             Part::Absolute => pixel.abs(),
         };
-        // The bits of floats that are not negative are in the floats' order, so that plain integers are sorted.
-        let descending =
-            |(index, &pixel): (usize, &f32)| (u64::from(!value(pixel).abs().to_bits()) << 32) | index as u64;
-        let mut keys: Vec<u64> = map.pixels.iter().enumerate().map(descending).collect();
+        // The bits of floats that are not negative are in the floats' order, so that plain integers are sorted: value, then
+        // pixel. Pixels without relevance, most of them, are the last level and need no sorting.
+        let key = |(index, &pixel): (usize, &f32)| (u64::from(!value(pixel).to_bits()) << 32) | index as u64;
+        let relevant = map.pixels.iter().enumerate().filter(|&(_, &pixel)| value(pixel) != 0.0);
+        let mut keys: Vec<u64> = relevant.map(key).collect();
         keys.sort_unstable();
-        Self { pixels: keys.into_iter().map(|key| (f32::from_bits(!((key >> 32) as u32)), key as u32)).collect() }
+        let (mut levels, mut level_of) = (Vec::new(), vec![0; map.pixels.len()]);
+        for same in keys.chunk_by(|one, other| one >> 32 == other >> 32) {
+            let above = levels.last().map_or(0, Level::end);
+            for &key in same {
+                level_of[key as u32 as usize] = levels.len() as u32;
+            }
+            let value = f64::from(f32::from_bits(!((same[0] >> 32) as u32)));
+            levels.push(Level { value, above, pixels: same.len(), inside: 0 });
+        }
+        let total = levels.iter().map(|level| level.value * level.pixels as f64).sum();
+        let above = keys.len();
+        if above < map.pixels.len() {
+            for (level, _) in level_of.iter_mut().zip(map.pixels).filter(|(_, pixel)| value(**pixel) == 0.0) {
+                *level = levels.len() as u32;
+            }
+            levels.push(Level { value: 0.0, above, pixels: map.pixels.len() - above, inside: 0 });
+        }
+        Self { levels, level_of, total }
     }
 }
 
@@ -51,48 +73,50 @@ impl Sorted {
 pub struct Level {
     /// Their relevance, at least 0.
     pub value: f64,
+    /// How many pixels of the map are more relevant.
+    pub above: usize,
     /// How many there are.
     pub pixels: usize,
     /// How many of them lie on the sign.
     pub inside: usize,
 }
 
-/// A map against the pixels of a sign: its levels from the most to the least relevant.
+impl Level {
+    /// How many pixels of the map are at least as relevant.
+    pub fn end(&self) -> usize {
+        self.above + self.pixels
+    }
+}
+
+/// A map against the pixels of a sign.
 ///
 /// Pixels of one level have no order among them. A score that needs one takes its mean over all orders.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Located {
+    /// The levels that have a pixel on the sign, from the most to the least relevant.
     pub levels: Vec<Level>,
+    /// Pixels of the map.
+    pub pixels: usize,
+    /// Pixels of the sign.
+    pub inside: usize,
+    /// Sum of relevance over the map.
+    pub total: f64,
 }
 
 impl Located {
-    /// Counts the pixels of every level on and beside a sign, given by a flag a pixel.
+    /// Counts the pixels of every level that lie on a sign, given by their places in the row-major map.
     ///
     /// # Panics
-    /// Panics when there is not a flag for each pixel.
-    pub fn new(sorted: &Sorted, sign: &[bool]) -> Self {
-        assert_eq!(sorted.pixels.len(), sign.len(), "a flag a pixel");
-        let mut levels: Vec<Level> = Vec::new();
-        for &(value, index) in &sorted.pixels {
-            let value = f64::from(value);
-            if levels.last().is_none_or(|level| level.value != value) {
-                levels.push(Level { value, pixels: 0, inside: 0 });
-            }
-            let level = levels.last_mut().expect("at least one level");
-            level.pixels += 1;
-            level.inside += usize::from(sign[index as usize]);
+    /// Panics when a place is not in the map.
+    pub fn new(sorted: &Sorted, sign: impl Iterator<Item = usize>) -> Self {
+        let (mut counts, mut inside) = (vec![0_u32; sorted.levels.len()], 0);
+        for place in sign {
+            counts[sorted.level_of[place] as usize] += 1;
+            inside += 1;
         }
-        Self { levels }
-    }
-
-    /// Pixels of the map.
-    pub fn pixels(&self) -> usize {
-        self.levels.iter().map(|level| level.pixels).sum()
-    }
-
-    /// Pixels of the sign.
-    pub fn inside(&self) -> usize {
-        self.levels.iter().map(|level| level.inside).sum()
+        let on_sign = sorted.levels.iter().zip(counts).filter(|(_, count)| *count > 0);
+        let levels = on_sign.map(|(&level, count)| Level { inside: count as usize, ..level }).collect();
+        Self { levels, pixels: sorted.level_of.len(), inside, total: sorted.total }
     }
 }
 
@@ -120,47 +144,53 @@ pub const SIGN_SHARE: About = About {
 /// Every score of where a map puts its relevance, for every sign that the pumpkin has. A map that is blind to pixels of 0
 /// has no score where a sign is nothing but such.
 pub fn locate(map: Raster, pumpkin: &Pumpkin, blind: bool) -> Vec<Score> {
-    let mut scores = score_parts(map, pumpkin, &[Part::Positive, Part::Absolute], Part::name);
+    let masks = masks(pumpkin);
+    let mut scores = score_parts(map, &masks, &[Part::Positive, Part::Absolute], Part::name);
     scores
         .iter_mut()
         .filter(|score| blind && score.sign.is_some_and(Sign::is_zero_in_images))
         .for_each(Score::mark_blind);
-    let share = |(sign, mask): (Sign, Mask)| Score::new(&SIGN_SHARE, share(&mask)).of_sign(sign);
-    scores.extend(masks(pumpkin).map(share));
+    scores.extend(masks.iter().map(|(sign, mask)| Score::new(&SIGN_SHARE, share(mask)).of_sign(*sign)));
     scores
 }
 
 /// What trivial maps of the image and chance score, in the place of an explanation.
 pub fn locate_trivial(image: Raster, pumpkin: &Pumpkin, seed: u64, sample: usize) -> Vec<Score> {
+    let masks = masks(pumpkin);
     let of_trivial = |trivial: Trivial| {
         let map = trivial.map(image, seed, sample);
-        score_parts(map.get(0), pumpkin, &[Part::Positive], |_| trivial.name())
+        score_parts(map.get(0), &masks, &[Part::Positive], |_| trivial.name())
     };
     let mut scores: Vec<Score> = Trivial::ALL.into_iter().flat_map(of_trivial).collect();
-    for (sign, mask) in masks(pumpkin) {
-        let chance = |metric: &'static LocalisationMetric| Score::new(&metric.about, (metric.chance)(share(&mask)));
-        scores.extend(LOCALISATION_METRICS.iter().map(|metric| chance(metric).variant("chance").of_sign(sign)));
+    for (sign, mask) in &masks {
+        let chance = |metric: &'static LocalisationMetric| Score::new(&metric.about, (metric.chance)(share(mask)));
+        scores.extend(LOCALISATION_METRICS.iter().map(|metric| chance(metric).variant("chance").of_sign(*sign)));
     }
     scores
 }
 
-fn score_parts(map: Raster, pumpkin: &Pumpkin, parts: &[Part], variant: impl Fn(Part) -> &'static str) -> Vec<Score> {
+fn score_parts(
+    map: Raster,
+    masks: &[(Sign, Mask)],
+    parts: &[Part],
+    variant: impl Fn(Part) -> &'static str,
+) -> Vec<Score> {
     let mut scores = Vec::new();
     for &part in parts {
         let sorted = Sorted::new(map, part);
-        for (sign, mask) in masks(pumpkin) {
-            let located = Located::new(&sorted, &mask.to_bools());
+        for (sign, mask) in masks {
+            let located = Located::new(&sorted, mask.pixels().map(Pixel::index));
             let metrics = LOCALISATION_METRICS.iter().filter(|metric| metric.parts.contains(&part));
             let score = |metric: &'static LocalisationMetric| Score::new(&metric.about, (metric.compute)(&located));
-            scores.extend(metrics.map(|metric| score(metric).variant(variant(part)).of_sign(sign)));
+            scores.extend(metrics.map(|metric| score(metric).variant(variant(part)).of_sign(*sign)));
         }
     }
     scores
 }
 
 /// The signs that a pumpkin has, with their pixels.
-fn masks(pumpkin: &Pumpkin) -> impl Iterator<Item = (Sign, Mask)> {
-    Sign::ALL.into_iter().map(|sign| (sign, sign.mask(pumpkin))).filter(|(_, mask)| !mask.is_empty())
+fn masks(pumpkin: &Pumpkin) -> Vec<(Sign, Mask)> {
+    Sign::ALL.into_iter().map(|sign| (sign, sign.mask(pumpkin))).filter(|(_, mask)| !mask.is_empty()).collect()
 }
 
 fn share(mask: &Mask) -> f64 {

@@ -9,7 +9,8 @@ use crate::sim::GrowthMode;
 
 fn score(name: &str, map: &[f32], sign: &[bool], part: Part) -> f64 {
     let metric = LOCALISATION_METRICS.iter().find(|metric| metric.about.name == name).unwrap();
-    (metric.compute)(&Located::new(&Sorted::new(Raster::new(1, map.len(), map), part), sign))
+    let places = (0..sign.len()).filter(|&place| sign[place]);
+    (metric.compute)(&Located::new(&Sorted::new(Raster::new(1, map.len(), map), part), places))
 }
 
 /// Small maps of few different values, so that there are ties everywhere, with a sign on some of the pixels.

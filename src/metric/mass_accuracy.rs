@@ -13,8 +13,7 @@ pub const MASS_ACCURACY: LocalisationMetric = LocalisationMetric {
     parts: &[Part::Positive],
     compute: |map| {
         let inside: f64 = map.levels.iter().map(|level| level.value * level.inside as f64).sum();
-        let total: f64 = map.levels.iter().map(|level| level.value * level.pixels as f64).sum();
-        if total > 0.0 { inside / total } else { f64::NAN }
+        if map.total > 0.0 { inside / map.total } else { f64::NAN }
     },
     chance: |share| share,
 };

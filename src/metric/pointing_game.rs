@@ -14,8 +14,8 @@ pub const POINTING_GAME: LocalisationMetric = LocalisationMetric {
     },
     parts: BOTH,
     compute: |map| {
-        let top = map.levels[0];
-        top.inside as f64 / top.pixels as f64
+        let top = map.levels.iter().find(|level| level.above == 0);
+        top.map_or(0.0, |top| top.inside as f64 / top.pixels as f64)
     },
     chance: |share| share,
 };

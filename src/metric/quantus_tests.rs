@@ -84,9 +84,7 @@ fn localisation_agrees() {
     for case in fixtures().localisation {
         let (part, map) =
             (if case.part == "positive" { Part::Positive } else { Part::Absolute }, map(&case.map, case.image));
-        let mut mask = vec![false; AREA];
-        case.mask.iter().for_each(|&index| mask[index] = true);
-        let located = Located::new(&Sorted::new(map.get(0), part), &mask);
+        let located = Located::new(&Sorted::new(map.get(0), part), case.mask.iter().copied());
         assert_eq!(case.scores.len(), 4);
         for (name, &expected) in &case.scores {
             let metric = LOCALISATION_METRICS.iter().find(|metric| metric.about.name == name).unwrap();

@@ -14,14 +14,11 @@ pub const RANK_ACCURACY: LocalisationMetric = LocalisationMetric {
     },
     parts: BOTH,
     compute: |map| {
-        let size = map.inside();
-        let (mut left, mut hits) = (size, 0.0);
-        for level in &map.levels {
-            let taken = left.min(level.pixels);
-            hits += level.inside as f64 * taken as f64 / level.pixels as f64;
-            left -= taken;
-        }
-        hits / size as f64
+        let hits = map.levels.iter().map(|level| {
+            let taken = map.inside.saturating_sub(level.above).min(level.pixels);
+            level.inside as f64 * taken as f64 / level.pixels as f64
+        });
+        hits.sum::<f64>() / map.inside as f64
     },
     chance: |share| share,
 };

@@ -12,14 +12,15 @@ pub const ROC_AUC: LocalisationMetric = LocalisationMetric {
     },
     parts: BOTH,
     compute: |map| {
-        let (inside, outside) = (map.inside(), map.pixels() - map.inside());
-        let (mut below, mut won) = (outside as f64, 0.0);
+        let outside = map.pixels - map.inside;
+        let (mut found, mut won) = (0, 0.0);
         for level in &map.levels {
-            let here = (level.pixels - level.inside) as f64;
-            below -= here;
-            won += level.inside as f64 * (below + here / 2.0);
+            let here = level.pixels - level.inside;
+            let below = outside - (level.above - found) - here;
+            won += level.inside as f64 * (below as f64 + here as f64 / 2.0);
+            found += level.inside;
         }
-        won / (inside as f64 * outside as f64)
+        won / (map.inside as f64 * outside as f64)
     },
     chance: |_| 0.5,
 };

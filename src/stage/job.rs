@@ -83,7 +83,7 @@ impl Job {
     fn version(&self) -> u32 {
         match self {
             Self::Simulate { .. } => 1,
-            Self::Train { .. } => 1,
+            Self::Train { .. } => 2,
             Self::Explain { .. } => 2,
             Self::Evaluate { .. } => 3,
             Self::Render { .. } => 1,
