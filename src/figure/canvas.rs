@@ -3,6 +3,7 @@
 //! Coordinates are pixels from the upper left corner; a pixel covers the square between its own
 //! coordinates and the next.
 
+use super::{FigureError, png_file};
 use ab_glyph::{Font, FontRef, GlyphId, PxScale, ScaleFont, point};
 use image::RgbImage;
 use tiny_skia::{FillRule, IntSize, LineJoin, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, Transform};
@@ -190,6 +191,14 @@ impl Canvas {
     pub fn to_rgb(&self) -> RgbImage {
         let rgb = self.pixmap.data().as_chunks().0.iter().flat_map(|&[r, g, b, _]: &[u8; 4]| [r, g, b]).collect();
         RgbImage::from_raw(self.width(), self.height(), rgb).expect("three bytes a pixel")
+    }
+
+    /// The drawing as a PNG file.
+    ///
+    /// # Errors
+    /// [`FigureError::Encode`] when it cannot be encoded.
+    pub fn to_png(&self) -> Result<Vec<u8>, FigureError> {
+        Ok(png_file::encode::<4>(self.width(), self.pixmap.data())?)
     }
 
     /// Covers a share of one pixel with ink; nothing outside the sheet.

@@ -50,7 +50,8 @@ pub fn bar_color(v: f32) -> Rgb {
 
 /// A colour in 8 bits a channel.
 pub fn to_bytes(color: Rgb) -> [u8; 3] {
-    color.map(|channel| (channel * 255.0).round() as u8)
+    // Channels are not negative: this rounds, without a call for each.
+    color.map(|channel| (channel * 255.0 + 0.5) as u8)
 }
 
 /// Relevance `v` in [-1, 1] over a pixel of brightness `grey` in [0, 1].

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use image::RgbImage;
 use rayon::prelude::*;
 
 use super::FigureError;
@@ -82,7 +81,7 @@ pub fn render(heatmaps: &[Heatmap], progress: &dyn ProgressSink) -> Result<Vec<V
     heatmaps
         .par_iter()
         .map(|heatmap| {
-            let png = encode(&heatmap.draw_in(&frames[&layout(heatmap)]).to_rgb())?;
+            let png = heatmap.draw_in(&frames[&layout(heatmap)]).to_png()?;
             // Reported under the lock, so that counts arrive in order.
             let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             *done += 1;
@@ -95,18 +94,6 @@ pub fn render(heatmaps: &[Heatmap], progress: &dyn ProgressSink) -> Result<Vec<V
 /// What heatmaps must have in common to share a frame.
 fn layout(heatmap: &Heatmap) -> (usize, usize, bool) {
     (heatmap.image.height, heatmap.image.width, heatmap.true_scale)
-}
-
-/// A PNG file. Along magnified pixels, Paeth's prediction is nearly always right, which the fast compression needs.
-pub(super) fn encode(picture: &RgbImage) -> Result<Vec<u8>, FigureError> {
-    let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Paeth).write_image(
-        picture,
-        picture.width(),
-        picture.height(),
-        ExtendedColorType::Rgb8,
-    )?;
-    Ok(png)
 }
 
 /// The name of a heatmap's file: `LRP_S0_age-66_pred-67.1.png`, with `_pointer` where signs are marked.

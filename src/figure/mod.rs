@@ -13,6 +13,7 @@ pub mod fit;
 pub mod frame;
 pub mod heatmap;
 mod maps;
+mod png_file;
 pub mod registry;
 mod setting_curves;
 pub mod sheet;
@@ -58,5 +59,7 @@ pub enum FigureError {
     #[error("the plotting library cannot draw: {0}")]
     Plot(String),
     #[error("the picture cannot be encoded")]
-    Encode(#[from] image::ImageError),
+    Encode(#[from] png::EncodingError),
+    #[error("what the plotting library drew cannot be read")]
+    Decode(#[from] image::ImageError),
 }

@@ -10,7 +10,7 @@ use kuva::backend::svg::SvgBackend;
 use kuva::render::render::{Primitive, Scene, TextAnchor};
 
 use super::FigureError;
-use super::heatmap::encode;
+use super::png_file::encode;
 use super::style::{BLACK, FONT, TEXT_SIZE, TITLE_SIZE};
 
 /// Pixels of the PNG for each unit of the sheet.
@@ -173,7 +173,7 @@ impl Sheet {
         let (width, height) = self.size();
         svg = svg.replacen("<svg ", &format!("<svg viewBox=\"0 0 {width} {height}\" "), 1);
         for (area, picture) in &self.pictures {
-            let data = BASE64_STANDARD.encode(encode(picture)?);
+            let data = BASE64_STANDARD.encode(encode::<3>(picture.width(), picture.as_raw())?);
             let Area { left, top, width, height } = area;
             let _ = write!(
                 svg,
@@ -188,7 +188,7 @@ impl Sheet {
     /// The sheet as a PNG file, with two pixels for each unit.
     ///
     /// # Errors
-    /// [`FigureError::Encode`] when it cannot be encoded.
+    /// [`FigureError`] when it cannot be drawn or encoded.
     pub fn to_png(&self) -> Result<Vec<u8>, FigureError> {
         let drawn = RasterBackend::new().with_scale(PNG_SCALE).render_scene(&self.scene);
         let drawn = drawn.map_err(FigureError::Plot)?;
@@ -201,7 +201,7 @@ impl Sheet {
             let fitted = resize(picture, width, height, filter);
             replace(&mut drawn, &fitted, pixels(area.left) as i64, pixels(area.top) as i64);
         }
-        encode(&drawn)
+        Ok(encode::<3>(drawn.width(), drawn.as_raw())?)
     }
 }
 

@@ -86,7 +86,7 @@ impl Job {
             Self::Train { .. } => 2,
             Self::Explain { .. } => 2,
             Self::Evaluate { .. } => 3,
-            Self::Render { .. } => 1,
+            Self::Render { .. } => 2,
         }
     }
 
