@@ -7,6 +7,9 @@
 use super::conv::Plane;
 use super::simd::{LANES, Simd};
 
+/// Floats that fit into the smallest first cache of processors in use, with room for what else is needed.
+const FIRST_CACHE: usize = 7 * 1024;
+
 /// The values of a row of an image that are not zero, column by column.
 #[derive(Debug, Clone)]
 pub struct Nonzero {
@@ -65,10 +68,12 @@ pub unsafe fn scatter_row<S: Simd, const SIDE: usize>(
     let first = (1 - SIDE / 2) * filters;
     let out = out.map(|row| row[first..].as_mut_ptr());
     let mut filter = 0;
+    // Two vectors of filters share the loads of values, if the weights that they need stay in the first cache.
+    let pairs = plane.channels * SIDE * SIDE * 2 * LANES <= FIRST_CACHE;
     while filter < filters {
         let (weights, out) = (weights[filter..].as_ptr(), out.map(|row| row.wrapping_add(filter)));
         unsafe {
-            if filters - filter >= 2 * LANES {
+            if pairs && filters - filter >= 2 * LANES {
                 slide::<S, SIDE, 2>(nonzero, plane.width, weights, out, filters);
                 filter += 2 * LANES;
             } else {
