@@ -197,12 +197,31 @@ impl Sheet {
             let pixels = |length: f64| (length * f64::from(PNG_SCALE)).round();
             let (width, height) = (pixels(area.width) as u32, pixels(area.height) as u32);
             // Magnified pixels stay sharp; what shrinks is averaged.
-            let filter = if width < picture.width() { FilterType::Triangle } else { FilterType::Nearest };
-            let fitted = resize(picture, width, height, filter);
+            let fitted = match width < picture.width() {
+                true => resize(picture, width, height, FilterType::Triangle),
+                false => magnify(picture, width, height),
+            };
             replace(&mut drawn, &fitted, pixels(area.left) as i64, pixels(area.top) as i64);
         }
         Ok(encode::<3>(drawn.width(), drawn.as_raw())?)
     }
+}
+
+/// The picture in at least its own size, each pixel from the one that its middle falls on.
+fn magnify(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
+    let sources = |length: u32, of: u32| {
+        let at = move |place: u32| (2 * u64::from(place) + 1) * u64::from(of) / (2 * u64::from(length));
+        (0..length).map(move |place| at(place) as usize)
+    };
+    let columns: Vec<usize> = sources(width, picture.width()).collect();
+    let (pixels, stride) = (picture.as_raw(), 3 * picture.width() as usize);
+    let mut magnified = Vec::with_capacity(3 * width as usize * height as usize);
+    for row in sources(height, picture.height()) {
+        let row = &pixels[row * stride..][..stride];
+        magnified
+            .extend(columns.iter().flat_map(|&column| [row[3 * column], row[3 * column + 1], row[3 * column + 2]]));
+    }
+    RgbImage::from_raw(width, height, magnified).expect("three bytes a pixel")
 }
 
 /// Text that the plotting library takes for nothing but text.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::StageName;
+use super::memory::{Memory, Verified};
 use crate::event::ProgressSink;
 use crate::sim::{DataSettings, Split};
 use crate::spec::{EvaluateSettings, ExplainSettings, HeatmapSettings, ModelSettings, Task, TrainSettings};
@@ -85,7 +86,7 @@ impl Job {
             Self::Simulate { .. } => 1,
             Self::Train { .. } => 2,
             Self::Explain { .. } => 2,
-            Self::Evaluate { .. } => 3,
+            Self::Evaluate { .. } => 5,
             Self::Render { .. } => 2,
         }
     }
@@ -140,4 +141,12 @@ impl Job {
 pub struct StageContext<'a> {
     pub store: &'a Store,
     pub progress: &'a dyn ProgressSink,
+    pub(super) memory: &'a Memory,
+    pub(super) verified: Verified,
+}
+
+impl<'a> StageContext<'a> {
+    pub fn new(store: &'a Store, progress: &'a dyn ProgressSink, memory: &'a Memory) -> Self {
+        Self { store, progress, memory, verified: Verified::default() }
+    }
 }

@@ -1,6 +1,7 @@
 //! What later stages read of earlier ones.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
@@ -12,7 +13,7 @@ use crate::store::{Entry, Key, arrays, dataset};
 
 impl StageContext<'_> {
     fn entry(&self, stage: StageName, key: &Key) -> Result<Entry, StageError> {
-        self.store.require(stage, key).map_err(StageError::io(self.store.root()))
+        self.verified.require(self.store, stage, key).map_err(StageError::io(self.store.root()))
     }
 
     fn json<T: DeserializeOwned>(&self, stage: StageName, key: &Key, file: &str) -> Result<T, StageError> {
@@ -22,9 +23,11 @@ impl StageContext<'_> {
     }
 
     /// The data set of a finished simulation.
-    pub fn dataset(&self, key: &Key) -> Result<Dataset, StageError> {
-        let entry = self.entry(StageName::Simulate, key)?;
-        dataset::load(&entry.file(files::DATA)).map_err(StageError::failed)
+    pub fn dataset(&self, key: &Key) -> Result<Arc<Dataset>, StageError> {
+        self.memory.dataset(key, || {
+            let entry = self.entry(StageName::Simulate, key)?;
+            dataset::load(&entry.file(files::DATA)).map_err(StageError::failed)
+        })
     }
 
     /// The weights file of a finished training.

@@ -5,6 +5,7 @@
 pub mod evaluate;
 mod job;
 mod load;
+mod memory;
 pub mod render;
 pub mod simulate;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use job::{Compute, Job, LIBTORCH_VERSION, StageContext};
+pub use memory::Memory;
 
 /// The five stages, in the order of the data's flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use xdlreg::event::{Progress, ProgressSink};
 use xdlreg::machine;
 use xdlreg::runner::{Reply, Request};
 use xdlreg::spec::Device;
-use xdlreg::stage::{LIBTORCH_VERSION, StageError};
+use xdlreg::stage::{LIBTORCH_VERSION, Memory, StageError};
 use xdlreg::store::Store;
 use xdlreg_tensor::net::device;
 use xdlreg_tensor::stage::{Carried, carry_out, explain_files};
@@ -44,8 +44,9 @@ fn main() -> io::Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global().map_err(io::Error::other)?;
     let devices = device::count(compute);
     reply(&Reply::Ready { compute, devices, libtorch: LIBTORCH_VERSION.to_owned(), note })?;
+    let memory = Memory::default();
     for request in requests() {
-        reply(&answer(request?, device::of(compute))?)?;
+        reply(&answer(request?, device::of(compute), &memory)?)?;
     }
     Ok(())
 }
@@ -66,13 +67,14 @@ fn requests() -> impl Iterator<Item = io::Result<Request>> {
     receiver.into_iter()
 }
 
-fn answer(request: Request, device: tch::Device) -> io::Result<Reply> {
+fn answer(request: Request, device: tch::Device, memory: &Memory) -> io::Result<Reply> {
     let start = Instant::now();
     let progress = Throttled::new();
     let carried = match request {
         Request::Stage { job, store } => {
             let mut begun = Ok(());
-            let carried = carry_out(&job, device, &Store::new(store), &progress, || begun = reply(&Reply::Started));
+            let carried =
+                carry_out(&job, device, &Store::new(store), &progress, memory, || begun = reply(&Reply::Started));
             begun?;
             carried
         }

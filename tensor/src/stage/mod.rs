@@ -9,7 +9,7 @@ use std::time::Instant;
 use tch::Device;
 use xdlreg::event::ProgressSink;
 use xdlreg::machine;
-use xdlreg::stage::{Job, StageContext, StageError, render, simulate};
+use xdlreg::stage::{Job, Memory, StageContext, StageError, render, simulate};
 use xdlreg::store::{Lookup, Store};
 
 pub use explain::explain_files;
@@ -36,6 +36,7 @@ pub fn carry_out(
     device: Device,
     store: &Store,
     progress: &dyn ProgressSink,
+    memory: &Memory,
     begin: impl FnOnce(),
 ) -> Result<Carried, StageError> {
     let (stage, key) = (job.stage(), job.key());
@@ -46,7 +47,7 @@ pub fn carry_out(
     begin();
     let start = Instant::now();
     machine::forget_peak_memory();
-    let context = StageContext { store, progress };
+    let context = StageContext::new(store, progress, memory);
     let draft = store.draft(stage, &key).map_err(StageError::io(store.root()))?;
     match job {
         Job::Simulate { data } => simulate::run(data, &draft, &context)?,
