@@ -21,10 +21,14 @@ impl StageContext<'_> {
         serde_json::from_slice(&text).map_err(StageError::failed)
     }
 
+    /// The file of a finished simulation's data set.
+    pub fn dataset_file(&self, key: &Key) -> Result<PathBuf, StageError> {
+        Ok(self.entry(StageName::Simulate, key)?.file(files::DATA))
+    }
+
     /// The data set of a finished simulation.
     pub fn dataset(&self, key: &Key) -> Result<Dataset, StageError> {
-        let entry = self.entry(StageName::Simulate, key)?;
-        dataset::load(&entry.file(files::DATA)).map_err(StageError::failed)
+        dataset::load(&self.dataset_file(key)?).map_err(StageError::failed)
     }
 
     /// The weights file of a finished training.

@@ -33,6 +33,8 @@ pub enum NpyError {
     Truncated { found: usize, expected: usize },
     #[error("its {values} values do not fit into memory")]
     Memory { values: usize },
+    #[error("item {item} holds a value that is not finite; remove NaN and infinite values")]
+    NotFinite { item: usize },
 }
 
 /// Type and shape of an array in row-major order.
@@ -163,10 +165,15 @@ pub(super) fn read_values<T: Element>(reader: &mut impl Read, count: usize) -> R
 
 /// Reads a float32 or float64 array after its header.
 pub(super) fn read_floats(header: &Header, reader: &mut impl Read) -> Result<Vec<f32>, NpyError> {
+    read_some_floats(header, reader, header.values()?)
+}
+
+/// Reads the next `count` values of a float32 or float64 array.
+pub(super) fn read_some_floats(header: &Header, reader: &mut impl Read, count: usize) -> Result<Vec<f32>, NpyError> {
     match header.dtype.as_str() {
-        f32::DTYPE => read_values(reader, header.values()?),
+        f32::DTYPE => read_values(reader, count),
         f64::DTYPE => {
-            let values: Vec<f64> = read_values(reader, header.values()?)?;
+            let values: Vec<f64> = read_values(reader, count)?;
             Ok(values.into_iter().map(|value| value as f32).collect())
         }
         other => Err(NpyError::DType { found: other.to_owned(), expected: "little-endian float32 or float64" }),
@@ -180,6 +187,11 @@ pub(super) fn read_floats(header: &Header, reader: &mut impl Read) -> Result<Vec
 pub(super) fn write_array<T: Element>(shape: &[usize], values: &[T], writer: &mut impl Write) -> io::Result<()> {
     assert_eq!(shape.iter().product::<usize>(), values.len(), "an array of shape {shape:?}");
     Header::new(T::DTYPE, shape).write(writer)?;
+    write_values(values, writer)
+}
+
+/// Writes values after a header.
+pub(super) fn write_values<T: Element>(values: &[T], writer: &mut impl Write) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(CHUNK);
     for chunk in values.chunks(CHUNK / T::SIZE) {
         bytes.clear();

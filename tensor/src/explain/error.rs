@@ -1,6 +1,7 @@
 //! Why a prediction cannot be explained.
 
 use thiserror::Error;
+use xdlreg::raster::UnreadablePlanes;
 
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ExplainError {
@@ -12,6 +13,12 @@ pub enum ExplainError {
     ImageSize { height: usize, width: usize },
     #[error("a class is not explained against a number of years: leave explain.reference out")]
     ReferenceOfClass,
+    #[error("a regression has no classes: leave explain.class out")]
+    ClassOfRegression,
+    #[error(transparent)]
+    Unreadable(#[from] UnreadablePlanes),
+    #[error("maps cannot be written: {reason}")]
+    Unwritable { reason: String },
     #[error(
         "this reference is taken from samples of known age: give a set.npz of `xdlreg-run simulate`, or a number of years"
     )]

@@ -4,8 +4,10 @@
 //! reference: R_j = w_j (a_j - ã_j), which adds up to f - f(ã). Neither bias nor stabiliser take anything there, so the
 //! rule of the output layer is not used.
 
+use std::ops::ControlFlow;
+
 use tch::{Kind, Tensor, no_grad};
-use xdlreg::raster::RasterStack;
+use xdlreg::raster::{Planes, RasterStack, SIDE};
 use xdlreg::spec::{Reference, Task};
 
 use super::error::ExplainError;
@@ -16,9 +18,9 @@ use crate::net::{Layer, PumpkinNet};
 const BATCH: usize = 64;
 
 /// The samples that references are taken from: those of the training set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Samples<'a> {
-    pub images: &'a RasterStack,
+    pub images: &'a dyn Planes,
     /// An age an image, in years.
     pub ages: &'a [f32],
 }
@@ -62,7 +64,7 @@ impl Root {
             }
             _ => return Err(ExplainError::ReferenceOfClass),
         };
-        let needed = || samples.filter(|samples| !samples.images.is_empty()).ok_or(ExplainError::NoSamples);
+        let needed = || samples.filter(|samples| !samples.ages.is_empty()).ok_or(ExplainError::NoSamples);
         let root = |reference, point| Ok(Some(Self { reference, point, weights: weights.clone(), bias }));
         match reference {
             Reference::None | Reference::OutputBias => root(bias, Point::Ray),
@@ -78,7 +80,7 @@ impl Root {
                 if group.is_empty() {
                     return Err(ExplainError::NobodyOfAges { from, to });
                 }
-                let mean = mean_activation(net, samples.images, &group);
+                let mean = mean_activation(net, samples.images, &group)?;
                 let products = weights.iter().zip(&mean).map(|(&w, &a)| f64::from(w) * f64::from(a));
                 root(products.sum::<f64>() + bias, Point::Mean(mean))
             }
@@ -134,19 +136,34 @@ impl Root {
     }
 }
 
-/// Mean activation of the hidden units over the images `group`.
-fn mean_activation(net: &PumpkinNet, images: &RasterStack, group: &[usize]) -> Vec<f32> {
+/// Mean activation of the hidden units over the images `group`, in ascending order.
+fn mean_activation(net: &PumpkinNet, images: &dyn Planes, group: &[usize]) -> Result<Vec<f32>, ExplainError> {
     let mut total: Option<Tensor> = None;
-    for batch in group.chunks(BATCH) {
-        let tensors: Vec<Tensor> = batch.iter().map(|&index| to_tensor(images, index..index + 1)).collect();
-        let input = Tensor::cat(&tensors, 0).to_device(net.device());
-        let (inputs, _) = no_grad(|| net.forward_trace(&input));
+    let mut add = |batch: &mut Vec<f32>| {
+        let batch = RasterStack::new(SIDE, SIDE, std::mem::take(batch));
+        let (inputs, _) = no_grad(|| net.forward_trace(&to_tensor(&batch, 0..batch.len()).to_device(net.device())));
         let units = inputs.last().expect("the input of the output layer");
         let sum = units.sum_dim_intlist(0, false, Kind::Double);
-        total = Some(total.map_or_else(|| sum.shallow_clone(), |total| total + &sum));
+        total = Some(total.as_ref().map_or_else(|| sum.shallow_clone(), |total| total + &sum));
+    };
+    let (mut index, mut wanted, mut batch) = (0, group.iter().peekable(), Vec::new());
+    images.visit(BATCH, &mut |pixels| {
+        for image in pixels.chunks_exact(SIDE * SIDE) {
+            if wanted.next_if_eq(&&index).is_some() {
+                batch.extend_from_slice(image);
+                if batch.len() == BATCH * SIDE * SIDE {
+                    add(&mut batch);
+                }
+            }
+            index += 1;
+        }
+        if wanted.peek().is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    if !batch.is_empty() {
+        add(&mut batch);
     }
     let total = total.expect("a group of at least one sample");
-    floats(&(total / group.len() as f64))
+    Ok(floats(&(total / group.len() as f64)))
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {
