@@ -3,6 +3,13 @@
 //! The output layer f = w a + b is taken apart at a root point ã of the hidden layer, where the network puts out the
 //! reference: R_j = w_j (a_j - ã_j), which adds up to f - f(ã). Neither bias nor stabiliser take anything there, so the
 //! rule of the output layer is not used.
+//!
+//! That is the authors' decomposition, as their code has it (github.com/sltzgs/xai-regression), with two differences. Their
+//! root point for a number of years is found by "flooding": all units are lowered (or raised) by the same amount, to 0 at
+//! the least, until the reference is met; here it lies on the ray of the image's own activation, where every unit keeps its
+//! share. And they restructure the layer below, which becomes ReLUs of z - ã, -z and ã - z; here that layer is the network's
+//! own and keeps the composite's rule, so that years which a unit is short of a group's mean go to the pixels that inhibit it.
+//! Common to both: what is on the other side of the output bias cannot be reached.
 
 use std::ops::ControlFlow;
 
