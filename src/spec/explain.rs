@@ -82,7 +82,8 @@ pub struct ExplainSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<f64>,
     /// What relevance explains the difference to: "none" (the default), "output-bias", "mean" (of the training set's
-    /// ages), a number of years, or `{ ages = [20, 30] }`, the mean activation of the training samples of these ages.
+    /// ages), a number of years, `{ flooding = 70 }`, a number of years that is met by lowering or raising all hidden units
+    /// alike, or `{ ages = [20, 30] }`, the mean activation of the training samples of these ages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
     /// The last layer with the flat rule in `lrp.sequential_preset_b_flat_until_idx`, counted from 0 at the input; by
@@ -213,7 +214,7 @@ impl ExplainSettings {
     fn validate_reference(&self) -> Option<Invalid> {
         let refuse = |message: String, help: &str| Some(Invalid::new("explain.reference", message, help));
         match self.reference? {
-            Reference::Years(years) if !years.is_finite() => {
+            Reference::Years(years) | Reference::Flooding(years) if !years.is_finite() => {
                 refuse(format!("{years} is no number of years"), "use a finite number")
             }
             Reference::Ages([from, to]) if !(from <= to && from.is_finite() && to.is_finite()) => {
@@ -337,6 +338,7 @@ mod tests {
         assert_eq!(keys("analyzer = 'integrated_gradients'\nsteps = 1\nbaseline = -1"), [""; 0]);
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nlow = -1\nhigh = 0"), [""; 0]);
         assert_eq!(keys("reference = nan"), ["explain.reference"]);
+        assert_eq!(keys("reference = { flooding = inf }"), ["explain.reference"]);
         assert_eq!(keys("reference = { ages = [30, 20] }"), ["explain.reference"]);
         assert_eq!(keys("smooth = { samples = 0 }"), ["explain.smooth.samples"]);
         assert_eq!(keys("smooth = { sigma = -1 }"), ["explain.smooth.sigma"]);

@@ -145,6 +145,8 @@ fn impossible_explanations_are_refused_in_a_line() {
         ("--analyzer gradient --set explain.reference=50", "does not read `reference`"),
         ("--set explain.reference=mean", "samples of known age"),
         ("--set explain.reference=0", "cannot be reached"),
+        ("--set explain.reference={flooding=0}", "by lowering or raising all hidden units alike"),
+        ("--set explain.reference={flooding=0}", "a reference above the output bias"),
         ("--set explain.class=old", "a regression has no classes"),
     ] {
         scene.run(&format!("{EXPLAIN} {settings}")).exits(2).complains(&[said]);

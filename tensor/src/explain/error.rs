@@ -31,6 +31,13 @@ pub enum ExplainError {
          explain.reference = \"output-bias\", or the mean activation of a group such as {{ ages = [20, 30] }}"
     )]
     Unreachable { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
+    #[error(
+        "the reference of {reference} years cannot be reached for {count} of {total} images by lowering or raising all \
+         hidden units alike: with all at 0 the network says its output bias, {bias} years (the first is sample {sample}: \
+         {prediction} years). Use a reference above the output bias, or the mean activation of a group such as \
+         {{ ages = [20, 30] }}"
+    )]
+    NotFlooded { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
     #[error("the relevance of sample {sample} is not finite under `{analyzer}`")]
     NotFinite { sample: usize, analyzer: String },
 }

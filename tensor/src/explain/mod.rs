@@ -29,8 +29,8 @@ use engine::AREA;
 pub use error::ExplainError;
 pub use ledger::{Ledger, Taken};
 use linear::Linear;
-use reference::Root;
 pub use reference::Samples;
+use reference::{Missed, Root};
 
 use crate::net::PumpkinNet;
 
@@ -160,15 +160,15 @@ pub fn explain_each(
 /// Looks at all images: whether the reference is reached from each, and whether none has a pixel below zero.
 fn look(net: &PumpkinNet, images: &dyn Planes, root: Option<&Root>) -> Result<bool, ExplainError> {
     let mut non_negative = true;
-    let mut predictions = Vec::new();
+    let mut missed = Missed::default();
     images.visit(LOOK, &mut |pixels| {
         non_negative &= pixels.iter().fold(true, |none, &pixel| none & (pixel >= 0.0));
-        if root.is_some() {
-            predictions.extend(net.predict(&RasterStack::new(SIDE, SIDE, pixels.to_vec())));
+        if let Some(root) = root {
+            root.look(net, &RasterStack::new(SIDE, SIDE, pixels.to_vec()), &mut missed);
         }
         ControlFlow::Continue(())
     })?;
-    root.map_or(Ok(()), |root| root.check(&predictions))?;
+    root.map_or(Ok(()), |root| root.check(&missed))?;
     Ok(non_negative)
 }
 
