@@ -9,7 +9,8 @@ use crate::harness::{Results, Scene, TINY, numbers, read_npy, texts};
 const PIXELS: usize = 98 * 98;
 
 fn spec(sweep: &str) -> String {
-    format!("{}\n[[sweep]]\n{sweep}\n", TINY.replace("epochs = 1", "epochs = 4").replace("= 100", "= 120"))
+    let spec = format!("{TINY}\n[evaluate]\nscores = []\n");
+    format!("{}\n[[sweep]]\n{sweep}\n", spec.replace("epochs = 1", "epochs = 4").replace("= 100", "= 120"))
 }
 
 const SEEDS: &str = "grid = { 'explain.analyzer' = ['lrp.epsilon', 'lrp.flat'], 'model.seed' = [0, 1, 2] }";

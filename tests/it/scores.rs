@@ -92,6 +92,11 @@ fn a_tumour_is_scored_where_there_is_one_and_years_only_for_a_regression() {
     assert_eq!(of(&rows, "mass_accuracy.positive", Some("tumour")).len(), 11);
     assert_eq!(of(&rows, "max_sensitivity", None).len(), 4);
     assert!(rows.iter().all(|row| !row.1.starts_with("causal") && !row.1.starts_with("faithfulness")));
+    // A class is explained by its logit.
+    let table = scene.results("spec").table("measurements");
+    let units: Vec<(String, String)> = texts(&table, "metric").into_iter().zip(texts(&table, "unit")).collect();
+    assert!(units.contains(&("sum_relevance".into(), "logits".into())));
+    assert!(units.iter().all(|(_, unit)| unit != "years"), "{units:?}");
 }
 
 /// The columns of a tumour's run are what the long table tells of the tumour, beside what trivial maps reach.
