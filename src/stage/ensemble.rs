@@ -10,7 +10,7 @@ use crate::metric::statistics::mean;
 use crate::metric::{ENSEMBLE_METRICS, EnsembleMetric, EnsembleSample, Moments};
 use crate::raster::{Raster, RasterStack};
 use crate::spec::Task;
-use crate::store::planes::{ArrayWriter, PlaneFile};
+use crate::store::planes::{ArrayWriter, read_planes, read_shape};
 
 /// Maps that are in memory at once, of all members together.
 const MAPS: usize = 256;
@@ -49,14 +49,11 @@ pub fn combine(
     mean_path: &Path,
     deviation_path: &Path,
 ) -> Result<Vec<Agreement>, StageError> {
-    let mut files = Vec::with_capacity(members.len());
-    for member in members {
-        files.push(PlaneFile::open(&member.relevance).map_err(StageError::failed)?);
-    }
-    let shape = files.first().ok_or_else(|| StageError::Failed("an ensemble without members".into()))?.shape();
+    let shapes: Result<Vec<_>, _> = members.iter().map(|member| read_shape(&member.relevance)).collect();
+    let shapes = shapes.map_err(StageError::failed)?;
+    let shape = *shapes.first().ok_or_else(|| StageError::Failed("an ensemble without members".into()))?;
     let [count, _, _] = shape;
-    if files.iter().any(|file| file.shape() != shape) || members.iter().any(|member| member.predictions.len() != count)
-    {
+    if shapes.iter().any(|other| *other != shape) || members.iter().any(|member| member.predictions.len() != count) {
         return Err(StageError::Failed("the members of an ensemble explain other images".into()));
     }
     let create = |path: &Path| {
@@ -67,10 +64,10 @@ pub fn combine(
     let batch = (MAPS / members.len()).max(1);
     let mut agreements = Vec::with_capacity(count);
     for first in (0..count).step_by(batch) {
-        let mut maps = Vec::with_capacity(members.len());
-        for file in &mut files {
-            maps.push(file.next(batch).map_err(StageError::failed)?);
-        }
+        // Opened anew each time: there may be more members than files may be open.
+        let read = |member: &Member| read_planes(&member.relevance, first..count.min(first + batch));
+        let maps: Result<Vec<RasterStack>, _> = members.iter().map(read).collect();
+        let maps = maps.map_err(StageError::failed)?;
         let images: Vec<(Agreement, Moments)> = (0..batch.min(count - first))
             .into_par_iter()
             .map(|index| agreement(members, &maps, first + index, index, task))

@@ -56,6 +56,11 @@ impl Header {
         product.ok_or(NpyError::Header("the shape is too large"))
     }
 
+    /// Bytes of a float; of other values they do not matter, since those are not read.
+    pub fn value_size(&self) -> usize {
+        if self.dtype == f64::DTYPE { f64::SIZE } else { f32::SIZE }
+    }
+
     pub fn read(reader: &mut impl Read) -> Result<Self, NpyError> {
         let mut start = [0; 8];
         fill(reader, &mut start)?;

@@ -65,35 +65,34 @@ impl<R: Read> PlaneReader<R> {
     }
 }
 
-/// The planes of an `.npy` file, one after the other.
-#[derive(Debug)]
-pub struct PlaneFile {
-    path: PathBuf,
-    planes: PlaneReader<BufReader<File>>,
+/// The shape `[n, height, width]` of an `.npy` file of planes.
+pub fn read_shape(path: &Path) -> Result<[usize; 3], ArrayError> {
+    open(path).map(|planes| planes.shape)
 }
 
-impl PlaneFile {
-    /// Opens an array `[n, height, width]` of float32 or float64.
-    pub fn open(path: &Path) -> Result<Self, ArrayError> {
-        let open = || {
-            let mut reader = BufReader::new(File::open(path)?);
-            PlaneReader::new(Header::read(&mut reader)?, reader)
-        };
-        let planes = open().map_err(|problem| ArrayError { path: path.to_owned(), problem })?;
-        Ok(Self { path: path.to_owned(), planes })
-    }
+/// Some planes of an `.npy` file by their index, of float32 or float64; fewer where the array ends before.
+pub fn read_planes(path: &Path, range: Range<usize>) -> Result<RasterStack, ArrayError> {
+    let mut planes = open(path)?;
+    let read = || {
+        let first = range.start.min(planes.left);
+        planes.reader.seek_relative((first * planes.area() * planes.header.value_size()) as i64)?;
+        planes.left -= first;
+        planes.next(range.len())
+    };
+    let pixels = in_file(path, read)?;
+    Ok(RasterStack::new(planes.shape[1], planes.shape[2], pixels))
+}
 
-    /// `[n, height, width]`.
-    pub fn shape(&self) -> [usize; 3] {
-        self.planes.shape
-    }
+fn open(path: &Path) -> Result<PlaneReader<BufReader<File>>, ArrayError> {
+    in_file(path, || {
+        let mut reader = BufReader::new(File::open(path)?);
+        PlaneReader::new(Header::read(&mut reader)?, reader)
+    })
+}
 
-    /// The next `count` planes, fewer where the array ends.
-    pub fn next(&mut self, count: usize) -> Result<RasterStack, ArrayError> {
-        let pixels = self.planes.next(count).map_err(|problem| ArrayError { path: self.path.clone(), problem })?;
-        let [_, height, width] = self.shape();
-        Ok(RasterStack::new(height, width, pixels))
-    }
+/// Names the file in errors of `read`.
+fn in_file<T>(path: &Path, read: impl FnOnce() -> Result<T, NpyError>) -> Result<T, ArrayError> {
+    read().map_err(|problem| ArrayError { path: path.to_owned(), problem })
 }
 
 /// Images of a file, an `.npy` array or a data set (`.npz`), which are read again whenever they are looked at.
@@ -164,13 +163,13 @@ fn with_planes<T>(
         let read = open_images(path, |header, values| read(&mut PlaneReader::new(header, values)?));
         return read.map_err(|error| UnreadablePlanes(error.to_string()));
     }
-    let read = || {
+    let read = in_file(path, || {
         let mut reader = BufReader::new(File::open(path)?);
         let header = Header::read(&mut reader)?;
         let values: &mut dyn Read = &mut reader;
         read(&mut PlaneReader::new(header, values)?)
-    };
-    read().map_err(|problem| UnreadablePlanes(ArrayError { path: path.to_owned(), problem }.to_string()))
+    });
+    read.map_err(|error| UnreadablePlanes(error.to_string()))
 }
 
 /// Writes a float32 array of known shape, some values at a time.
@@ -260,9 +259,11 @@ mod tests {
         assert_eq!((some.shape()[0], visited(&some, 2)), (3, visited(&stack().slice(3..6), 2)));
         assert!(visited(&some.slice(1..1), 2).is_empty());
 
-        let mut reader = PlaneFile::open(&path).unwrap();
-        let counts = [3, 3, 3, 3].map(|count| reader.next(count).unwrap().len());
-        assert_eq!(counts, [3, 3, 1, 0]);
+        for range in [0..7, 2..5, 6..9, 7..8, 90..99] {
+            let inside = range.start.min(7)..range.end.min(7);
+            assert_eq!(read_planes(&path, range).unwrap(), stack().slice(inside));
+        }
+        assert_eq!(read_shape(&path).unwrap(), [7, 2, 3]);
     }
 
     #[test]
@@ -294,6 +295,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 8]).unwrap();
         let file = ImageFile::open(&path).unwrap();
+        assert!(read_planes(&path, 6..7).is_err() && read_planes(&path, 5..6).is_ok());
         let error = file.visit(3, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
         assert!(error.ends_with("maps.npy: is cut off: 40 of 42 values are there"), "{error}");
         let mut broken = stack();
@@ -302,8 +304,9 @@ mod tests {
         let error = ImageFile::open(&path).unwrap().slice(1..7).visit(2, &mut |_| ControlFlow::Continue(()));
         assert!(error.unwrap_err().to_string().contains("maps.npy: item 4 holds a value that is not finite"));
         arrays::write_vector(&[1.0], &path).unwrap();
+        assert!(read_shape(&path).is_err() && read_planes(&path, 0..1).is_err());
         let error = ImageFile::open(&path).unwrap_err().to_string();
         assert!(error.ends_with("has the shape [1], not [n, height, width]"), "{error}");
-        assert!(PlaneFile::open(&folder.path().join("none.npy")).is_err());
+        assert!(read_planes(&folder.path().join("none.npy"), 0..1).is_err());
     }
 }
