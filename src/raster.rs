@@ -1,5 +1,9 @@
 //! Planes of `f32`: images and relevance maps.
 
+use std::ops::ControlFlow;
+
+use thiserror::Error;
+
 /// Height and width of a pumpkin image in pixels.
 pub const SIDE: usize = 98;
 
@@ -98,5 +102,35 @@ impl RasterStack {
     pub fn slice(&self, range: std::ops::Range<usize>) -> Self {
         let area = self.height * self.width;
         Self::new(self.height, self.width, self.pixels[range.start * area..range.end * area].to_vec())
+    }
+}
+
+/// Planes that cannot be read, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct UnreadablePlanes(pub String);
+
+/// Planes of one size that need not be in memory together.
+pub trait Planes {
+    /// `[count, height, width]`.
+    fn shape(&self) -> [usize; 3];
+
+    /// Passes the pixels of all planes to `visit`, in order and `batch` planes at a time (fewer at the end), until it
+    /// breaks off. Every call begins at the first plane.
+    ///
+    /// # Errors
+    /// [`UnreadablePlanes`] where they are in a file that is damaged or gone.
+    fn visit(&self, batch: usize, visit: &mut dyn FnMut(&[f32]) -> ControlFlow<()>) -> Result<(), UnreadablePlanes>;
+}
+
+impl Planes for RasterStack {
+    fn shape(&self) -> [usize; 3] {
+        [self.len(), self.height, self.width]
+    }
+
+    fn visit(&self, batch: usize, visit: &mut dyn FnMut(&[f32]) -> ControlFlow<()>) -> Result<(), UnreadablePlanes> {
+        // Breaking off is no error.
+        let _ = self.pixels.chunks(batch * self.height * self.width).try_for_each(visit);
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use super::same_pumpkin::{find, shared_pumpkins};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Run, Study};
 use super::style::SMALL_SIZE;
-use crate::raster::Raster;
+use crate::metric::Moments;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "25_ensemble",
@@ -37,12 +37,12 @@ fn draw(study: &Study) -> Drawn {
         .iter()
         .filter_map(|name| {
             let explained: Vec<_> = runs.iter().filter_map(|run| find(run, name)).collect();
-            let (mean, deviation) = moments(&explained.iter().map(|e| e.relevance).collect::<Vec<_>>());
+            let moments = Moments::of(explained.iter().map(|e| e.relevance));
             let mut predictions: Vec<f64> = explained.iter().map(|e| e.prediction.prediction).collect();
             predictions.sort_by(f64::total_cmp);
             let (low, high) = (predictions.first()?, predictions.last()?);
             let title = format!("{:.0} years, predicted {low:.1} to {high:.1}", explained[0].prediction.age);
-            Some((title, mean, deviation))
+            Some((title, moments.mean().to_vec(), moments.deviation()))
         })
         .collect();
     let mean_reach = reach(columns.iter().flat_map(|(_, mean, _)| mean));
@@ -62,29 +62,4 @@ fn draw(study: &Study) -> Drawn {
     color_bar(&mut sheet, Area::new(width + 10.0, upper, 14.0, SIDE), Bar::Diverging, mean_reach, &unit("mean"));
     color_bar(&mut sheet, Area::new(width + 10.0, lower, 14.0, SIDE), Bar::Sequential, deviation_reach, &unit("SD"));
     Ok(sheet)
-}
-
-/// Mean and standard deviation (with n - 1) of maps, pixel by pixel.
-fn moments(maps: &[Raster]) -> (Vec<f64>, Vec<f64>) {
-    let n = maps.len() as f64;
-    let area = maps.first().map_or(0, |map| map.pixels.len());
-    let of_pixel = |pixel: usize| {
-        let values = || maps.iter().map(move |map| f64::from(map.pixels[pixel]));
-        let mean = values().sum::<f64>() / n;
-        (mean, (values().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
-    };
-    (0..area).map(of_pixel).unzip()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_those_of_each_pixel() {
-        let (a, b, c) = ([1.0_f32, 5.0], [2.0_f32, 5.0], [6.0_f32, 5.0]);
-        let (mean, deviation) = moments(&[&a, &b, &c].map(|map| Raster::new(1, 2, &map[..])));
-        assert_eq!((mean[0], mean[1], deviation[1]), (3.0, 5.0, 0.0));
-        assert!((deviation[0] - 7_f64.sqrt()).abs() < 1e-12);
-    }
 }

@@ -22,6 +22,7 @@ pub mod study;
 mod style;
 
 mod age_distribution;
+mod agreement;
 mod ensemble;
 mod heatmaps_by_age;
 mod metrics_over_key;

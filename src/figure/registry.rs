@@ -3,9 +3,9 @@
 use super::sheet::Sheet;
 use super::study::{Run, Study};
 use super::{
-    age_distribution, ensemble, heatmaps_by_age, metrics_over_key, prediction_joint, pumpkin, relevance_by_age,
-    relevance_lines, residual_curves, residuals, same_pumpkin, score_table, senior_and_junior, signs_over_age,
-    standard_and_toddler, sum_relevance, training, years_per_sign,
+    age_distribution, agreement, ensemble, heatmaps_by_age, metrics_over_key, prediction_joint, pumpkin,
+    relevance_by_age, relevance_lines, residual_curves, residuals, same_pumpkin, score_table, senior_and_junior,
+    signs_over_age, standard_and_toddler, sum_relevance, training, years_per_sign,
 };
 
 /// Why a figure is not drawn: what it needs and does not find.
@@ -64,4 +64,5 @@ pub const STUDY_FIGURES: &[StudyFigure] = &[
     score_table::FIGURE,
     same_pumpkin::FIGURE,
     ensemble::FIGURE,
+    agreement::FIGURE,
 ];

@@ -143,8 +143,7 @@ impl Run {
 
     /// What was varied, seeds left out: "target_bias 55, output_bias zero". Empty where nothing else was.
     pub fn label(&self) -> String {
-        let settings = self.varied.iter().filter(|(key, _)| !is_seed(key));
-        settings.map(|(key, value)| format!("{} {value}", self.called(key))).collect::<Vec<_>>().join(", ")
+        label(&self.varied)
     }
 
     /// The seeds that were varied: "seed 3", or which of the replicates it is; empty where none were.
@@ -164,9 +163,19 @@ impl Run {
 
     /// The last part of a varied key, or all of it where another one ends alike.
     pub fn called<'a>(&self, key: &'a str) -> &'a str {
-        let alike = self.varied.iter().filter(|(other, _)| short(other) == short(key)).count();
-        if alike > 1 { key } else { short(key) }
+        called(&self.varied, key)
     }
+}
+
+/// What was varied, seeds left out.
+pub fn label(varied: &[(String, Value)]) -> String {
+    let settings = varied.iter().filter(|(key, _)| !is_seed(key));
+    settings.map(|(key, value)| format!("{} {value}", called(varied, key))).collect::<Vec<_>>().join(", ")
+}
+
+fn called<'a>(varied: &[(String, Value)], key: &'a str) -> &'a str {
+    let alike = varied.iter().filter(|(other, _)| short(other) == short(key)).count();
+    if alike > 1 { key } else { short(key) }
 }
 
 /// The column that counts the runs of a setting.
@@ -182,11 +191,30 @@ fn short(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
+/// Networks that differ by their seeds alone and explain the same images: how far they agree.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ensemble {
+    /// What was varied, seeds left out.
+    pub label: String,
+    /// How many networks there are.
+    pub members: usize,
+    /// Scores by name, each with a value an image; NaN where it is not defined.
+    pub scores: Vec<(String, Vec<f64>)>,
+}
+
+impl Ensemble {
+    /// A score of all images; nothing where it is not known.
+    pub fn score(&self, name: &str) -> &[f64] {
+        self.scores.iter().find(|(known, _)| known == name).map_or(&[], |(_, values)| values)
+    }
+}
+
 /// The finished runs of an experiment.
 #[derive(Debug, Clone)]
 pub struct Study {
     pub name: String,
     pub runs: Vec<Run>,
+    pub ensembles: Vec<Ensemble>,
 }
 
 impl Study {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::registry::{RUN_FIGURES, STUDY_FIGURES};
-use super::study::{Prediction, Run, Sample, Score, Study, Value};
+use super::study::{Ensemble, Prediction, Run, Sample, Score, Study, Value};
 use crate::event::{Epoch, silent};
 use crate::raster::{RasterStack, SIDE};
 use crate::sim::{DataSettings, GrowthMode, Split, simulate};
@@ -129,7 +129,7 @@ fn comparisons_need_several_runs() {
         ..run(GrowthMode::Human, Task::Regression, pull)
     };
     let drawn = |runs: Vec<Run>| -> Vec<&str> {
-        let study = Study { name: "study".to_owned(), runs };
+        let study = Study { name: "study".to_owned(), runs, ensembles: vec![] };
         STUDY_FIGURES.iter().filter(|figure| (figure.draw)(&study).is_ok()).map(|figure| figure.name).collect()
     };
     assert_eq!(drawn(vec![]), [""; 0]);
@@ -141,6 +141,20 @@ fn comparisons_need_several_runs() {
     let bias = |text: &str| ("model.output_bias", Value::Text(text.to_owned()));
     let over_settings = vec![with(&[bias("zero")], 0.1), with(&[bias("target-mean")], 0.2)];
     assert_eq!(drawn(over_settings), [&["20_metrics_over_settings"], &compared[..]].concat());
+}
+
+#[test]
+fn agreement_needs_ensembles_and_draws_what_is_defined() {
+    let figure = STUDY_FIGURES.iter().find(|figure| figure.name == "26_agreement").unwrap();
+    let scores = |spearman: Vec<f64>| vec![("ensemble_spearman".to_owned(), spearman)];
+    let study = |ensembles| Study { name: "study".to_owned(), runs: vec![], ensembles };
+    assert!((figure.draw)(&study(vec![])).is_err());
+    let ensemble = |label: &str, values| Ensemble { label: label.to_owned(), members: 3, scores: scores(values) };
+    assert!((figure.draw)(&study(vec![ensemble("", vec![f64::NAN])])).is_err());
+    let drawn = (figure.draw)(&study(vec![ensemble("analyzer a", vec![0.5, f64::NAN, 0.7]), ensemble("", vec![])]));
+    let svg = drawn.unwrap().to_svg().unwrap();
+    assert!(svg.contains("analyzer a: 3 networks") && svg.contains("rank correlation of maps"));
+    assert!(!svg.contains("NaN") && !svg.contains("SD of predictions"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use super::intervention::{Effects, Kind, sum};
 use super::statistics::{line, mean, mean_of_defined, pearson, spearman};
 use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Sign, Trivial};
+use crate::raster::RasterStack;
 use crate::spec::Task;
 
 const CITATION: &str = "Pearl, Causality (2009), 3.2 (the effect of an intervention); here on a simulated image";
@@ -32,7 +33,8 @@ const FEWEST: usize = 3;
 ///
 /// For every kind, also the tumour:
 /// - of an image, `causal_years` and `causal_relevance` of all signs of the kind together; `each` is the mean worth of one;
-/// - `kind`: correlations and slope of these over images.
+/// - `kind`: correlations and slope of these over images, with correlations of trivial maps as variants `kind.image`,
+///   `kind.edges`, `kind.noise`. An image has one tumour at most, so for tumours this is the score.
 ///
 /// Where an explanation is blind to pixels that are 0, the relevance of atrophies at r = 0 says nothing, and is marked so.
 pub const CAUSAL: NetworkMetric = NetworkMetric {
@@ -57,6 +59,7 @@ fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError>
                 told.iter_mut().for_each(Score::mark_blind);
             }
             told.extend(trivial_maps(sign, &effects, probed));
+            told.extend(trivial_over_images(sign, &effects, probed));
             told.extend(worth(&effects));
             scores.extend(told.into_iter().map(|score| score.of_sign(sign)));
         }
@@ -112,15 +115,31 @@ fn over_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
             effects.iter().flat_map(|effects| effects.relevance(probed.maps.get(effects.image), sign)).collect();
         correlate("pooled", &years, &relevance);
     }
-    let years: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
-    let relevance: Vec<f64> = effects
-        .iter()
-        .map(|effects| sum(probed.maps.get(effects.image), &sign.mask(probed.pumpkins[effects.image])))
-        .collect();
+    let (years, relevance) = (of_kind(effects), over_kind(sign, effects, probed, |image| probed.maps.select(&[image])));
     correlate("kind", &years, &relevance);
     let of_images = effects.iter().zip(relevance);
     scores.extend(of_images.map(|(effects, sum)| Score::new(&RELEVANCE, sum).of_image(effects.image)));
     scores
+}
+
+/// What all signs of the kind are worth in each image.
+fn of_kind(effects: &[Effects]) -> Vec<f64> {
+    effects.iter().map(|effects| effects.all).collect()
+}
+
+/// The sum of a map of each image over all signs of the kind.
+fn over_kind(sign: Sign, effects: &[Effects], probed: &Probed, map: impl Fn(usize) -> RasterStack) -> Vec<f64> {
+    let of_image = |effects: &Effects| sum(map(effects.image).get(0), &sign.mask(probed.pumpkins[effects.image]));
+    effects.iter().map(of_image).collect()
+}
+
+/// The same correlations over images of trivial maps.
+fn trivial_over_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
+    let of_trivial = |trivial: Trivial| {
+        let relevance = over_kind(sign, effects, probed, |image| probed.trivial(trivial, image));
+        correlations(&of_kind(effects), &relevance).map(|score| score.variant(format!("kind.{}", trivial.name())))
+    };
+    Trivial::ALL.into_iter().flat_map(of_trivial).collect()
 }
 
 /// What the signs are worth, whatever an explanation says.

@@ -8,6 +8,10 @@ mod accuracy;
 mod average_precision;
 mod causal;
 mod conservation;
+mod ensemble;
+mod ensemble_prediction_sd;
+mod ensemble_relative_sd;
+mod ensemble_spearman;
 mod entropy;
 mod faithfulness;
 mod gini;
@@ -43,6 +47,7 @@ mod tests;
 use crate::raster::Raster;
 use crate::spec::Task;
 
+pub use ensemble::{EnsembleMetric, EnsembleSample, Moments};
 pub use localisation::{Level, LocalisationMetric, Located, Part, Sorted, locate, locate_trivial};
 pub use network::{BLIND, NetworkMetric, Probe, ProbeError, Probed, Score};
 pub use sign::Sign;
@@ -72,6 +77,13 @@ pub const EXPLANATION_METRICS: &[ExplanationMetric] =
 /// Scores for which the network is asked again, by the names that `evaluate.scores` has for them.
 pub const NETWORK_METRICS: &[NetworkMetric] =
     &[faithfulness::FAITHFULNESS, causal::CAUSAL, sensitivity::SENSITIVITY, randomisation::RANDOMISATION];
+
+/// Scores of how far networks that differ by their seeds alone agree, for which all of them are needed.
+pub const ENSEMBLE_METRICS: &[EnsembleMetric] = &[
+    ensemble_spearman::ENSEMBLE_SPEARMAN,
+    ensemble_relative_sd::ENSEMBLE_RELATIVE_SD,
+    ensemble_prediction_sd::ENSEMBLE_PREDICTION_SD,
+];
 
 /// Scores of maps that are columns of a run, by name and sign. All are in the long table.
 const HEADLINES: &[(&str, Option<Sign>)] = &[
@@ -130,7 +142,8 @@ pub fn all() -> impl Iterator<Item = &'static About> {
     let network = NETWORK_METRICS.iter().flat_map(|metric| metric.measures);
     let ledger = [&ledger::KEPT_BY_BIASES, &ledger::KEPT_BY_STABILISERS, &ledger::UNACCOUNTED];
     let of_maps = maps.chain(places).chain([&localisation::SIGN_SHARE]).chain(ledger);
-    predictions.chain(of_maps).chain(explanations).chain(network)
+    let ensembles = ENSEMBLE_METRICS.iter().map(|metric| &metric.about);
+    predictions.chain(of_maps).chain(explanations).chain(network).chain(ensembles)
 }
 
 /// Targets and predictions of a split, in the same order.

@@ -10,10 +10,12 @@ use serde::de::DeserializeOwned;
 use super::ReportError;
 use crate::event::Epoch;
 use crate::figure::registry::SAMPLE_SCORES;
-use crate::figure::study::{Prediction, Run, Sample, Score, Study, Value};
+use crate::figure::study::{self, Ensemble, Prediction, Run, Sample, Score, Study, Value};
+use crate::metric::ENSEMBLE_METRICS;
 use crate::sim::{DataSettings, Split};
 use crate::spec::Task;
 use crate::store::table::{Cells, Table, Texts};
+use crate::store::tables;
 
 /// Columns of the runs' table that hold neither a setting nor a score.
 const FACTS: [&str; 3] = ["run_id", "status", "reason"];
@@ -55,7 +57,7 @@ impl Results {
         let description = text("experiment.description");
         Ok(Self {
             path: path.to_owned(),
-            study: Study { name: name.clone(), runs },
+            study: Study { name: name.clone(), runs, ensembles: read_ensembles(path)? },
             name,
             description,
             spec,
@@ -273,4 +275,29 @@ fn read_samples(path: &Path) -> Result<HashMap<String, Arc<Vec<Sample>>>, Report
         })
     })?;
     Ok(samples.into_iter().map(|(key, samples)| (key, Arc::new(samples))).collect())
+}
+
+/// Ensembles with the scores of their images; nothing where there are none.
+fn read_ensembles(path: &Path) -> Result<Vec<Ensemble>, ReportError> {
+    let [of_ensembles, of_images] = tables::ENSEMBLES.map(|name| path.join(name));
+    if !of_ensembles.exists() {
+        return Ok(Vec::new());
+    }
+    let (table, images) = (Table::read(&of_ensembles, None)?, Table::read(&of_images, None)?);
+    let none = Texts::default();
+    let (ids, owners) = (table.texts("ensemble_id").unwrap_or(&none), images.texts("ensemble_id").unwrap_or(&none));
+    let ensemble = |row: usize| {
+        let id = ids.get(row)?;
+        let rows: Vec<usize> = (0..images.rows).filter(|&image| owners.get(image) == Some(id)).collect();
+        let score = |name: &str| {
+            let numbers = images.numbers(name)?;
+            Some((name.to_owned(), rows.iter().map(|&image| numbers[image]).collect()))
+        };
+        Some(Ensemble {
+            label: study::label(&varied(&table, row)),
+            members: number(&table, "members", row)? as usize,
+            scores: ENSEMBLE_METRICS.iter().filter_map(|metric| score(metric.about.name)).collect(),
+        })
+    };
+    Ok((0..table.rows).filter_map(ensemble).collect())
 }

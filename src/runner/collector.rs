@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::ensembles;
 use super::experiment::{Outcome, RunOutcome};
 use super::journal::Recorder;
 use super::local::{Observer, TaskEnd};
@@ -157,6 +158,12 @@ impl<'a> Collector<'a> {
         })?;
         (self.tables_written, self.tables_took) = (Instant::now(), start.elapsed());
         Ok(())
+    }
+
+    /// Writes the maps and tables of ensembles; trouble is told at the end.
+    pub fn write_ensembles(&mut self) {
+        let written = ensembles::write(self.plan, &self.records, &self.folder);
+        self.note_trouble(written);
     }
 
     /// Draws figures and the page, unless they show what is there: `reported` is what they were last made of. Results

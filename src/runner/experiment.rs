@@ -175,6 +175,7 @@ pub fn run_experiment(
     collector.write_tables()?;
     executed?;
     store.remove_abandoned_drafts();
+    collector.write_ensembles();
     collector.report(reported);
     collector.end(start)
 }

@@ -2,6 +2,7 @@
 
 mod collector;
 mod device;
+mod ensembles;
 mod experiment;
 mod frozen;
 mod journal;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::ensembles;
 use super::plan::{Plan, PlannedRun};
 use crate::error::{Error, Result};
 use crate::event::{Epoch, RunStatus};
@@ -83,7 +84,7 @@ impl ResultsFolder {
 
     /// Removes what a runner that was killed had begun to write. The caller holds the lock.
     pub fn remove_leftovers(&self) {
-        let folders = ["", "models", "relevance", files::TENSORBOARD, files::CHECKPOINTS, HEATMAPS];
+        let folders = ["", "models", "relevance", ensembles::FOLDER, files::TENSORBOARD, files::CHECKPOINTS, HEATMAPS];
         for item in folders.iter().flat_map(|folder| fs::read_dir(self.path.join(folder))).flatten().flatten() {
             let name = item.file_name();
             if name.to_string_lossy().starts_with('.') && name.to_string_lossy().ends_with(".tmp") {

@@ -23,6 +23,27 @@ pub enum Bias {
     Ignore,
 }
 
+/// Which class of a classification is explained, by its logit before softmax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// In each image the class that is predicted: the larger logit (iNNvestigate's `max_activation`).
+    Predicted,
+    Young,
+    Old,
+}
+
+impl Class {
+    /// Its place among the network's outputs; none where images decide.
+    pub fn output(self) -> Option<usize> {
+        match self {
+            Self::Predicted => None,
+            Self::Young => Some(0),
+            Self::Old => Some(1),
+        }
+    }
+}
+
 /// `[explain]`: the relevance maps. A setting that the analyzer does not read is refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -32,6 +53,9 @@ pub struct ExplainSettings {
     pub analyzer: String,
     /// Which images are explained: "test", "validation", "train" or "all".
     pub subset: Split,
+    /// Which class of a classification is explained: "predicted" (the default), "young" or "old". Refused for a regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
     /// Stabiliser of the epsilon rule, in units of the layer's output (at the output layer: years). By default the
     /// analyzer's own: 0.1 in iNNvestigate's presets, 1e-7 in `lrp.epsilon`, 1e-6 in Zennit's composites.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +82,8 @@ pub struct ExplainSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<f64>,
     /// What relevance explains the difference to: "none" (the default), "output-bias", "mean" (of the training set's
-    /// ages), a number of years, or `{ ages = [20, 30] }`, the mean activation of the training samples of these ages.
+    /// ages), a number of years, `{ flooding = 70 }`, a number of years that is met by lowering or raising all hidden units
+    /// alike, or `{ ages = [20, 30] }`, the mean activation of the training samples of these ages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
     /// The last layer with the flat rule in `lrp.sequential_preset_b_flat_until_idx`, counted from 0 at the input; by
@@ -99,6 +124,7 @@ impl Default for ExplainSettings {
         Self {
             analyzer: "lrp.sequential_preset_a".into(),
             subset: Split::Test,
+            class: None,
             epsilon: None,
             bias: None,
             alpha: None,
@@ -168,16 +194,27 @@ impl ExplainSettings {
 
     /// What cannot be carried out for networks of this task.
     pub fn validate_for(&self, task: Task) -> Vec<Invalid> {
-        let refused = task == Task::Classification && !matches!(self.reference, None | Some(Reference::None));
-        let message = "a class is not explained against a number of years";
-        let help = "leave explain.reference out, or use model.task = \"regression\"";
-        refused.then(|| Invalid::new("explain.reference", message, help)).into_iter().collect()
+        let referred = !matches!(self.reference, None | Some(Reference::None));
+        let refused = match task {
+            Task::Classification if referred => Invalid::new(
+                "explain.reference",
+                "a class is not explained against a number of years",
+                "leave explain.reference out, or use model.task = \"regression\"",
+            ),
+            Task::Regression if self.class.is_some() => Invalid::new(
+                "explain.class",
+                "a regression has no classes",
+                "leave explain.class out, or use model.task = \"classification\"",
+            ),
+            _ => return Vec::new(),
+        };
+        vec![refused]
     }
 
     fn validate_reference(&self) -> Option<Invalid> {
         let refuse = |message: String, help: &str| Some(Invalid::new("explain.reference", message, help));
         match self.reference? {
-            Reference::Years(years) if !years.is_finite() => {
+            Reference::Years(years) | Reference::Flooding(years) if !years.is_finite() => {
                 refuse(format!("{years} is no number of years"), "use a finite number")
             }
             Reference::Ages([from, to]) if !(from <= to && from.is_finite() && to.is_finite()) => {
@@ -265,6 +302,16 @@ mod tests {
     }
 
     #[test]
+    fn a_regression_has_no_class() {
+        for class in ["predicted", "young", "old"] {
+            let settings = parse(&format!("class = '{class}'"));
+            assert_eq!((settings.validate_for(Task::Classification), settings.validate()), (vec![], vec![]));
+            assert_eq!(settings.validate_for(Task::Regression)[0].key, "explain.class");
+        }
+        assert!(toml::from_str::<ExplainSettings>("class = 'middle'").is_err());
+    }
+
+    #[test]
     fn what_the_analyzer_does_not_read_is_refused() {
         let keys = |text: &str| parse(text).validate().into_iter().map(|i| i.key).collect::<Vec<_>>();
         assert_eq!(keys("analyzer = 'lrp.flat'\nepsilon = 0.1\nbias = 'full'"), ["explain.epsilon", "explain.bias"]);
@@ -291,6 +338,7 @@ mod tests {
         assert_eq!(keys("analyzer = 'integrated_gradients'\nsteps = 1\nbaseline = -1"), [""; 0]);
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nlow = -1\nhigh = 0"), [""; 0]);
         assert_eq!(keys("reference = nan"), ["explain.reference"]);
+        assert_eq!(keys("reference = { flooding = inf }"), ["explain.reference"]);
         assert_eq!(keys("reference = { ages = [30, 20] }"), ["explain.reference"]);
         assert_eq!(keys("smooth = { samples = 0 }"), ["explain.smooth.samples"]);
         assert_eq!(keys("smooth = { sigma = -1 }"), ["explain.smooth.sigma"]);

@@ -19,7 +19,7 @@ mod train;
 pub use composite::{CompositeEntry, RuleName};
 pub use evaluate::EvaluateSettings;
 pub use experiment::{ExperimentSettings, ExperimentSpec};
-pub use explain::{Bias, ExplainSettings};
+pub use explain::{Bias, Class, ExplainSettings};
 pub use explain_error::near_miss;
 pub use heatmaps::{HeatmapSettings, PictureFormat};
 pub use invalid::Invalid;

@@ -15,8 +15,10 @@ pub enum Reference {
     OutputBias,
     /// The mean age of the training set.
     Mean,
-    /// A number of years.
+    /// A number of years, on the ray of an image's own activation.
     Years(f64),
+    /// A number of years, met by lowering or raising all hidden units alike.
+    Flooding(f64),
     /// What is predicted for the mean activation of the training samples of these ages, both ends included.
     Ages([f64; 2]),
 }
@@ -29,7 +31,8 @@ impl Reference {
 }
 
 /// What may be written.
-const EXPECTED: &str = "\"none\", \"output-bias\", \"mean\", a number of years, or { ages = [20, 30] }";
+const EXPECTED: &str =
+    "\"none\", \"output-bias\", \"mean\", a number of years, { flooding = 70 }, or { ages = [20, 30] }";
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
@@ -37,6 +40,13 @@ enum Written {
     Name(Cow<'static, str>),
     Years(f64),
     Group(Group),
+    Flooding(Flooding),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Flooding {
+    flooding: f64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,6 +62,7 @@ impl Serialize for Reference {
             Self::OutputBias => Written::Name("output-bias".into()),
             Self::Mean => Written::Name("mean".into()),
             Self::Years(years) => Written::Years(years),
+            Self::Flooding(flooding) => Written::Flooding(Flooding { flooding }),
             Self::Ages(ages) => Written::Group(Group { ages }),
         };
         written.serialize(serializer)
@@ -70,6 +81,7 @@ impl<'de> Deserialize<'de> for Reference {
             },
             Written::Years(years) => Ok(Self::Years(years)),
             Written::Group(Group { ages }) => Ok(Self::Ages(ages)),
+            Written::Flooding(Flooding { flooding }) => Ok(Self::Flooding(flooding)),
         }
     }
 }
@@ -85,6 +97,8 @@ impl JsonSchema for Reference {
             { "enum": ["none", "output-bias", "mean"] },
             { "type": "number" },
             { "type": "object", "properties": { "ages": ages }, "required": ["ages"], "additionalProperties": false },
+            { "type": "object", "properties": { "flooding": { "type": "number" } }, "required": ["flooding"],
+              "additionalProperties": false },
         ] })
     }
 }
@@ -107,12 +121,13 @@ mod tests {
             ("50", Reference::Years(50.0)),
             ("50.5", Reference::Years(50.5)),
             ("{ ages = [20, 30] }", Reference::Ages([20.0, 30.0])),
+            ("{ flooding = 70 }", Reference::Flooding(70.0)),
         ] {
             let parsed: Settings = toml::from_str(&format!("reference = {text}")).expect(text);
             assert_eq!(parsed, Settings { reference });
             assert_eq!(toml::from_str::<Settings>(&toml::to_string(&parsed).expect("as TOML")), Ok(parsed));
         }
-        for text in ["'mode'", "true", "{ age = 3 }", "{ ages = [20] }"] {
+        for text in ["'mode'", "true", "{ age = 3 }", "{ ages = [20] }", "{ flooding = 'mean' }"] {
             let error = toml::from_str::<Settings>(&format!("reference = {text}")).expect_err(text);
             assert!(error.message().contains("{ ages = [20, 30] }"), "{error}");
         }

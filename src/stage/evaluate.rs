@@ -123,6 +123,10 @@ pub fn run(
         rows.extend(scores.iter().map(|score| Measurement::of_maps(score, Some(sample))));
     }
     rows.extend(ask(&data, &samples, &maps, task, settings, probe, context));
+    if task == Task::Classification {
+        // What is explained, and so its relevance, is a logit.
+        rows.iter_mut().filter(|row| row.unit == "years").for_each(|row| row.unit = "logits".into());
+    }
 
     let path = draft.file(files::MEASUREMENTS).map_err(StageError::io(draft.folder()))?;
     let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;

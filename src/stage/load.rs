@@ -22,12 +22,19 @@ impl StageContext<'_> {
         serde_json::from_slice(&text).map_err(StageError::failed)
     }
 
+    /// The file of a finished simulation's data set.
+    pub fn dataset_file(&self, key: &Key) -> Result<PathBuf, StageError> {
+        Ok(self.entry(StageName::Simulate, key)?.file(files::DATA))
+    }
+
+    /// The data set of a finished simulation, where it is in memory from a stage before.
+    pub fn remembered_dataset(&self, key: &Key) -> Option<Arc<Dataset>> {
+        self.memory.remembered(key)
+    }
+
     /// The data set of a finished simulation.
     pub fn dataset(&self, key: &Key) -> Result<Arc<Dataset>, StageError> {
-        self.memory.dataset(key, || {
-            let entry = self.entry(StageName::Simulate, key)?;
-            dataset::load(&entry.file(files::DATA)).map_err(StageError::failed)
-        })
+        self.memory.dataset(key, || dataset::load(&self.dataset_file(key)?).map_err(StageError::failed))
     }
 
     /// The weights file of a finished training.

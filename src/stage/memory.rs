@@ -16,12 +16,17 @@ pub struct Memory {
 }
 
 impl Memory {
+    pub(super) fn remembered(&self, key: &Key) -> Option<Arc<Dataset>> {
+        let remembered = lock(&self.dataset);
+        remembered.as_ref().filter(|(known, _)| known == key).map(|(_, dataset)| Arc::clone(dataset))
+    }
+
     /// The data set `key`, read by `read` unless it is remembered.
     pub(super) fn dataset<E>(&self, key: &Key, read: impl FnOnce() -> Result<Dataset, E>) -> Result<Arc<Dataset>, E> {
-        let mut remembered = lock(&self.dataset);
-        if let Some((_, dataset)) = remembered.as_ref().filter(|(known, _)| known == key) {
-            return Ok(Arc::clone(dataset));
+        if let Some(dataset) = self.remembered(key) {
+            return Ok(dataset);
         }
+        let mut remembered = lock(&self.dataset);
         // Two at a time would take twice the memory.
         *remembered = None;
         let dataset = Arc::new(read()?);

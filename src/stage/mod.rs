@@ -2,6 +2,7 @@
 //!
 //! Training and explaining need libtorch and are carried out by the package `xdlreg-tensor`.
 
+pub mod ensemble;
 pub mod evaluate;
 mod job;
 mod load;

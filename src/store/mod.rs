@@ -7,6 +7,7 @@ mod entry;
 pub mod inputs;
 mod key;
 mod npy;
+pub mod planes;
 pub mod table;
 pub mod tables;
 

@@ -4,6 +4,7 @@
 
 use std::io::{self, Read, Write};
 
+use bytemuck::Pod;
 use thiserror::Error;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -33,6 +34,8 @@ pub enum NpyError {
     Truncated { found: usize, expected: usize },
     #[error("its {values} values do not fit into memory")]
     Memory { values: usize },
+    #[error("item {item} holds a value that is not finite; remove NaN and infinite values")]
+    NotFinite { item: usize },
 }
 
 /// Type and shape of an array in row-major order.
@@ -52,6 +55,11 @@ impl Header {
     pub fn values(&self) -> Result<usize, NpyError> {
         let product = self.shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
         product.ok_or(NpyError::Header("the shape is too large"))
+    }
+
+    /// Bytes of a float; of other values they do not matter, since those are not read.
+    pub fn value_size(&self) -> usize {
+        if self.dtype == f64::DTYPE { f64::SIZE } else { f32::SIZE }
     }
 
     pub fn read(reader: &mut impl Read) -> Result<Self, NpyError> {
@@ -112,50 +120,48 @@ impl Header {
 }
 
 /// A number that arrays are made of.
-pub(super) trait Element: Copy {
+pub(super) trait Element: Pod {
     const DTYPE: &'static str;
     const SIZE: usize = size_of::<Self>();
-    /// # Panics
-    /// Panics when there are not [`Self::SIZE`] bytes.
-    fn from_le(bytes: &[u8]) -> Self;
-    fn extend_le(self, bytes: &mut Vec<u8>);
+    /// From the order of bytes in files to that of this machine, or back: mostly they are the same.
+    fn little_endian(self) -> Self;
 }
 
 macro_rules! element {
-    ($($number:ty, $dtype:literal;)*) => {$(
+    ($($number:ty, $dtype:literal, $bits:ty;)*) => {$(
         impl Element for $number {
             const DTYPE: &'static str = $dtype;
 
-            fn from_le(bytes: &[u8]) -> Self {
-                Self::from_le_bytes(bytes.try_into().expect("as many bytes as the number has"))
-            }
-
-            fn extend_le(self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(&self.to_le_bytes());
+            fn little_endian(self) -> Self {
+                bytemuck::cast(bytemuck::cast::<Self, $bits>(self).to_le())
             }
         }
     )*};
 }
 
 element! {
-    f32, "<f4";
-    f64, "<f8";
-    i32, "<i4";
-    u32, "<u4";
-    u64, "<u8";
+    f32, "<f4", u32;
+    f64, "<f8", u64;
+    i32, "<i4", u32;
+    u32, "<u4", u32;
+    u64, "<u8", u64;
 }
 
 /// Reads `count` values, whatever they are called in the header.
 pub(super) fn read_values<T: Element>(reader: &mut impl Read, count: usize) -> Result<Vec<T>, NpyError> {
     let mut values = Vec::new();
     values.try_reserve_exact(count).map_err(|_| NpyError::Memory { values: count })?;
-    let mut buffer = vec![0; CHUNK.min(count.saturating_mul(T::SIZE))];
     while values.len() < count {
-        let wanted = ((count - values.len()) * T::SIZE).min(CHUNK);
-        let found = read_up_to(reader, &mut buffer[..wanted])?;
-        values.extend(buffer[..found].chunks_exact(T::SIZE).map(T::from_le));
+        let start = values.len();
+        // Zeros that are written over while they are in the cache cost next to nothing.
+        values.resize(count.min(start + CHUNK / T::SIZE), T::zeroed());
+        let wanted: &mut [u8] = bytemuck::cast_slice_mut(&mut values[start..]);
+        let (wanted, found) = (wanted.len(), read_up_to(reader, wanted)?);
         if found < wanted {
-            return Err(NpyError::Truncated { found: values.len(), expected: count });
+            return Err(NpyError::Truncated { found: start + found / T::SIZE, expected: count });
+        }
+        if cfg!(target_endian = "big") {
+            values[start..].iter_mut().for_each(|value| *value = value.little_endian());
         }
     }
     Ok(values)
@@ -163,10 +169,15 @@ pub(super) fn read_values<T: Element>(reader: &mut impl Read, count: usize) -> R
 
 /// Reads a float32 or float64 array after its header.
 pub(super) fn read_floats(header: &Header, reader: &mut impl Read) -> Result<Vec<f32>, NpyError> {
+    read_some_floats(header, reader, header.values()?)
+}
+
+/// Reads the next `count` values of a float32 or float64 array.
+pub(super) fn read_some_floats(header: &Header, reader: &mut impl Read, count: usize) -> Result<Vec<f32>, NpyError> {
     match header.dtype.as_str() {
-        f32::DTYPE => read_values(reader, header.values()?),
+        f32::DTYPE => read_values(reader, count),
         f64::DTYPE => {
-            let values: Vec<f64> = read_values(reader, header.values()?)?;
+            let values: Vec<f64> = read_values(reader, count)?;
             Ok(values.into_iter().map(|value| value as f32).collect())
         }
         other => Err(NpyError::DType { found: other.to_owned(), expected: "little-endian float32 or float64" }),
@@ -180,11 +191,17 @@ pub(super) fn read_floats(header: &Header, reader: &mut impl Read) -> Result<Vec
 pub(super) fn write_array<T: Element>(shape: &[usize], values: &[T], writer: &mut impl Write) -> io::Result<()> {
     assert_eq!(shape.iter().product::<usize>(), values.len(), "an array of shape {shape:?}");
     Header::new(T::DTYPE, shape).write(writer)?;
-    let mut bytes = Vec::with_capacity(CHUNK);
+    write_values(values, writer)
+}
+
+/// Writes values after a header.
+pub(super) fn write_values<T: Element>(values: &[T], writer: &mut impl Write) -> io::Result<()> {
+    if cfg!(target_endian = "little") {
+        return writer.write_all(bytemuck::cast_slice(values));
+    }
     for chunk in values.chunks(CHUNK / T::SIZE) {
-        bytes.clear();
-        chunk.iter().for_each(|value| value.extend_le(&mut bytes));
-        writer.write_all(&bytes)?;
+        let swapped: Vec<T> = chunk.iter().map(|value| value.little_endian()).collect();
+        writer.write_all(bytemuck::cast_slice(&swapped))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::entry::write_atomically;
 use crate::event::{Epoch, RunStatus};
+use crate::metric::statistics::mean_of_defined;
 use crate::sim::{Pumpkin, Split};
 use crate::stage::StageName;
 use crate::stage::evaluate::Measurement;
@@ -46,6 +47,39 @@ pub struct DatasetRecord {
     pub pumpkins: Rc<Vec<Pumpkin>>,
 }
 
+/// All that the tables tell of an ensemble: networks that differ by their seeds alone and explain the same images.
+#[derive(Debug, Clone)]
+pub struct EnsembleRecord {
+    pub ensemble_id: String,
+    /// The values of the keys that vary, but for seeds; the same keys for all ensembles.
+    pub settings: Vec<(String, Value)>,
+    /// A run a member.
+    pub run_ids: Vec<String>,
+    /// Names of its scores.
+    pub metrics: Vec<&'static str>,
+    /// In the order of its maps.
+    pub images: Vec<EnsembleImage>,
+    pub simulate_key: String,
+    /// Of all that its maps and scores come from.
+    pub ensemble_key: String,
+}
+
+/// An image that all members explain.
+#[derive(Debug, Clone)]
+pub struct EnsembleImage {
+    /// Index in the data set.
+    pub sample: usize,
+    /// In years.
+    pub age: u32,
+    /// Mean over members.
+    pub prediction: f64,
+    /// A value a score; NaN where it is not defined.
+    pub scores: Vec<f64>,
+}
+
+/// The files of the tables of ensembles, and of their images.
+pub const ENSEMBLES: [&str; 2] = ["ensembles.parquet", "ensemble_samples.parquet"];
+
 /// Why a table could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
@@ -62,6 +96,13 @@ pub fn write_all(folder: &Path, runs: &[RunRecord], datasets: &[DatasetRecord]) 
     write(predictions_table(runs)?, &folder.join("predictions.parquet"))?;
     write(measurements_table(runs)?, &folder.join("measurements.parquet"))?;
     write(samples_table(datasets)?, &folder.join("samples.parquet"))
+}
+
+/// Writes the tables of ensembles: a row an ensemble with the means of its scores, and a row an image.
+pub fn write_ensembles(folder: &Path, ensembles: &[EnsembleRecord]) -> Result<(), TableError> {
+    let [of_ensembles, of_images] = ENSEMBLES;
+    write(ensembles_table(ensembles)?, &folder.join(of_ensembles))?;
+    write(ensemble_samples_table(ensembles)?, &folder.join(of_images))
 }
 
 fn write(mut table: DataFrame, path: &Path) -> Result<(), TableError> {
@@ -215,5 +256,61 @@ fn samples_table(datasets: &[DatasetRecord]) -> PolarsResult<DataFrame> {
         tumour("tumour_col0", |tumour| tumour.col0.into()),
         tumour("tumour_col1", |tumour| tumour.col1.into()),
     ];
+    DataFrame::new(rows.len(), columns)
+}
+
+/// The names of all scores of ensembles, in the order in which they first appear.
+fn ensemble_metrics(ensembles: &[EnsembleRecord]) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = Vec::new();
+    for &name in ensembles.iter().flat_map(|ensemble| &ensemble.metrics) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The score of an image of an ensemble, where it is defined.
+fn ensemble_score(ensemble: &EnsembleRecord, image: &EnsembleImage, name: &str) -> Option<f64> {
+    let place = ensemble.metrics.iter().position(|known| *known == name)?;
+    image.scores.get(place).copied().filter(|value| value.is_finite())
+}
+
+fn ensembles_table(ensembles: &[EnsembleRecord]) -> PolarsResult<DataFrame> {
+    let mut columns = vec![column("ensemble_id", ensembles, |ensemble| ensemble.ensemble_id.clone())];
+    let varied = ensembles.first().map_or(&[][..], |ensemble| &ensemble.settings);
+    for (index, (key, _)) in varied.iter().enumerate() {
+        columns.push(setting_column(key, ensembles.iter().map(|ensemble| &ensemble.settings[index].1).collect()));
+    }
+    columns.push(column("members", ensembles, |ensemble| ensemble.run_ids.len() as u32));
+    columns.push(column("images", ensembles, |ensemble| ensemble.images.len() as u32));
+    for name in ensemble_metrics(ensembles) {
+        columns.push(column(name, ensembles, |ensemble| {
+            let scores = ensemble.images.iter().filter_map(|image| ensemble_score(ensemble, image, name));
+            Some(mean_of_defined(scores)).filter(|mean| mean.is_finite())
+        }));
+    }
+    let run_ids = ensembles.iter().map(|ensemble| Series::new(PlSmallStr::EMPTY, &ensemble.run_ids));
+    columns.push(run_ids.collect::<ListChunked>().with_name("run_ids".into()).into_series().into());
+    columns.push(column("simulate_key", ensembles, |ensemble| ensemble.simulate_key.clone()));
+    columns.push(column("ensemble_key", ensembles, |ensemble| ensemble.ensemble_key.clone()));
+    DataFrame::new(ensembles.len(), columns)
+}
+
+fn ensemble_samples_table(ensembles: &[EnsembleRecord]) -> PolarsResult<DataFrame> {
+    let mut rows: Vec<(&EnsembleRecord, usize, &EnsembleImage)> = Vec::new();
+    for ensemble in ensembles {
+        rows.extend(ensemble.images.iter().enumerate().map(|(index, image)| (ensemble, index, image)));
+    }
+    let mut columns = vec![
+        column("ensemble_id", &rows, |row| row.0.ensemble_id.as_str()),
+        column("map", &rows, |row| row.1 as u32),
+        column("sample", &rows, |row| row.2.sample as u32),
+        column("age", &rows, |row| row.2.age),
+        column("mean_prediction", &rows, |row| row.2.prediction),
+    ];
+    for name in ensemble_metrics(ensembles) {
+        columns.push(column(name, &rows, |row| ensemble_score(row.0, row.2, name)));
+    }
     DataFrame::new(rows.len(), columns)
 }

@@ -73,6 +73,8 @@ fn values_that_cannot_be_are_refused() {
             "did you mean `conv2`?",
         ),
         ("[model]\ntask = \"classification\"\n[explain]\nreference = 50\n", "4:13", "explain.reference"),
+        ("[explain]\nclass = \"old\"\n", "2:9", "a regression has no classes"),
+        ("[model]\ntask = \"classification\"\n[explain]\nclass = \"odl\"\n", "4:9", "allowed: predicted, young, old"),
         ("[evaluate]\nscores = [\"faithfullness\"]\n", "2:10", "did you mean `faithfulness`?"),
         ("[evaluate]\nflipped = 2.0\n", "2:11", "evaluate.flipped"),
     ];

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Scene, TINY, read_npy, repository, write_npy};
+use crate::harness::{Scene, TINY, numbers, read_npy, repository, texts, write_npy};
 
 const PIXELS: usize = 98 * 98;
 
@@ -145,6 +145,9 @@ fn impossible_explanations_are_refused_in_a_line() {
         ("--analyzer gradient --set explain.reference=50", "does not read `reference`"),
         ("--set explain.reference=mean", "samples of known age"),
         ("--set explain.reference=0", "cannot be reached"),
+        ("--set explain.reference={flooding=0}", "by lowering or raising all hidden units alike"),
+        ("--set explain.reference={flooding=0}", "a reference above the output bias"),
+        ("--set explain.class=old", "a regression has no classes"),
     ] {
         scene.run(&format!("{EXPLAIN} {settings}")).exits(2).complains(&[said]);
     }
@@ -169,5 +172,31 @@ fn an_experiment_keeps_a_ledger() {
         let difference = f64::from(output) - reference;
         let size = taken.iter().fold(1.0 + difference.abs(), |size, taken| size + f64::from(taken.abs()));
         assert!((sum - difference).abs() < 1e-4 * size, "{sum} for {difference}");
+    }
+}
+
+/// A sweep over classes trains once and leaves a file of maps a class.
+#[test]
+fn each_class_has_its_maps() {
+    let sweep = "[[sweep]]\ngrid = { 'explain.class' = ['predicted', 'young', 'old'] }\n";
+    let scene = Scene::with_spec(&format!("{TINY}\n[model]\ntask = 'classification'\n{sweep}"));
+    let said = scene.run("plan spec.toml").succeeds().stdout;
+    assert!(said.starts_with("3 runs: 1 simulate, 1 train, 3 explain,"), "{said}");
+    scene.run("spec.toml");
+    let results = scene.results("spec");
+    let runs = results.table("runs");
+    let ids = texts(&runs, "run_id");
+    assert_eq!(texts(&runs, "explain.class"), ["predicted", "young", "old"]);
+    let [predicted, young, old] =
+        [0, 1, 2].map(|run| read_npy(&results.path(&format!("relevance/{}.npy", ids[run]))).1);
+    assert_ne!(young, old);
+    let table = results.table("predictions");
+    let mine: Vec<bool> = texts(&table, "run_id").iter().map(|id| *id == ids[0]).collect();
+    let predictions = numbers(&table, "prediction").into_iter().zip(mine).filter(|(_, mine)| *mine);
+    let tested: Vec<f64> = predictions.map(|(prediction, _)| prediction).skip(90).collect();
+    for (sample, prediction) in tested.into_iter().enumerate() {
+        let map = sample * PIXELS..(sample + 1) * PIXELS;
+        let expected = if prediction > 0.5 { &old } else { &young };
+        assert_eq!(predicted[map.clone()], expected[map], "sample {sample}, old with probability {prediction}");
     }
 }

@@ -5,6 +5,7 @@ mod bad_input;
 mod configs;
 mod determinism;
 mod diverge;
+mod ensembles;
 mod explain;
 mod faults;
 mod front_end;

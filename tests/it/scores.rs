@@ -92,4 +92,37 @@ fn a_tumour_is_scored_where_there_is_one_and_years_only_for_a_regression() {
     assert_eq!(of(&rows, "mass_accuracy.positive", Some("tumour")).len(), 11);
     assert_eq!(of(&rows, "max_sensitivity", None).len(), 4);
     assert!(rows.iter().all(|row| !row.1.starts_with("causal") && !row.1.starts_with("faithfulness")));
+    // A class is explained by its logit.
+    let table = scene.results("spec").table("measurements");
+    let units: Vec<(String, String)> = texts(&table, "metric").into_iter().zip(texts(&table, "unit")).collect();
+    assert!(units.contains(&("sum_relevance".into(), "logits".into())));
+    assert!(units.iter().all(|(_, unit)| unit != "years"), "{units:?}");
+}
+
+/// The columns of a tumour's run are what the long table tells of the tumour, beside what trivial maps reach.
+#[test]
+fn a_tumour_has_its_columns() {
+    let scene = Scene::with_spec(&format!("{TINY}{SCORES}"));
+    scene.run("spec.toml --set data.growth_mode=no_growth --set evaluate.images=10").succeeds();
+    let results = scene.results("spec");
+    let rows = rows(&results);
+    let run = |metric: &str| {
+        let row = of(&rows, metric, Some("tumour")).into_iter().find(|row| row.0.is_none());
+        row.unwrap_or_else(|| panic!("{metric} of the run")).3.expect("a value")
+    };
+    for (column, metric) in [
+        ("average_precision_positive_tumour", "average_precision.positive"),
+        ("causal_spearman_kind_tumour", "causal_spearman.kind"),
+    ] {
+        assert_eq!(results.score(column), run(metric), "{column}");
+    }
+    for trivial in ["image", "edges", "noise"] {
+        let found = run(&format!("causal_spearman.kind.{trivial}"));
+        assert!((-1.0..=1.0).contains(&found), "{trivial}: {found}");
+    }
+    // One tumour an image: nothing is correlated within one.
+    let years = of(&rows, "causal_years", Some("tumour"));
+    assert_eq!(years.iter().filter(|row| row.0.is_some()).count(), 10);
+    assert!(of(&rows, "causal_spearman", Some("tumour")).is_empty());
+    assert!(of(&rows, "causal_spearman.pooled", Some("tumour")).is_empty());
 }

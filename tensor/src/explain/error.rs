@@ -1,6 +1,7 @@
 //! Why a prediction cannot be explained.
 
 use thiserror::Error;
+use xdlreg::raster::UnreadablePlanes;
 
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ExplainError {
@@ -12,6 +13,12 @@ pub enum ExplainError {
     ImageSize { height: usize, width: usize },
     #[error("a class is not explained against a number of years: leave explain.reference out")]
     ReferenceOfClass,
+    #[error("a regression has no classes: leave explain.class out")]
+    ClassOfRegression,
+    #[error(transparent)]
+    Unreadable(#[from] UnreadablePlanes),
+    #[error("maps cannot be written: {reason}")]
+    Unwritable { reason: String },
     #[error(
         "this reference is taken from samples of known age: give a set.npz of `xdlreg-run simulate`, or a number of years"
     )]
@@ -24,6 +31,13 @@ pub enum ExplainError {
          explain.reference = \"output-bias\", or the mean activation of a group such as {{ ages = [20, 30] }}"
     )]
     Unreachable { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
+    #[error(
+        "the reference of {reference} years cannot be reached for {count} of {total} images by lowering or raising all \
+         hidden units alike: with all at 0 the network says its output bias, {bias} years (the first is sample {sample}: \
+         {prediction} years). Use a reference above the output bias, or the mean activation of a group such as \
+         {{ ages = [20, 30] }}"
+    )]
+    NotFlooded { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
     #[error("the relevance of sample {sample} is not finite under `{analyzer}`")]
     NotFinite { sample: usize, analyzer: String },
 }

@@ -48,13 +48,15 @@ impl Explainer {
         Ok(Self { method: Arc::new(method.clone()), engine })
     }
 
-    /// Explains `images`, of which the first is sample `first`. Returns what the network puts out, one or two numbers an
-    /// image.
-    pub fn explain(&mut self, images: &[f32], first: usize, target: &mut Target) -> Vec<f32> {
+    /// Explains the output `class`, else the largest, for `images`, of which the first is sample `first`. Returns what
+    /// the network puts out, one or two numbers an image.
+    pub fn explain(&mut self, images: &[f32], class: Option<usize>, first: usize, target: &mut Target) -> Vec<f32> {
         let method = Arc::clone(&self.method);
+        let chosen = class.map(|class| vec![class; images.len() / AREA]);
+        let chosen = chosen.as_deref();
         match &*method {
-            Method::Smooth { of, smoothing } => self.smooth(of, *smoothing, images, first, target),
-            method => self.carry_out(method, images, None, first, target),
+            Method::Smooth { of, smoothing } => self.smooth(of, *smoothing, images, chosen, first, target),
+            method => self.carry_out(method, images, chosen, first, target),
         }
     }
 
@@ -102,10 +104,11 @@ impl Explainer {
         method: &Method,
         Smoothing { samples, sigma, sigma_unit, seed }: Smoothing,
         images: &[f32],
+        chosen: Option<&[usize]>,
         first: usize,
         target: &mut Target,
     ) -> Vec<f32> {
-        let (outputs, chosen) = self.choose(images, None);
+        let (outputs, chosen) = self.choose(images, chosen);
         let mut noisy = vec![0.0; images.len()];
         let mut sums = vec![0.0; images.len()];
         let mut ledger = vec![Taken::default(); target.ledger.len()];

@@ -1,5 +1,6 @@
 //! Explanations: one engine that carries out the rules and composites of [`xdlreg::explain`].
 
+mod batches;
 mod engine;
 mod error;
 mod explainer;
@@ -15,35 +16,33 @@ mod relevance;
 mod rule;
 mod stabilise;
 
-use std::sync::Mutex;
-use std::thread;
+use std::io;
+use std::ops::ControlFlow;
 
-use xdlreg::event::{Progress, ProgressSink};
+use xdlreg::event::ProgressSink;
 use xdlreg::explain::analyzer;
-use xdlreg::raster::{Raster, RasterStack, SIDE};
-use xdlreg::spec::{ExplainSettings, Reference};
+use xdlreg::raster::{Planes, RasterStack, SIDE};
+use xdlreg::spec::{ExplainSettings, Reference, Task};
 
-use engine::{AREA, largest};
+use batches::{Chunk, Team, Work};
+use engine::AREA;
 pub use error::ExplainError;
-use explainer::{Explainer, Target};
 pub use ledger::{Ledger, Taken};
 use linear::Linear;
-use reference::Root;
 pub use reference::Samples;
+use reference::{Missed, Root};
 
 use crate::net::PumpkinNet;
 
-/// Images propagated at once on a CPU: few enough that a batch's feature maps stay in a core's cache.
-const CPU_BATCH: usize = 4;
-/// Images propagated at once on a GPU.
-const GPU_BATCH: usize = 256;
+/// Images that are looked at together before any is explained.
+const LOOK: usize = 256;
 
 /// Relevance of every pixel of every image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelevanceMaps {
     /// A map an image; for relevance propagation of a regression in years.
     pub maps: RasterStack,
-    /// What is explained: ages in years, or the larger logit.
+    /// What is explained: ages in years, or the logit of a class.
     pub outputs: Vec<f32>,
     /// What it is explained against: years, 0 without a reference.
     pub reference: f64,
@@ -51,87 +50,153 @@ pub struct RelevanceMaps {
     pub ledger: Option<Ledger>,
 }
 
+/// What is known of all maps before the first of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AboutMaps {
+    /// What predictions are explained against: years, 0 without a reference.
+    pub reference: f64,
+    /// The linear layers from the input on, where relevance is propagated from the prediction and they keep a ledger.
+    pub layers: Option<Vec<String>>,
+}
+
+/// The explanations of some images in a row.
+#[derive(Debug, Clone, Copy)]
+pub struct Explained<'a> {
+    /// A map an image, one after the other.
+    pub maps: &'a [f32],
+    /// What is explained, a number an image.
+    pub outputs: &'a [f32],
+    /// An entry an image and layer of the ledger; of no meaning where there is none.
+    pub taken: &'a [Taken],
+}
+
+/// Takes explanations as they are made.
+pub trait Sink {
+    /// Called once, before any explanation, with how many there will be.
+    fn begin(&mut self, count: usize, about: &AboutMaps) -> io::Result<()>;
+
+    /// Called with the explanations in the order of the images.
+    fn take(&mut self, explained: Explained) -> io::Result<()>;
+}
+
 /// Explains the prediction of `net` for every image; `samples` are those that references are taken from.
 ///
 /// On a CPU, as many batches are propagated side by side as libtorch has threads; the maps do not depend on that
-/// number. Memory does not grow with the number of images, but for the maps.
+/// number.
 ///
 /// # Errors
-/// [`ExplainError`] for an unknown analyzer, images of another size, a reference that cannot be reached, and relevance
-/// that is not finite.
+/// [`ExplainError`] for an unknown analyzer, images of another size, a class of a regression, a reference that cannot be
+/// reached, and relevance that is not finite.
 pub fn explain(
     net: &PumpkinNet,
     images: &RasterStack,
     settings: &ExplainSettings,
     samples: Option<Samples>,
-    sink: &dyn ProgressSink,
+    progress: &dyn ProgressSink,
 ) -> Result<RelevanceMaps, ExplainError> {
-    let (height, width) = (images.height(), images.width());
+    let mut all = All::default();
+    explain_each(net, images, settings, samples, &mut all, progress)?;
+    let AboutMaps { reference, layers } = all.about.expect("explanations have begun");
+    let ledger = layers.map(|layers| Ledger { layers, taken: all.taken });
+    Ok(RelevanceMaps { maps: RasterStack::new(SIDE, SIDE, all.maps), outputs: all.outputs, reference, ledger })
+}
+
+/// As [`explain`], for images that need not be in memory, into `sink`. Memory does not grow with their number.
+///
+/// Images are gone through twice: whether all of them can be explained is known before the first is.
+pub fn explain_each(
+    net: &PumpkinNet,
+    images: &dyn Planes,
+    settings: &ExplainSettings,
+    samples: Option<Samples>,
+    sink: &mut dyn Sink,
+    progress: &dyn ProgressSink,
+) -> Result<(), ExplainError> {
+    let [total, height, width] = images.shape();
     if (height, width) != (SIDE, SIDE) {
         return Err(ExplainError::ImageSize { height, width });
     }
     let analyzer = analyzer(&settings.analyzer)
         .ok_or_else(|| ExplainError::UnknownAnalyzer { name: settings.analyzer.clone() })?;
     let method = analyzer.method(settings);
-    let root = Root::find(settings.reference.unwrap_or(Reference::None), net, samples)?;
-    if let Some(root) = &root {
-        root.check(&net.predict(images))?;
+    if settings.class.is_some() && net.architecture().task == Task::Regression {
+        return Err(ExplainError::ClassOfRegression);
     }
-    let non_negative = images.pixels().iter().fold(true, |none, &pixel| none & (pixel >= 0.0));
-    let threads = tch::get_num_threads();
-    let (batch, workers) = if net.device().is_cuda() { (GPU_BATCH, 1) } else { (CPU_BATCH, threads.max(1) as usize) };
-    // Each worker computes alone; that several threads wait for each other at every small step costs more than it gains.
-    tch::set_num_threads(1);
-    let explainers: Result<Vec<_>, _> = (0..workers.min(images.len().div_ceil(batch)))
-        .map(|_| Explainer::new(net, &method, root.clone(), non_negative))
-        .collect();
-    tch::set_num_threads(threads);
-    let explainers = explainers?;
+    let class = settings.class.and_then(xdlreg::spec::Class::output);
+    let root = Root::find(settings.reference.unwrap_or(Reference::None), net, samples)?;
+    let non_negative = look(net, images, root.as_ref())?;
+    let layers = linear_layers(net);
+    let about = AboutMaps {
+        reference: root.as_ref().map_or(0.0, |root| root.reference),
+        layers: method.relevance().map(|_| layers.clone()),
+    };
+    let work = Work { method: &method, root, class, non_negative, total };
+    let mut team = Team::new(net, &work, layers.len())?;
+    sink.begin(total, &about).map_err(unwritable)?;
 
-    let mut maps = RasterStack::zeros(images.len(), height, width);
-    let mut outputs = vec![0.0; images.len()];
-    let mut ledger = Ledger { layers: linear_layers(net), taken: Vec::new() };
-    ledger.taken.resize(images.len() * ledger.layers.len(), Taken::default());
-    let layers = ledger.layers.len();
-    let targets = maps.pixels_mut().chunks_mut(batch * AREA).zip(ledger.taken.chunks_mut(batch * layers));
-    let batches = targets.zip(outputs.chunks_mut(batch)).enumerate();
-    let queue = Mutex::new((batches, 0));
-    let total = images.len() as u64;
-    thread::scope(|scope| {
-        for mut explainer in explainers {
-            let queue = &queue;
-            let put_out = net.architecture().outputs();
-            scope.spawn(move || {
-                tch::set_num_threads(1);
-                let next = || queue.lock().expect("no worker panics with the lock").0.next();
-                while let Some((index, ((maps, ledger), outputs))) = next() {
-                    let start = index * batch;
-                    let input = &images.pixels()[start * AREA..][..maps.len()];
-                    let put = explainer.explain(input, start, &mut Target { maps, ledger });
-                    for (output, put) in outputs.iter_mut().zip(put.chunks_exact(put_out)) {
-                        *output = put[largest(put)];
-                    }
-                    let done = {
-                        let mut queue = queue.lock().expect("no worker panics with the lock");
-                        queue.1 += outputs.len() as u64;
-                        queue.1
-                    };
-                    sink.report(Progress::Step { done, total, unit: "maps".into() });
-                }
-            });
+    let mut first = 0;
+    let (mut maps, mut outputs, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+    let mut ended = Ok(());
+    images.visit(team.chunk(), &mut |images| {
+        let count = images.len() / AREA;
+        maps.clear();
+        maps.resize(images.len(), 0.0);
+        outputs.clear();
+        outputs.resize(count, 0.0);
+        taken.clear();
+        taken.resize(count * layers.len(), Taken::default());
+        let chunk = Chunk { images, first, maps: &mut maps, outputs: &mut outputs, taken: &mut taken };
+        team.explain(chunk, total, progress);
+        ended = match maps.chunks_exact(AREA).position(|map| !map.iter().fold(true, |all, r| all & r.is_finite())) {
+            Some(at) => Err(ExplainError::NotFinite { sample: first + at, analyzer: settings.analyzer.clone() }),
+            None => sink.take(Explained { maps: &maps, outputs: &outputs, taken: &taken }).map_err(unwritable),
+        };
+        first += count;
+        if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    ended
+}
+
+/// Looks at all images: whether the reference is reached from each, and whether none has a pixel below zero.
+fn look(net: &PumpkinNet, images: &dyn Planes, root: Option<&Root>) -> Result<bool, ExplainError> {
+    let mut non_negative = true;
+    let mut missed = Missed::default();
+    images.visit(LOOK, &mut |pixels| {
+        non_negative &= pixels.iter().fold(true, |none, &pixel| none & (pixel >= 0.0));
+        if let Some(root) = root {
+            root.look(net, &RasterStack::new(SIDE, SIDE, pixels.to_vec()), &mut missed);
         }
-    });
-    tch::set_num_threads(threads);
-    let finite = |map: Raster| map.pixels.iter().fold(true, |finite, pixel| finite & pixel.is_finite());
-    let broken = maps.iter().position(|map| !finite(map));
-    match broken {
-        Some(sample) => Err(ExplainError::NotFinite { sample, analyzer: settings.analyzer.clone() }),
-        None => Ok(RelevanceMaps {
-            maps,
-            outputs,
-            reference: root.map_or(0.0, |root| root.reference),
-            ledger: method.relevance().map(|_| ledger),
-        }),
+        ControlFlow::Continue(())
+    })?;
+    root.map_or(Ok(()), |root| root.check(&missed))?;
+    Ok(non_negative)
+}
+
+fn unwritable(error: io::Error) -> ExplainError {
+    ExplainError::Unwritable { reason: error.to_string() }
+}
+
+/// Explanations that are all kept.
+#[derive(Default)]
+struct All {
+    about: Option<AboutMaps>,
+    maps: Vec<f32>,
+    outputs: Vec<f32>,
+    taken: Vec<Taken>,
+}
+
+impl Sink for All {
+    fn begin(&mut self, count: usize, about: &AboutMaps) -> io::Result<()> {
+        self.about = Some(about.clone());
+        self.maps.reserve_exact(count * AREA);
+        Ok(())
+    }
+
+    fn take(&mut self, explained: Explained) -> io::Result<()> {
+        self.maps.extend_from_slice(explained.maps);
+        self.outputs.extend_from_slice(explained.outputs);
+        self.taken.extend_from_slice(explained.taken);
+        Ok(())
     }
 }
 

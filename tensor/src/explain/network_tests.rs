@@ -6,13 +6,14 @@ use xdlreg::event::silent;
 use xdlreg::explain::{BiasPart, Rule, SigmaUnit};
 use xdlreg::raster::RasterStack;
 use xdlreg::seed::stream;
-use xdlreg::spec::{Bias, ExplainSettings, ModelSettings, Task};
+use xdlreg::spec::{Bias, Class, ExplainSettings, ModelSettings, Reference, Task};
+use xdlreg::store::planes::ImageFile;
 
 use super::linear::Linear;
 use super::parity_tests::{deviation, reference};
 use super::relevance::Relevance;
 use super::rule::LayerRule;
-use super::{ExplainError, explain};
+use super::{AboutMaps, ExplainError, Explained, Samples, Sink, Taken, explain, explain_each};
 use crate::net::pumpkin_net::to_tensor;
 use crate::net::{Architecture, PumpkinNet, Weights};
 
@@ -211,4 +212,110 @@ fn what_cannot_be_explained_is_named() {
     assert_eq!(error, ExplainError::NotFinite { sample: 1, analyzer: "lrp.z".into() });
     let empty = explain(&net, &images.slice(0..0), &settings("lrp.z"), None, &silent).expect("no maps");
     assert_eq!((empty.maps.len(), empty.outputs.len()), (0, 0));
+}
+
+/// Without biases flat loses nothing, so the map of a class adds up to its logit, whichever is larger.
+#[test]
+fn each_class_is_explained_by_its_own_logit() {
+    let net = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, false);
+    let images = random_images(6);
+    let logits = no_grad(|| net.forward(&to_tensor(&images, 0..6)));
+    let of = |class, analyzer: &str| {
+        let settings = ExplainSettings { class, ..settings(analyzer) };
+        explain(&net, &images, &settings, None, &silent).expect("maps")
+    };
+    for (column, class) in [(0, Class::Young), (1, Class::Old)] {
+        let explained = of(Some(class), "lrp.flat");
+        for (sample, (map, &output)) in explained.maps.iter().zip(&explained.outputs).enumerate() {
+            let logit = logits.double_value(&[sample as i64, column]);
+            assert!((map.sum() - logit).abs() < 1e-3 * logit.abs(), "{} for {logit}", map.sum());
+            assert!((f64::from(output) - logit).abs() < 1e-4 * logit.abs());
+        }
+    }
+    // Every kind of method takes the class; the one that is predicted is the larger.
+    for analyzer in ["lrp.sequential_preset_a", "gradient", "input_t_gradient", "integrated_gradients", "occlusion"] {
+        let maps = |class| of(class, analyzer);
+        let [predicted, young, old] = [Class::Predicted, Class::Young, Class::Old].map(|class| maps(Some(class)));
+        assert_eq!(predicted, maps(None), "{analyzer}");
+        assert_ne!(young.maps, old.maps, "{analyzer}");
+        for sample in 0..6 {
+            let larger = if young.outputs[sample] >= old.outputs[sample] { &young } else { &old };
+            let chosen = (predicted.maps.get(sample), predicted.outputs[sample]);
+            assert_eq!(chosen, (larger.maps.get(sample), larger.outputs[sample]), "{analyzer}");
+        }
+    }
+}
+
+/// The gradient of a class is the slope of its logit.
+#[test]
+fn the_gradient_of_a_class_is_the_slope_of_its_logit() {
+    let net = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, true);
+    let images = random_images(1);
+    for (column, class) in [(0, Class::Young), (1, Class::Old)] {
+        let settings = ExplainSettings { class: Some(class), ..settings("gradient") };
+        let explained = explain(&net, &images, &settings, None, &silent).expect("maps");
+        let gradient = explained.maps.pixels();
+        // Along its own direction the slope is the gradient's length.
+        let length = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
+        let moved = |by: f64| {
+            let mut image = images.clone();
+            let pixels = image.pixels_mut().iter_mut().zip(gradient);
+            pixels.for_each(|(pixel, &g)| *pixel += (by * f64::from(g) / length) as f32);
+            no_grad(|| net.forward(&to_tensor(&image, 0..1))).double_value(&[0, column])
+        };
+        let step = 0.005;
+        let slope = (moved(step) - moved(-step)) / (2.0 * step);
+        assert!((slope / length - 1.0).abs() < 0.03, "{slope} for {length}");
+    }
+}
+
+#[test]
+fn a_regression_has_no_class() {
+    let (net, images) = reference();
+    let settings = ExplainSettings { class: Some(Class::Old), ..settings("lrp.z") };
+    let error = explain(&net, &images, &settings, None, &silent).expect_err("a class");
+    assert_eq!(error, ExplainError::ClassOfRegression);
+}
+
+/// Maps that are taken as they are made, images coming from a file, are those that are made at once.
+#[test]
+fn images_that_come_and_go_are_explained_as_those_in_memory() {
+    struct Taking(Vec<f32>, Vec<f32>, Vec<Taken>, Option<(usize, AboutMaps)>, usize);
+    impl Sink for Taking {
+        fn begin(&mut self, count: usize, about: &AboutMaps) -> std::io::Result<()> {
+            self.3 = Some((count, about.clone()));
+            Ok(())
+        }
+
+        fn take(&mut self, explained: Explained) -> std::io::Result<()> {
+            self.0.extend_from_slice(explained.maps);
+            self.1.extend_from_slice(explained.outputs);
+            self.2.extend_from_slice(explained.taken);
+            self.4 = self.4.max(explained.outputs.len());
+            Ok(())
+        }
+    }
+    let (net, few) = reference();
+    // More than a chunk, which is not a whole number of batches.
+    let many: Vec<f32> = (0..151).flat_map(|copy| few.get(copy % 2).pixels.to_vec()).collect();
+    let many = RasterStack::new(98, 98, many);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("images.npy");
+    xdlreg::store::arrays::write_stack(&many, &path).expect("a file");
+    let file = ImageFile::open(&path).expect("images");
+    let settings = ExplainSettings { reference: Some(Reference::Ages([20.0, 30.0])), ..settings("lrp.epsilon") };
+    let ages: Vec<f32> = (0..151).map(|image| 20.0 + (image % 40) as f32).collect();
+    let threads = tch::get_num_threads();
+    tch::set_num_threads(1);
+    let samples = Samples { images: &many, ages: &ages };
+    let whole = explain(&net, &many, &settings, Some(samples), &silent).expect("maps");
+    let mut taking = Taking(Vec::new(), Vec::new(), Vec::new(), None, 0);
+    let samples = Samples { images: &file, ages: &ages };
+    explain_each(&net, &file, &settings, Some(samples), &mut taking, &silent).expect("maps");
+    tch::set_num_threads(threads);
+    assert!(taking.4 < 151, "they came at once");
+    let ledger = whole.ledger.expect("a ledger");
+    let about = AboutMaps { reference: whole.reference, layers: Some(ledger.layers) };
+    assert_eq!(taking.3, Some((151, about)));
+    assert_eq!((&taking.0[..], taking.1, taking.2), (whole.maps.pixels(), whole.outputs, ledger.taken));
 }

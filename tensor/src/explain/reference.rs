@@ -3,9 +3,20 @@
 //! The output layer f = w a + b is taken apart at a root point ã of the hidden layer, where the network puts out the
 //! reference: R_j = w_j (a_j - ã_j), which adds up to f - f(ã). Neither bias nor stabiliser take anything there, so the
 //! rule of the output layer is not used.
+//!
+//! That is the authors' decomposition, as their code has it (github.com/sltzgs/xai-regression). Their root point for a number of
+//! years is found by "flooding": all units are lowered by the same amount, to 0 at the least, or raised by it, until the
+//! reference is met ([`Reference::Flooding`]; here exactly instead of by steps). A plain number of years lies on the ray of the
+//! image's own activation instead, where every unit keeps its share. Against both holds what they say of theirs: a reference
+//! below the output bias is not reached from a prediction above it.
+//!
+//! A difference: they restructure the layer below, which becomes ReLUs of z - ã, -z and ã - z. Here that layer is the network's
+//! own and keeps the composite's rule, so that years which a unit is short of the root point go to the pixels that inhibit it.
+
+use std::ops::ControlFlow;
 
 use tch::{Kind, Tensor, no_grad};
-use xdlreg::raster::RasterStack;
+use xdlreg::raster::{Planes, RasterStack, SIDE};
 use xdlreg::spec::{Reference, Task};
 
 use super::error::ExplainError;
@@ -16,9 +27,9 @@ use crate::net::{Layer, PumpkinNet};
 const BATCH: usize = 64;
 
 /// The samples that references are taken from: those of the training set.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Samples<'a> {
-    pub images: &'a RasterStack,
+    pub images: &'a dyn Planes,
     /// An age an image, in years.
     pub ages: &'a [f32],
 }
@@ -39,8 +50,19 @@ enum Point {
     /// The activation of the image, times the number at which the network puts out the reference: no other activation
     /// is as near in direction. For the output bias itself this is 0.
     Ray,
+    /// The activation of the image, with all units lowered or raised by the same amount.
+    Flood,
     /// The mean activation of a group of samples.
     Mean(Vec<f32>),
+}
+
+/// Images from which a reference is not reached, of those that were looked at.
+#[derive(Debug, Default)]
+pub(super) struct Missed {
+    /// Index and prediction of the first.
+    first: Option<(usize, f32)>,
+    count: usize,
+    total: usize,
 }
 
 impl Root {
@@ -62,11 +84,12 @@ impl Root {
             }
             _ => return Err(ExplainError::ReferenceOfClass),
         };
-        let needed = || samples.filter(|samples| !samples.images.is_empty()).ok_or(ExplainError::NoSamples);
+        let needed = || samples.filter(|samples| !samples.ages.is_empty()).ok_or(ExplainError::NoSamples);
         let root = |reference, point| Ok(Some(Self { reference, point, weights: weights.clone(), bias }));
         match reference {
             Reference::None | Reference::OutputBias => root(bias, Point::Ray),
             Reference::Years(years) => root(years, Point::Ray),
+            Reference::Flooding(years) => root(years, Point::Flood),
             Reference::Mean => {
                 let ages = needed()?.ages;
                 root(ages.iter().copied().map(f64::from).sum::<f64>() / ages.len() as f64, Point::Ray)
@@ -78,40 +101,74 @@ impl Root {
                 if group.is_empty() {
                     return Err(ExplainError::NobodyOfAges { from, to });
                 }
-                let mean = mean_activation(net, samples.images, &group);
+                let mean = mean_activation(net, samples.images, &group)?;
                 let products = weights.iter().zip(&mean).map(|(&w, &a)| f64::from(w) * f64::from(a));
                 root(products.sum::<f64>() + bias, Point::Mean(mean))
             }
         }
     }
 
-    /// Whether activations from zero on can lead to the reference: the output bias must not lie between it and the
-    /// prediction, or a hidden unit would have to be active below zero.
-    pub fn is_reached_from(&self, prediction: f64) -> bool {
+    /// Whether activations from zero on lead to the reference, for an image that is predicted as `prediction`. On a ray the
+    /// output bias must not lie between the two, or a hidden unit would have to be active below zero.
+    fn is_reached_from(&self, prediction: f64, units: &[f32]) -> bool {
         match self.point {
             Point::Mean(_) => true,
             Point::Ray => {
                 let (way, share) = (prediction - self.bias, self.reference - self.bias);
                 share == 0.0 || (way != 0.0 && share / way >= 0.0)
             }
+            Point::Flood => self.flooded(units).is_some(),
         }
     }
 
-    /// The error for predictions of which some cannot be explained against the reference.
-    pub fn check(&self, predictions: &[f32]) -> Result<(), ExplainError> {
-        let missed = |prediction: &&f32| !self.is_reached_from(f64::from(**prediction));
-        let count = predictions.iter().filter(missed).count();
-        match predictions.iter().position(|prediction| missed(&prediction)) {
-            None => Ok(()),
-            Some(sample) => Err(ExplainError::Unreachable {
-                reference: format!("{:.1}", self.reference),
-                bias: format!("{:.1}", self.bias),
-                prediction: format!("{:.1}", predictions[sample]),
-                sample,
-                count,
-                total: predictions.len(),
-            }),
+    /// Looks at images: notes the predictions of those from which the reference is not reached.
+    pub fn look(&self, net: &PumpkinNet, images: &RasterStack, missed: &mut Missed) {
+        let predictions = net.predict(images);
+        let units = if matches!(self.point, Point::Flood) { hidden_units(net, images) } else { Vec::new() };
+        let width = units.len() / images.len().max(1);
+        for (index, &prediction) in predictions.iter().enumerate() {
+            if !self.is_reached_from(prediction.into(), &units[index * width..][..width]) {
+                missed.first.get_or_insert((missed.total, prediction));
+                missed.count += 1;
+            }
+            missed.total += 1;
         }
+    }
+
+    /// The error where some images cannot be explained against the reference.
+    pub fn check(&self, missed: &Missed) -> Result<(), ExplainError> {
+        let Some((sample, prediction)) = missed.first else { return Ok(()) };
+        let [reference, bias] = [self.reference, self.bias].map(|years| format!("{years:.1}"));
+        let (prediction, count, total) = (format!("{prediction:.1}"), missed.count, missed.total);
+        Err(match self.point {
+            Point::Flood => ExplainError::NotFlooded { reference, bias, prediction, sample, count, total },
+            _ => ExplainError::Unreachable { reference, bias, prediction, sample, count, total },
+        })
+    }
+
+    /// The hidden units when all are lowered by the same amount, to 0 at the least, or raised by it, the least at which the
+    /// network says the reference. None where it never does.
+    fn flooded(&self, units: &[f32]) -> Option<Vec<f64>> {
+        let units: Vec<f64> = units.iter().copied().map(f64::from).collect();
+        let weigh = |units: &[f64]| {
+            self.bias + self.weights.iter().zip(units).map(|(&weight, unit)| f64::from(weight) * unit).sum::<f64>()
+        };
+        let lowered = |by: f64| units.iter().map(|unit| (unit - by).max(0.0)).collect::<Vec<f64>>();
+        let missing = |by: f64| weigh(&lowered(by)) - self.reference;
+        let start = missing(0.0);
+        if start < 0.0 {
+            let slope: f64 = self.weights.iter().copied().map(f64::from).sum();
+            return (slope > 0.0).then(|| units.iter().map(|unit| unit - start / slope).collect());
+        }
+        // Between two units that reach 0, the output is linear.
+        let mut levels: Vec<f64> = [0.0].into_iter().chain(units.iter().copied()).collect();
+        levels.sort_by(f64::total_cmp);
+        let crossed = levels.windows(2).find_map(|pair| {
+            let (above, below) = (missing(pair[0]), missing(pair[1]));
+            let share = if above > below { above / (above - below) } else { 0.0 };
+            (above >= 0.0 && below <= 0.0).then(|| pair[0] + share * (pair[1] - pair[0]))
+        });
+        crossed.map(lowered)
     }
 
     /// Relevance of the hidden units of activation `units` for a prediction, and what of prediction - reference is lost
@@ -123,6 +180,14 @@ impl Root {
                 let differences = units.iter().zip(mean).map(|(unit, mean)| unit - mean);
                 self.weights.iter().zip(differences).map(|(weight, difference)| weight * difference).collect()
             }
+            Point::Flood => match self.flooded(units) {
+                Some(root) => {
+                    let differences = units.iter().zip(root).map(|(&unit, root)| f64::from(unit) - root);
+                    self.weights.iter().zip(differences).map(|(&weight, d)| (f64::from(weight) * d) as f32).collect()
+                }
+                // Only of images under noise, which were not looked at before.
+                None => vec![f32::NAN; units.len()],
+            },
             Point::Ray => {
                 let way: f64 = contributions.clone().sum();
                 let share = if way == 0.0 { 0.0 } else { (way + self.bias - self.reference) / way };
@@ -134,19 +199,45 @@ impl Root {
     }
 }
 
-/// Mean activation of the hidden units over the images `group`.
-fn mean_activation(net: &PumpkinNet, images: &RasterStack, group: &[usize]) -> Vec<f32> {
+/// Activations of the hidden units, an image after the other.
+fn hidden_units(net: &PumpkinNet, images: &RasterStack) -> Vec<f32> {
+    let mut units = Vec::new();
+    for start in (0..images.len()).step_by(BATCH) {
+        let batch = to_tensor(images, start..images.len().min(start + BATCH)).to_device(net.device());
+        let (inputs, _) = no_grad(|| net.forward_trace(&batch));
+        units.extend(floats(inputs.last().expect("the input of the output layer")));
+    }
+    units
+}
+
+/// Mean activation of the hidden units over the images `group`, in ascending order.
+fn mean_activation(net: &PumpkinNet, images: &dyn Planes, group: &[usize]) -> Result<Vec<f32>, ExplainError> {
     let mut total: Option<Tensor> = None;
-    for batch in group.chunks(BATCH) {
-        let tensors: Vec<Tensor> = batch.iter().map(|&index| to_tensor(images, index..index + 1)).collect();
-        let input = Tensor::cat(&tensors, 0).to_device(net.device());
-        let (inputs, _) = no_grad(|| net.forward_trace(&input));
+    let mut add = |batch: &mut Vec<f32>| {
+        let batch = RasterStack::new(SIDE, SIDE, std::mem::take(batch));
+        let (inputs, _) = no_grad(|| net.forward_trace(&to_tensor(&batch, 0..batch.len()).to_device(net.device())));
         let units = inputs.last().expect("the input of the output layer");
         let sum = units.sum_dim_intlist(0, false, Kind::Double);
-        total = Some(total.map_or_else(|| sum.shallow_clone(), |total| total + &sum));
+        total = Some(total.as_ref().map_or_else(|| sum.shallow_clone(), |total| total + &sum));
+    };
+    let (mut index, mut wanted, mut batch) = (0, group.iter().peekable(), Vec::new());
+    images.visit(BATCH, &mut |pixels| {
+        for image in pixels.chunks_exact(SIDE * SIDE) {
+            if wanted.next_if_eq(&&index).is_some() {
+                batch.extend_from_slice(image);
+                if batch.len() == BATCH * SIDE * SIDE {
+                    add(&mut batch);
+                }
+            }
+            index += 1;
+        }
+        if wanted.peek().is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    if !batch.is_empty() {
+        add(&mut batch);
     }
     let total = total.expect("a group of at least one sample");
-    floats(&(total / group.len() as f64))
+    Ok(floats(&(total / group.len() as f64)))
 }
 
 fn floats(tensor: &Tensor) -> Vec<f32> {

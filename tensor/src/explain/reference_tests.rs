@@ -7,8 +7,10 @@ use xdlreg::spec::{ExplainSettings, ModelSettings, Reference, Task};
 
 use super::network_tests::{random_images, random_net, settings};
 use super::parity_tests::{deviation, reference};
+use super::reference::Root;
 use super::{ExplainError, RelevanceMaps, Samples, explain};
 use crate::net::PumpkinNet;
+use crate::net::pumpkin_net::to_tensor;
 
 fn against(reference: Reference) -> ExplainSettings {
     ExplainSettings { reference: Some(reference), ..settings("lrp.flat") }
@@ -42,6 +44,8 @@ fn relevance_adds_up_to_the_difference_to_the_reference() {
     };
     check(&against(Reference::OutputBias), bias, None);
     check(&against(Reference::Years(bias)), bias, None);
+    // Above the output bias any number of years is met from above, and from below where raising units raises the output.
+    check(&against(Reference::Flooding(bias + 0.25)), bias + 0.25, None);
     let others = random_images(3);
     let samples = Some(Samples { images: &others, ages: &[20.0, 25.0, 60.0] });
     let predictions = net.predict(&others);
@@ -64,6 +68,47 @@ fn a_number_of_years_scales_the_share_above_the_output_bias() {
     }
 }
 
+/// The authors' way: small steps down (or up), all units alike, until the reference is met.
+#[test]
+fn flooding_is_lowering_all_units_step_by_step() {
+    let (net, images) = reference();
+    let weights = net.weights();
+    let output: Vec<f64> = weights.get("output.weight").values.iter().copied().map(f64::from).collect();
+    let bias = output_bias(&net);
+    let units = |sample: usize| -> Vec<f64> {
+        let (inputs, _) = tch::no_grad(|| net.forward_trace(&to_tensor(&images, sample..sample + 1)));
+        Vec::try_from(inputs.last().expect("hidden units").to_kind(tch::Kind::Double).view(-1)).expect("numbers")
+    };
+    let says = |units: &[f64]| bias + output.iter().zip(units).map(|(w, a)| w * a).sum::<f64>();
+    let rises = output.iter().sum::<f64>() > 0.0;
+    for sample in 0..images.len() {
+        let (units, alone) = (units(sample), images.slice(sample..sample + 1));
+        let prediction = says(&units);
+        let mut references = vec![bias + 0.75 * (prediction - bias).max(0.0)];
+        references.extend(rises.then_some(prediction + 5.0));
+        for years in references {
+            let step = 1e-4 * (years - prediction).signum();
+            let mut root = units.clone();
+            while (says(&root) - years) * step < 0.0 {
+                root.iter_mut().for_each(|unit| *unit = (*unit + step).max(0.0));
+            }
+            let expected: Vec<f64> =
+                output.iter().zip(&units).zip(&root).map(|((w, a), root)| w * (a - root)).collect();
+            // Every pixel under flat tells of all units alike, so their sum is held to the steps, and each to the root.
+            let found = Root::find(Reference::Flooding(years), &net, None).expect("a root").expect("one");
+            let narrow: Vec<f32> = units.iter().map(|&unit| unit as f32).collect();
+            let (relevance, lost) = found.relevance(&narrow, prediction as f32);
+            let scale = expected.iter().fold(0.1_f64, |scale, r| scale.max(r.abs()));
+            for (found, expected) in relevance.iter().zip(&expected) {
+                assert!((f64::from(*found) - expected).abs() < 1e-2 * scale, "{found} for {expected} against {years}");
+            }
+            assert!(lost.abs() < 1e-3);
+            let map = maps(&net, &alone, &against(Reference::Flooding(years))).maps;
+            assert!((map.get(0).sum() - (prediction - years)).abs() < 2e-3 * (1.0 + (prediction - years).abs()));
+        }
+    }
+}
+
 #[test]
 fn references_that_cannot_be_are_named() {
     let (net, images) = reference();
@@ -75,6 +120,13 @@ fn references_that_cannot_be_are_named() {
     let years = 2.0 * bias - f64::from(predictions[0]);
     let message = refused(&against(Reference::Years(years)), None).to_string();
     assert!(message.contains("cannot be reached") && message.contains("sample 0"), "{message}");
+    // Lowering all units to 0 leads to the output bias.
+    let above = (0..predictions.len()).find(|&sample| f64::from(predictions[sample]) > bias + 1.0);
+    let above = above.expect("a prediction above the output bias");
+    let alone = images.slice(above..above + 1);
+    let error = explain(&net, &alone, &against(Reference::Flooding(bias - 1e4)), None, &silent).expect_err("no maps");
+    let message = error.to_string();
+    assert!(message.contains("cannot be reached for 1 of 1 images by lowering"), "{message}");
     let samples = Samples { images: &images, ages: &vec![40.0; images.len()] };
     let nobody = ExplainError::NobodyOfAges { from: 20.0, to: 30.0 };
     assert_eq!(refused(&against(Reference::Ages([20.0, 30.0])), Some(samples)), nobody);

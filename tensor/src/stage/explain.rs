@@ -1,51 +1,108 @@
 //! Explain: network and images -> relevance maps.
 
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use tch::Device;
 use xdlreg::event::ProgressSink;
-use xdlreg::raster::{RasterStack, SIDE};
+use xdlreg::raster::{Planes, RasterStack, SIDE};
 use xdlreg::sim::{Dataset, Split};
 use xdlreg::spec::{ExplainSettings, Reference};
 use xdlreg::stage::{self, StageContext, StageError, files};
-use xdlreg::store::inputs::read_images;
-use xdlreg::store::{Draft, Key, arrays};
+use xdlreg::store::planes::{ArrayWriter, ImageFile};
+use xdlreg::store::{Draft, Key, dataset};
 
-use crate::explain::{ExplainError, Ledger, RelevanceMaps, Samples, explain};
+use crate::explain::{AboutMaps, ExplainError, Explained, Samples, Sink, explain_each};
 use crate::net::{PumpkinNet, Weights};
 
-/// Explains the chosen subset of a data set into `draft`.
+/// Explains the chosen subset of a data set into `draft`. Images and maps are in memory some at a time.
 pub fn run(
-    dataset: &Key,
+    data: &Key,
     network: &Key,
     settings: &ExplainSettings,
     device: Device,
     draft: &Draft,
     context: &StageContext,
 ) -> Result<(), StageError> {
-    let data = context.dataset(dataset)?;
     let net = load(&context.model(network)?, device)?;
-    let images = data.images.slice(settings.subset.range(data.len()));
-    let known = Known::of(&data, settings);
-    let explained = explain(&net, &images, settings, known.samples(), context.progress).map_err(refused)?;
+    let (images, training, ages) = images_of(data, settings, context)?;
+    let samples = ages.as_deref().map(|ages| Samples { images: &*training, ages });
     let file = |name| draft.file(name).map_err(StageError::io(draft.folder()));
-    let (maps, outputs) = (file(files::RELEVANCE)?, file(files::OUTPUTS)?);
-    arrays::write_stack(&explained.maps, &maps).map_err(StageError::io(maps))?;
-    arrays::write_vector(&explained.outputs, &outputs).map_err(StageError::io(outputs))?;
-    let facts = stage::Explained {
-        reference: explained.reference,
-        layers: explained.ledger.as_ref().map(|ledger| ledger.layers.clone()).unwrap_or_default(),
+    let mut kept = Kept {
+        paths: [file(files::RELEVANCE)?, file(files::OUTPUTS)?, file(files::LEDGER)?],
+        about: None,
+        maps: None,
+        outputs: None,
+        ledger: None,
     };
+    explain_each(&net, &*images, settings, samples, &mut kept, context.progress).map_err(refused)?;
+    let about = kept.finish().map_err(StageError::io(draft.folder()))?;
+    let facts = stage::Explained { reference: about.reference, layers: about.layers.unwrap_or_default() };
     let path = file(files::EXPLAINED)?;
-    fs::write(&path, serde_json::to_vec(&facts).map_err(StageError::failed)?).map_err(StageError::io(path))?;
-    if let Some(Ledger { layers, taken }) = &explained.ledger {
-        let kept: Vec<f32> =
-            taken.iter().flat_map(|t| [t.bias, t.stabiliser, t.rest]).map(|kept| kept as f32).collect();
-        let path = file(files::LEDGER)?;
-        arrays::write_array(&[images.len(), layers.len(), 3], &kept, &path).map_err(StageError::io(path))?;
+    fs::write(&path, serde_json::to_vec(&facts).map_err(StageError::failed)?).map_err(StageError::io(path))
+}
+
+/// The images to explain, and those of the training set with their ages, which are none where no reference needs them.
+type Images = (Box<dyn Planes>, Box<dyn Planes>, Option<Vec<f32>>);
+
+/// Images are read some at a time, unless they are in memory anyway.
+fn images_of(data: &Key, settings: &ExplainSettings, context: &StageContext) -> Result<Images, StageError> {
+    let needed = Known::needed(settings);
+    if let Some(set) = context.remembered_dataset(data) {
+        let training = Split::Train.range(if needed { set.len() } else { 0 });
+        let explained = set.images.slice(settings.subset.range(set.len()));
+        let ages = needed.then(|| set.ages()[training.clone()].to_vec());
+        return Ok((Box::new(explained), Box::new(set.images.slice(training)), ages));
     }
-    Ok(())
+    let set = context.dataset_file(data)?;
+    let all = ImageFile::open(&set).map_err(StageError::failed)?;
+    let count = all.shape()[0];
+    let training = Split::Train.range(count);
+    let mut ages = None;
+    if needed {
+        ages = dataset::load_ages(&set).map_err(StageError::failed)?.get(training.clone()).map(<[f32]>::to_vec);
+    }
+    Ok((Box::new(all.clone().slice(settings.subset.range(count))), Box::new(all.slice(training)), ages))
+}
+
+/// The files of the stage while they are written.
+struct Kept {
+    /// Of the maps, of what they explain, and of the ledger.
+    paths: [PathBuf; 3],
+    about: Option<AboutMaps>,
+    maps: Option<ArrayWriter>,
+    outputs: Option<ArrayWriter>,
+    /// Only where there is a ledger.
+    ledger: Option<ArrayWriter>,
+}
+
+impl Kept {
+    fn finish(self) -> io::Result<AboutMaps> {
+        [self.maps, self.outputs, self.ledger].into_iter().flatten().try_for_each(ArrayWriter::finish)?;
+        Ok(self.about.expect("explanations have begun"))
+    }
+}
+
+impl Sink for Kept {
+    fn begin(&mut self, count: usize, about: &AboutMaps) -> io::Result<()> {
+        let [maps, outputs, ledger] = &self.paths;
+        self.maps = Some(ArrayWriter::create(maps, &[count, SIDE, SIDE])?);
+        self.outputs = Some(ArrayWriter::create(outputs, &[count])?);
+        let layers = about.layers.as_ref().map(Vec::len);
+        self.ledger = layers.map(|layers| ArrayWriter::create(ledger, &[count, layers, 3])).transpose()?;
+        self.about = Some(about.clone());
+        Ok(())
+    }
+
+    fn take(&mut self, explained: Explained) -> io::Result<()> {
+        if let Some(ledger) = &mut self.ledger {
+            let parts = explained.taken.iter().flat_map(|taken| [taken.bias, taken.stabiliser, taken.rest]);
+            ledger.write(&parts.map(|part| part as f32).collect::<Vec<f32>>())?;
+        }
+        self.maps.iter_mut().try_for_each(|maps| maps.write(explained.maps))?;
+        self.outputs.iter_mut().try_for_each(|outputs| outputs.write(explained.outputs))
+    }
 }
 
 /// The training samples that a reference is taken from, where there is such a one.
@@ -70,15 +127,17 @@ impl Known {
 /// Settings that lead nowhere make a run invalid, not failed.
 fn refused(error: ExplainError) -> StageError {
     match error {
-        ExplainError::UnknownAnalyzer { .. } | ExplainError::NoRule { .. } | ExplainError::ImageSize { .. } => {
-            StageError::failed(error)
-        }
+        ExplainError::UnknownAnalyzer { .. }
+        | ExplainError::NoRule { .. }
+        | ExplainError::ImageSize { .. }
+        | ExplainError::Unreadable(_)
+        | ExplainError::Unwritable { .. } => StageError::failed(error),
         error => StageError::invalid(error),
     }
 }
 
 /// Explains images of a file with weights of a file; the maps go to `out`. References are taken from the same file,
-/// where it knows ages.
+/// where it knows ages. Images and maps are in memory some at a time.
 pub fn explain_files(
     weights: &Path,
     images: &Path,
@@ -88,22 +147,45 @@ pub fn explain_files(
     progress: &dyn ProgressSink,
 ) -> Result<(), StageError> {
     let net = load(weights, device)?;
-    let (stack, pumpkins) = read_images(images).map_err(StageError::failed)?;
-    check_size(&stack, images)?;
-    let ages: Option<Vec<f32>> = pumpkins.map(|pumpkins| pumpkins.iter().map(|pumpkin| pumpkin.age as f32).collect());
-    let samples = ages.as_deref().map(|ages| Samples { images: &stack, ages });
-    let RelevanceMaps { maps, .. } = explain(&net, &stack, settings, samples, progress).map_err(StageError::failed)?;
-    arrays::write_stack(&maps, out).map_err(StageError::io(out))
+    let file = ImageFile::open(images).map_err(StageError::failed)?;
+    check_size(&file)?;
+    let is_set = images.extension().is_some_and(|extension| extension == "npz");
+    let ages = if Known::needed(settings) && is_set {
+        Some(dataset::load_ages(images).map_err(StageError::failed)?)
+    } else {
+        None
+    };
+    let samples = ages.as_deref().map(|ages| Samples { images: &file, ages });
+    let mut maps = Maps { path: out, writer: None };
+    explain_each(&net, &file, settings, samples, &mut maps, progress).map_err(StageError::failed)?;
+    maps.writer.expect("explanations have begun").finish().map_err(StageError::io(out))
 }
 
-fn check_size(images: &RasterStack, path: &Path) -> Result<(), StageError> {
-    let (height, width) = (images.height(), images.width());
+/// A file of maps while it is written.
+struct Maps<'a> {
+    path: &'a Path,
+    writer: Option<ArrayWriter>,
+}
+
+impl Sink for Maps<'_> {
+    fn begin(&mut self, count: usize, _: &AboutMaps) -> io::Result<()> {
+        self.writer = Some(ArrayWriter::create(self.path, &[count, SIDE, SIDE])?);
+        Ok(())
+    }
+
+    fn take(&mut self, explained: Explained) -> io::Result<()> {
+        self.writer.iter_mut().try_for_each(|writer| writer.write(explained.maps))
+    }
+}
+
+fn check_size(images: &ImageFile) -> Result<(), StageError> {
+    let [_, height, width] = images.shape();
     if (height, width) == (SIDE, SIDE) {
         return Ok(());
     }
     Err(StageError::Failed(format!(
         "{}: images of {height} x {width} pixels, but the network reads {SIDE} x {SIDE}",
-        path.display()
+        images.path().display()
     )))
 }
 

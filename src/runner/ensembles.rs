@@ -1,0 +1,214 @@
+//! Ensembles: runs that differ by their seeds alone and explain the same images.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::plan::{Plan, PlannedRun};
+use super::results::ResultsFolder;
+use crate::error::{Error, Result};
+use crate::event::RunStatus;
+use crate::figure::study::is_seed;
+use crate::metric::ENSEMBLE_METRICS;
+use crate::spec::{ExplainSettings, ModelSettings, Task};
+use crate::stage::ensemble::{Agreement, Member, combine, metrics};
+use crate::stage::{Job, StageName};
+use crate::store::Key;
+use crate::store::table::Table;
+use crate::store::tables::{self, EnsembleImage, EnsembleRecord, RunRecord};
+
+/// Raised when the same members would give other maps or scores.
+const VERSION: u32 = 1;
+
+/// Where their maps are, below the results folder.
+pub const FOLDER: &str = "relevance/ensembles";
+
+/// Writes mean and standard deviation over the members of each ensemble, and tables of how far they agree. What is there
+/// already of the same members stays; what belongs to no ensemble goes.
+pub fn write(plan: &Plan, records: &[RunRecord], folder: &ResultsFolder) -> Result<()> {
+    let ensembles = find(plan, records);
+    let path = folder.path().join(FOLDER);
+    if ensembles.is_empty() {
+        let _ = fs::remove_dir_all(&path);
+        for table in tables::ENSEMBLES {
+            let _ = fs::remove_file(folder.path().join(table));
+        }
+        return Ok(());
+    }
+    fs::create_dir_all(&path).map_err(|error| Error::io("write", &path, &error))?;
+    let known = Known::read(folder.path());
+    let mut rows = Vec::with_capacity(ensembles.len());
+    for ensemble in &ensembles {
+        let images = match known.images(ensemble, plan, records, &path) {
+            Some(images) => images,
+            None => ensemble.combine(plan, records, folder.path(), &path)?,
+        };
+        rows.push(ensemble.record(plan, records, images));
+    }
+    tables::write_ensembles(folder.path(), &rows).map_err(|error| Error::Failed {
+        message: format!("cannot write the tables of ensembles in {}: {error}", folder.path().display()),
+        help: None,
+    })?;
+    remove_others(&path, &ensembles);
+    Ok(())
+}
+
+/// Runs that make an ensemble.
+struct Ensemble {
+    /// What it is called: a short key of all settings but seeds.
+    id: String,
+    /// Of all that its maps and scores come from.
+    key: Key,
+    /// Indices of its runs, each with a network of its own.
+    runs: Vec<usize>,
+}
+
+/// The ensembles among the runs that are done, in the order of their first runs.
+fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
+    let mut groups: Vec<(Key, Vec<usize>)> = Vec::new();
+    let mut place = HashMap::new();
+    for (run, planned) in plan.runs.iter().enumerate().filter(|(run, _)| records[*run].status == RunStatus::Done) {
+        let setting = setting(plan, planned);
+        let group = *place.entry(setting.clone()).or_insert(groups.len());
+        if group == groups.len() {
+            groups.push((setting, Vec::new()));
+        }
+        let network = |run: usize| plan.runs[run].task(StageName::Train);
+        // A network counts once, whatever else differs between its runs.
+        if groups[group].1.iter().all(|&member| network(member) != network(run)) {
+            groups[group].1.push(run);
+        }
+    }
+    let ensembles = groups.into_iter().filter(|(_, runs)| runs.len() > 1);
+    ensembles
+        .map(|(setting, runs)| {
+            let maps: Vec<&Key> = runs.iter().map(|&run| &plan.tasks[plan.runs[run].tasks[2]].key).collect();
+            let scores: Vec<&str> = ENSEMBLE_METRICS.iter().map(|metric| metric.about.name).collect();
+            let key = Key::of(&json!({ "version": VERSION, "maps": maps, "scores": scores }));
+            Ensemble { id: setting.short(10).to_owned(), key, runs }
+        })
+        .collect()
+}
+
+/// A key of all that a run's maps depend on, but for seeds of network and explanation. The data set counts as it is.
+fn setting(plan: &Plan, run: &PlannedRun) -> Key {
+    let job = |stage| &plan.tasks[run.task(stage)].job;
+    let (Job::Train { dataset, model, train, .. }, Job::Explain { explain, .. }) =
+        (job(StageName::Train), job(StageName::Explain))
+    else {
+        unreachable!("a run trains and explains")
+    };
+    let model = ModelSettings { seed: 0, ..model.clone() };
+    let mut explain = ExplainSettings { seed: None, ..explain.clone() };
+    if let Some(smooth) = &mut explain.smooth {
+        smooth.seed = 0;
+    }
+    Key::of(&json!({ "dataset": dataset, "model": model, "train": train, "explain": explain }))
+}
+
+impl Ensemble {
+    fn paths(&self, folder: &Path) -> [PathBuf; 2] {
+        ["mean", "sd"].map(|what| folder.join(format!("{}.{what}.npy", self.id)))
+    }
+
+    fn task(&self, plan: &Plan) -> Task {
+        plan.task_of(&plan.runs[self.runs[0]])
+    }
+
+    /// Index in the data set of every image that members explain.
+    fn samples(&self, plan: &Plan, records: &[RunRecord]) -> std::ops::Range<usize> {
+        let run = self.runs[0];
+        match &plan.tasks[plan.runs[run].task(StageName::Explain)].job {
+            Job::Explain { explain, .. } => explain.subset.range(records[run].predictions.len()),
+            job => unreachable!("the third task of a run explains, it does not {}", job.stage()),
+        }
+    }
+
+    fn combine(&self, plan: &Plan, records: &[RunRecord], results: &Path, folder: &Path) -> Result<Vec<Agreement>> {
+        let samples = self.samples(plan, records);
+        let member = |&run: &usize| {
+            let record: &RunRecord = &records[run];
+            let predictions = &record.predictions[samples.clone()];
+            Member {
+                relevance: results.join("relevance").join(format!("{}.npy", record.run_id)),
+                predictions: predictions.iter().map(|(_, prediction)| *prediction).collect(),
+            }
+        };
+        let members: Vec<Member> = self.runs.iter().map(member).collect();
+        let [mean, deviation] = self.paths(folder);
+        let combined = combine(&members, self.task(plan), &mean, &deviation);
+        combined.map_err(|error| Error::Failed { message: format!("ensemble {}: {error}", self.id), help: None })
+    }
+
+    /// What the tables tell of it.
+    fn record(&self, plan: &Plan, records: &[RunRecord], images: Vec<Agreement>) -> EnsembleRecord {
+        let first = &records[self.runs[0]];
+        let settings: Vec<(String, Value)> = first.settings.iter().filter(|(key, _)| !is_seed(key)).cloned().collect();
+        let names = metrics(self.task(plan)).map(|metric| metric.about.name);
+        let images = self.samples(plan, records).zip(images).map(|(sample, agreement)| EnsembleImage {
+            sample,
+            age: first.predictions[sample].0,
+            prediction: agreement.prediction,
+            scores: agreement.scores,
+        });
+        EnsembleRecord {
+            ensemble_id: self.id.clone(),
+            settings,
+            run_ids: self.runs.iter().map(|&run| records[run].run_id.clone()).collect(),
+            metrics: names.collect(),
+            images: images.collect(),
+            simulate_key: first.keys[0].clone(),
+            ensemble_key: self.key.to_string(),
+        }
+    }
+}
+
+/// What an earlier start of the experiment left.
+struct Known {
+    /// The keys of ensembles by their names.
+    keys: HashMap<String, String>,
+    images: Table,
+}
+
+impl Known {
+    /// What cannot be read is made again.
+    fn read(results: &Path) -> Self {
+        let [ensembles, images] = tables::ENSEMBLES.map(|name| Table::read(&results.join(name), None));
+        let (ensembles, images) = (ensembles.unwrap_or_default(), images.unwrap_or_default());
+        let mut keys = HashMap::new();
+        if let (Some(ids), Some(known)) = (ensembles.texts("ensemble_id"), ensembles.texts("ensemble_key")) {
+            let pairs = (0..ensembles.rows).filter_map(|row| Some((ids.get(row)?, known.get(row)?)));
+            keys.extend(pairs.map(|(id, key)| (id.to_owned(), key.to_owned())));
+        }
+        Self { keys, images }
+    }
+
+    /// The images of an ensemble whose files are there, made of the same members.
+    fn images(&self, ensemble: &Ensemble, plan: &Plan, records: &[RunRecord], folder: &Path) -> Option<Vec<Agreement>> {
+        if self.keys.get(&ensemble.id)? != ensemble.key.as_str() || !ensemble.paths(folder).iter().all(|p| p.is_file())
+        {
+            return None;
+        }
+        let (ids, predictions) = (self.images.texts("ensemble_id")?, self.images.numbers("mean_prediction")?);
+        let columns = metrics(ensemble.task(plan)).map(|metric| self.images.numbers(metric.about.name));
+        let columns = columns.collect::<Option<Vec<&[f64]>>>()?;
+        let rows = (0..self.images.rows).filter(|&row| ids.get(row) == Some(ensemble.id.as_str()));
+        let scores = |row: usize| columns.iter().map(|column| column[row]).collect();
+        let images = rows.map(|row| Agreement { prediction: predictions[row], scores: scores(row) });
+        let images: Vec<Agreement> = images.collect();
+        (images.len() == ensemble.samples(plan, records).len()).then_some(images)
+    }
+}
+
+/// Removes maps of what is no ensemble any more.
+fn remove_others(folder: &Path, ensembles: &[Ensemble]) {
+    let kept: Vec<PathBuf> = ensembles.iter().flat_map(|ensemble| ensemble.paths(folder)).collect();
+    for item in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !kept.contains(&item.path()) {
+            // What cannot be removed is only untidy.
+            let _ = fs::remove_file(item.path());
+        }
+    }
+}
