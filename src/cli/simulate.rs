@@ -4,12 +4,12 @@ use super::SimulateArgs;
 use super::files::{publish, unwritable};
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
-use crate::sim::{DataSettings, SimulateError, simulate, simulate_ages};
-use crate::store::dataset;
+use crate::sim::{DataSettings, SimulateError, ages_of};
+use crate::stage::simulate::draw_into;
 
 pub fn run(args: &SimulateArgs) -> Result<u8> {
     let n = args.n as usize;
-    let drawn = if args.age.is_empty() {
+    let ages = if args.age.is_empty() {
         let settings = DataSettings {
             n_samples: n,
             distribution: args.distribution,
@@ -18,14 +18,14 @@ pub fn run(args: &SimulateArgs) -> Result<u8> {
             seed: args.seed,
             ..DataSettings::default()
         };
-        simulate(&settings, &silent)
+        ages_of(&settings).map_err(refused)?
     } else {
-        let ages: Vec<u32> = args.age.iter().flat_map(|&age| std::iter::repeat_n(age, n)).collect();
-        simulate_ages(&ages, args.growth_mode, args.seed, &silent)
+        args.age.iter().flat_map(|&age| std::iter::repeat_n(age, n)).collect()
     };
-    let drawn = drawn.map_err(refused)?;
-    publish(&args.out, |path| dataset::save(&drawn, path).map_err(|error| unwritable(path, &error)))?;
-    println!("{} pumpkins in {}", drawn.len(), args.out.display());
+    publish(&args.out, |path| {
+        draw_into(path, &ages, args.growth_mode, args.seed, &silent).map_err(|error| unwritable(path, &error))
+    })?;
+    println!("{} pumpkins in {}", ages.len(), args.out.display());
     Ok(EXIT_OK)
 }
 

@@ -1,7 +1,5 @@
 //! A data set: many pumpkins, drawn in parallel.
 
-use std::sync::Mutex;
-
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -48,16 +46,25 @@ pub enum SimulateError {
     Memory { count: usize },
 }
 
+/// Pumpkins that are drawn between two reports of progress, and that are in memory at once where they are passed on: two
+/// parts of them stay in the cache.
+const PART: usize = 128;
+
+/// Pixels of an image.
+const AREA: usize = SIDE * SIDE;
+
+/// The ages in years of a data set, one a sample.
+pub fn ages_of(settings: &DataSettings) -> Result<Vec<u32>, SimulateError> {
+    let problems = settings.problems_of_ages();
+    if problems.is_empty() { Ok(draw_ages(settings)) } else { Err(SimulateError::Settings(problems)) }
+}
+
 /// Draws the ages of a data set and then its pumpkins, on the current thread pool.
 ///
 /// The same settings give the same bits on any number of threads. Any number of samples will do here, even if it is
 /// too small to be split.
 pub fn simulate(settings: &DataSettings, progress: &dyn ProgressSink) -> Result<Dataset, SimulateError> {
-    let problems = settings.problems_of_ages();
-    if !problems.is_empty() {
-        return Err(SimulateError::Settings(problems));
-    }
-    simulate_ages(&draw_ages(settings), settings.growth_mode, settings.seed, progress)
+    simulate_ages(&ages_of(settings)?, settings.growth_mode, settings.seed, progress)
 }
 
 /// Draws a pumpkin of each of the given ages (years), on the current thread pool.
@@ -68,36 +75,56 @@ pub fn simulate_ages(
     progress: &dyn ProgressSink,
 ) -> Result<Dataset, SimulateError> {
     let count = ages.len();
-    let area = SIDE * SIDE;
-    let mut pixels = zeros(count, area).ok_or(SimulateError::Memory { count })?;
-    // Small enough for threads to share evenly and for steady progress, large enough to cost nothing.
-    let chunk = (count / 100).clamp(8, 512);
-    let done = Mutex::new(0);
-    let pumpkins: Vec<Vec<Pumpkin>> = pixels
-        .par_chunks_mut(chunk * area)
-        .zip(ages.par_chunks(chunk))
-        .enumerate()
-        .map(|(index, (images, ages))| {
-            let first = index * chunk;
-            let pumpkins = ages
-                .iter()
-                .zip(images.chunks_exact_mut(area))
-                .enumerate()
-                .map(|(offset, (&age, image))| {
-                    let pumpkin = draw_member(age, growth_mode, seed, first + offset);
-                    pumpkin.paint(Without::Nothing, image);
-                    pumpkin
-                })
-                .collect();
-            // Reported under the lock, so that progress never goes back.
-            let mut done = done.lock().expect("no thread panics while it reports");
-            *done += ages.len();
-            progress.report(Progress::Step { done: *done as u64, total: count as u64, unit: "pumpkins".into() });
-            pumpkins
-        })
-        .collect();
-    let pumpkins = pumpkins.into_iter().flatten().collect();
+    let mut pixels = zeros(count, AREA).ok_or(SimulateError::Memory { count })?;
+    let mut pumpkins = Vec::with_capacity(count);
+    for (images, ages) in pixels.chunks_mut(PART * AREA).zip(ages.chunks(PART)) {
+        pumpkins.extend(draw_part(images, ages, pumpkins.len(), growth_mode, seed));
+        report(progress, pumpkins.len(), count);
+    }
     Ok(Dataset { growth_mode, images: RasterStack::new(SIDE, SIDE, pixels), pumpkins })
+}
+
+/// As [`simulate_ages`], with few images in memory at once: `take` gets those of each part, `[count, 98, 98]`, while the
+/// next is drawn. Returns the records.
+///
+/// # Errors
+/// The first of `take`.
+pub fn simulate_parts<E: Send>(
+    ages: &[u32],
+    growth_mode: GrowthMode,
+    seed: u64,
+    progress: &dyn ProgressSink,
+    mut take: impl FnMut(&[f32]) -> Result<(), E> + Send,
+) -> Result<Vec<Pumpkin>, E> {
+    let mut pumpkins = Vec::with_capacity(ages.len());
+    let (mut drawn, mut next) = (Vec::new(), Vec::new());
+    for part in ages.chunks(PART) {
+        next.resize(part.len() * AREA, 0.0);
+        let (taken, members) =
+            rayon::join(|| take(&drawn), || draw_part(&mut next, part, pumpkins.len(), growth_mode, seed));
+        taken?;
+        pumpkins.extend(members);
+        std::mem::swap(&mut drawn, &mut next);
+        report(progress, pumpkins.len(), ages.len());
+    }
+    take(&drawn)?;
+    Ok(pumpkins)
+}
+
+/// Paints the members of a data set from `first` on.
+fn draw_part(images: &mut [f32], ages: &[u32], first: usize, growth_mode: GrowthMode, seed: u64) -> Vec<Pumpkin> {
+    let members = images.par_chunks_exact_mut(AREA).zip(ages).enumerate();
+    members
+        .map(|(offset, (image, &age))| {
+            let pumpkin = draw_member(age, growth_mode, seed, first + offset);
+            pumpkin.paint(Without::Nothing, image);
+            pumpkin
+        })
+        .collect()
+}
+
+fn report(progress: &dyn ProgressSink, done: usize, total: usize) {
+    progress.report(Progress::Step { done: done as u64, total: total as u64, unit: "pumpkins".into() });
 }
 
 /// The pumpkin at `index` of the data set with this seed, drawn alone: the same as there.
@@ -115,6 +142,8 @@ fn zeros(count: usize, area: usize) -> Option<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::event::silent;
     use crate::sim::Distribution;
@@ -135,6 +164,23 @@ mod tests {
             let other = DataSettings { seed: 4, ..settings(mode) };
             assert!(alone != simulate(&other, &silent).unwrap(), "{mode:?}");
         }
+    }
+
+    #[test]
+    fn parts_are_those_of_the_whole() {
+        let ages: Vec<u32> = (0..2 * PART as u32 + 3).map(|index| 20 + index % 61).collect();
+        let whole = simulate_ages(&ages, GrowthMode::Human, 5, &silent).unwrap();
+        let mut pixels = Vec::new();
+        let mut take = |images: &[f32]| {
+            assert!(images.len() <= PART * AREA);
+            pixels.extend_from_slice(images);
+            Ok::<(), ()>(())
+        };
+        let pumpkins = simulate_parts(&ages, GrowthMode::Human, 5, &silent, &mut take).unwrap();
+        assert!(pumpkins == whole.pumpkins && pixels == whole.images.pixels());
+        let refuse = |images: &[f32]| if images.is_empty() { Ok(()) } else { Err("full") };
+        assert_eq!(simulate_parts(&ages, GrowthMode::Human, 5, &silent, refuse), Err("full"));
+        assert_eq!(simulate_parts(&[], GrowthMode::Human, 5, &silent, |_| Ok::<(), ()>(())), Ok(Vec::new()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod split;
 
 pub use ages::draw_ages;
 pub use classes::is_old;
-pub use dataset::{Dataset, SimulateError, draw_member, simulate, simulate_ages};
+pub use dataset::{Dataset, SimulateError, ages_of, draw_member, simulate, simulate_ages, simulate_parts};
 pub use mask::Mask;
 pub use pumpkin::{Pumpkin, Without};
 pub use settings::{DataSettings, Distribution, GrowthMode};

@@ -14,7 +14,7 @@ use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::npy::{Element, Header, NpyError, read_floats, read_values, write_array};
+use super::npy::{Element, Header, NpyError, read_floats, read_values, write_array, write_values};
 use crate::raster::{RasterStack, SIDE};
 use crate::sim::{Dataset, GrowthMode, Lesion, Pixel, Pumpkin, Tumour};
 
@@ -43,10 +43,26 @@ pub enum DatasetProblem {
 
 /// Writes a data set; a file that is there is replaced. The same data set gives the same bytes.
 pub fn save(dataset: &Dataset, path: &Path) -> io::Result<()> {
+    save_drawn(path, dataset.len(), dataset.growth_mode, |write| {
+        write(dataset.images.pixels())?;
+        Ok(dataset.pumpkins.as_slice())
+    })
+}
+
+/// As [`save`], for `n` pumpkins whose images are not in memory together: `draw` passes them to its argument, some at a
+/// time and in order, and returns the records.
+pub fn save_drawn<P: AsRef<[Pumpkin]>>(
+    path: &Path,
+    n: usize,
+    growth_mode: GrowthMode,
+    draw: impl FnOnce(&mut (dyn FnMut(&[f32]) -> io::Result<()> + Send)) -> io::Result<P>,
+) -> io::Result<()> {
     let mut npz = NpzWriter { zip: ZipWriter::new(BufWriter::new(File::create(path)?)) };
-    let pumpkins = &dataset.pumpkins;
-    let n = pumpkins.len();
-    npz.array("images", &[n, dataset.images.height(), dataset.images.width()], dataset.images.pixels())?;
+    let writer = npz.start("images")?;
+    Header::new(f32::DTYPE, &[n, SIDE, SIDE]).write(writer)?;
+    let pumpkins = draw(&mut |images| write_values(images, writer))?;
+    let pumpkins = pumpkins.as_ref();
+    assert_eq!(pumpkins.len(), n, "a record an image");
     npz.column("age", pumpkins, |pumpkin| pumpkin.age as f32)?;
     npz.column("height", pumpkins, |pumpkin| pumpkin.height)?;
     npz.column("width", pumpkins, |pumpkin| pumpkin.width)?;
@@ -70,7 +86,7 @@ pub fn save(dataset: &Dataset, path: &Path) -> io::Result<()> {
 
     npz.texts("name", &[n], &pumpkins.iter().map(|pumpkin| pumpkin.name.as_str()).collect::<Vec<_>>())?;
     npz.column("seed", pumpkins, |pumpkin| pumpkin.seed)?;
-    npz.texts("growth_mode", &[], &[dataset.growth_mode.name()])?;
+    npz.texts("growth_mode", &[], &[growth_mode.name()])?;
     npz.zip.finish()?.flush()
 }
 
