@@ -1,4 +1,5 @@
-"""Heatmaps with colour bar, atrophy squares and lesion arrows, drawn with matplotlib. Prints pictures a second."""
+"""Heatmaps with colour bar and, unless plain, atrophy squares and lesion arrows, drawn with matplotlib. Prints pictures
+a second."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ arguments = argparse.ArgumentParser(description=__doc__)
 arguments.add_argument("images", help="a set.npz of `xdlreg-run simulate`")
 arguments.add_argument("maps", help="its relevance maps, .npy")
 arguments.add_argument("--pictures", type=int, default=10)
+arguments.add_argument("--plain", action="store_true", help="without squares and arrows")
 options = arguments.parse_args()
 with np.load(options.images) as data:
     signs = {
@@ -34,9 +36,9 @@ def draw(picture: int, folder: pathlib.Path) -> None:
     limit = abs(maps[picture]).max()
     shown = axes.imshow(maps[picture], cmap="seismic", vmin=-limit, vmax=limit)
     figure.colorbar(shown, ax=axes, fraction=0.048, pad=0.04)
-    for row, column in signs["atrophy"][picture]:
+    for row, column in [] if options.plain else signs["atrophy"][picture]:
         axes.plot(column, row, "s", color="#D3F5D4", ms=2, alpha=0.9)
-    for row, column in signs["lesion"][picture]:
+    for row, column in [] if options.plain else signs["lesion"][picture]:
         arrow = dict(arrowstyle="simple", color="#E3E7E3", alpha=0.9)
         axes.annotate("", xy=(column, row), xytext=(column - 5, row + 5), arrowprops=arrow)
     figure.tight_layout()
