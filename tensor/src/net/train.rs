@@ -91,9 +91,11 @@ impl Training<'_> {
             if !worst.is_finite() || worst > limit {
                 return Err(TrainError::Diverged { epoch: epoch.epoch, loss: worst });
             }
-            progress.report(Progress::Epoch(epoch.clone()));
-            self.record(&mut state, epoch, engine.as_ref());
-            if on_epoch(&state).is_break() {
+            self.record(&mut state, epoch.clone(), engine.as_ref());
+            let stored = on_epoch(&state);
+            // Told last: an epoch that is said to be finished is not lost.
+            progress.report(Progress::Epoch(epoch));
+            if stored.is_break() {
                 return Err(TrainError::Interrupted { epoch: state.epoch() });
             }
         }

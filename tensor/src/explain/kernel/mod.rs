@@ -25,10 +25,10 @@ use crate::net::architecture::BLOCKS;
 use crate::net::engine::trainable_values;
 use crate::net::kernel::buffer::Buffer;
 use crate::net::kernel::conv::Plane;
+use crate::net::kernel::forward::{Forward, Inputs, inner};
 use crate::net::kernel::isa::{Isa, Work};
 use crate::net::kernel::layout::{Block, Layout};
 use crate::net::kernel::order::Orders;
-use crate::net::kernel::sample::{Forward, Inputs, inner};
 use crate::net::kernel::simd::{LANES, Simd};
 
 /// A network with its rules, and the buffers of one thread.

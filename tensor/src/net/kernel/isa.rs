@@ -1,8 +1,9 @@
 //! The instruction sets that kernels are compiled for, and the way into them.
 
+use super::backward::Workspace;
 use super::buffer::Buffer;
+use super::forward::Inputs;
 use super::layout::{Block, Layout};
-use super::sample::{Inputs, Workspace};
 use super::simd::{Avx2, Avx512, Simd};
 use crate::net::loss::Objective;
 use crate::net::optimizer::{Moments, Update};

@@ -5,14 +5,15 @@
 //! each image goes forward and back through buffers that are allocated once. Images of a batch are shared between
 //! threads in contiguous parts whose gradients are added in order, so equal thread counts give equal bits.
 
+mod backward;
 pub mod buffer;
 pub mod conv;
 mod dense;
+pub mod forward;
 pub mod isa;
 pub mod layout;
 pub mod order;
 pub mod pool;
-pub mod sample;
 pub mod scatter;
 pub mod simd;
 mod team;
@@ -23,10 +24,10 @@ use std::ops::Range;
 use xdlreg::raster::RasterStack;
 use xdlreg::spec::TrainSettings;
 
+use self::forward::Inputs;
 use self::isa::{Isa, Learn, Optimise};
 use self::layout::Layout;
 use self::order::{Orders, by_lanes};
-use self::sample::Inputs;
 use self::team::Team;
 use super::architecture::Architecture;
 use super::engine::{Engine, trainable_values};

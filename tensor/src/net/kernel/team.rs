@@ -6,9 +6,10 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use xdlreg::raster::RasterStack;
 
+use super::backward::Workspace;
+use super::forward::Inputs;
 use super::isa::{Isa, Predict};
 use super::layout::Layout;
-use super::sample::{Inputs, Workspace};
 
 /// Threads with their buffers.
 #[derive(Debug)]

@@ -6,11 +6,12 @@ use xdlreg::raster::SIDE;
 use xdlreg::seed;
 use xdlreg::spec::{ModelSettings, Optimizer, Task};
 
+use super::backward::{input_gradient, single_row};
 use super::conv::{Plane, convolve_row};
+use super::forward::seen_windows;
 use super::layout::Block;
 use super::order::{by_lanes, turned};
 use super::pool::{Flat, no_winners, pool_row, route_row};
-use super::sample::{input_gradient, seen_windows, single_row};
 use super::scatter::Nonzero;
 use super::simd::{Avx2, Avx512, LANES, NO_WINNER};
 use super::winners::{SLACK, Winners, first_gradient};

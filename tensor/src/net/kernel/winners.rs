@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use super::buffer::Buffer;
+use super::forward::seen_windows;
 use super::layout::Block;
-use super::sample::seen_windows;
 use super::simd::{LANES, Simd};
 
 /// Values of a block's input that are looked at together: few enough to stay in the first cache.
