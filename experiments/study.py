@@ -9,9 +9,9 @@ import polars as pl
 DRAWS = 10_000
 
 
-def results(name):
-    """The results folder: the first argument, or results/NAME."""
-    return Path(sys.argv[1] if len(sys.argv) > 1 else f"results/{name}")
+def results(name, place=1):
+    """The results folder: the argument at `place`, or results/NAME."""
+    return Path(sys.argv[place] if len(sys.argv) > place else f"results/{name}")
 
 
 def runs(folder):

@@ -143,6 +143,68 @@ fn comparisons_need_several_runs() {
     assert_eq!(drawn(over_settings), [&["20_metrics_over_settings"], &compared[..]].concat());
 }
 
+/// The texts of a comparison, in the order in which they are written.
+fn texts(name: &str, runs: Vec<Run>) -> Vec<String> {
+    let figure = STUDY_FIGURES.iter().find(|figure| figure.name == name).unwrap();
+    let svg = (figure.draw)(&Study { name: "study".to_owned(), runs }).unwrap().to_svg().unwrap();
+    let parts = svg.split("<text").skip(1).filter_map(|part| part.split_once('>')?.1.split_once("</text>"));
+    parts.map(|(text, _)| text.to_owned()).collect()
+}
+
+fn varied(keys: &[(&str, Value)]) -> Run {
+    let varied = keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    Run { varied, ..run(GrowthMode::Human, Task::Regression, 0.2) }
+}
+
+#[test]
+fn every_series_of_scores_over_settings_has_a_name() {
+    let text = |value: &str| Value::Text(value.to_owned());
+    let biased =
+        |bias: f64| varied(&[("data.distribution", text("biased")), ("data.target_bias", Value::Number(bias))]);
+    let runs = vec![varied(&[("data.distribution", text("uniform"))]), biased(30.0), biased(70.0)];
+    let texts = texts("20_metrics_over_settings", runs);
+    assert!(texts.iter().all(|text| !text.is_empty()), "{texts:?}");
+    let legend = |name: &str| texts.iter().filter(|text| *text == name).count();
+    assert_eq!([legend("no target_bias"), legend("target_bias 30"), legend("target_bias 70")], [1; 3]);
+    // Over the bias there are biased runs alone, which need no legend.
+    assert_eq!(legend("distribution uniform") + legend("distribution biased"), 0);
+}
+
+#[test]
+fn names_that_do_not_fit_below_an_axis_stand_beside_it() {
+    let analyzer = |name: &str| varied(&[("explain.analyzer", Value::Text(name.to_owned()))]);
+    let names = ["lrp.sequential_preset_a", "lrp.sequential_preset_b", "zennit.epsilon_gamma_box", "gradient"];
+    let texts = texts("20_metrics_over_settings", names.map(analyzer).to_vec());
+    let places: Vec<usize> = names.iter().map(|name| texts.iter().position(|text| text == name).unwrap()).collect();
+    assert!(places.windows(2).all(|pair| pair[0] > pair[1]), "the first is above: {places:?}");
+    // A key that few runs have, with one value, is no axis of its own.
+    let few =
+        varied(&[("explain.analyzer", Value::Text("occlusion".to_owned())), ("explain.window", Value::Number(3.0))]);
+    let texts = self::texts("20_metrics_over_settings", [names.map(analyzer).to_vec(), vec![few]].concat());
+    assert!(!texts.iter().any(|text| text == "explain.window"), "{texts:?}");
+    assert!(texts.iter().any(|text| text == "window 3") && texts.iter().any(|text| text == "no window"), "{texts:?}");
+}
+
+#[test]
+fn same_pumpkins_are_called_so_where_they_are() {
+    let title = |runs| texts("24_same_pumpkin", runs).remove(0);
+    let with = |key: &str, value: &str| varied(&[(key, Value::Text(value.to_owned()))]);
+    let explained = ["gradient", "lrp.z"].map(|name| with("explain.analyzer", name)).to_vec();
+    assert_eq!(title(explained), "The same pumpkins, several explanations");
+    let trained = ["zero", "target-mean"].map(|bias| with("model.output_bias", bias)).to_vec();
+    assert_eq!(title(trained), "The same pumpkins, several networks");
+    let grown = [GrowthMode::Human, GrowthMode::NoGrowth].map(|mode| Run {
+        varied: vec![("data.growth_mode".to_owned(), Value::Text(format!("{mode:?}")))],
+        ..run(mode, Task::Regression, 0.2)
+    });
+    assert_eq!(title(grown.to_vec()), "Pumpkins of the same name and age in several settings");
+    // More settings than stand beside each other: all of them, one pumpkin each.
+    let many = (0..8).map(|bias| with("model.output_bias", &format!("bias-{bias}"))).collect();
+    let texts = texts("24_same_pumpkin", many);
+    assert!((0..8).all(|bias| texts.contains(&format!("output_bias bias-{bias}"))), "{texts:?}");
+    assert_eq!(texts.iter().filter(|text| text.contains("predicted")).count(), 8);
+}
+
 #[test]
 fn labels_leave_seeds_out_and_tell_like_keys_apart() {
     let number = |key: &str, value: f64| (key.to_owned(), Value::Number(value));

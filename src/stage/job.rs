@@ -85,7 +85,7 @@ impl Job {
             Self::Simulate { .. } => 1,
             Self::Train { .. } => 1,
             Self::Explain { .. } => 2,
-            Self::Evaluate { .. } => 3,
+            Self::Evaluate { .. } => 4,
             Self::Render { .. } => 1,
         }
     }

@@ -1,0 +1,154 @@
+"""Summary of the explainers study: python experiments/explainers/summary.py [RESULTS [TUMOUR_RESULTS]] > experiments/explainers/summary.md"""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import study
+
+TRIVIAL = ["image", "edges", "noise"]
+SETTINGS = {"explain.baseline": "baseline", "explain.window": "window", "explain.stride": "stride"}
+
+
+def explanation(run):
+    """How a run explains: the analyzer, with whatever else was set."""
+    set_too = [f"{name} = {run[column]:g}" for column, name in SETTINGS.items() if run.get(column) is not None]
+    return ", ".join([run["explain.analyzer"], *set_too])
+
+
+def read(folder):
+    """The scores of whole runs: a row a score, with how it was explained and its replicate."""
+    runs = study.runs(folder)
+    named = pl.DataFrame(
+        [(run["run_id"], explanation(run), run["replicate"]) for run in runs.iter_rows(named=True)],
+        schema=["run_id", "explanation", "replicate"],
+        orient="row",
+    )
+    scores = pl.read_parquet(folder / "measurements.parquet").filter(pl.col("sample").is_null())
+    return runs, scores.join(named, on="run_id", how="inner")
+
+
+def values(scores, metric, sign, explanation=None):
+    """A score by replicate; of all explanations where it is the same for all, such as that of a trivial map."""
+    found = scores.filter((pl.col("metric") == metric) & (pl.col("sign").eq_missing(pl.lit(sign, pl.String))) & pl.col("value").is_not_null())
+    if explanation is not None:
+        found = found.filter(pl.col("explanation") == explanation)
+    # A trivial map's score stands in the run of every explanation.
+    by_replicate = found.group_by("replicate").agg(pl.col("value").mean()).sort("replicate")
+    return dict(by_replicate.iter_rows())
+
+
+def cell(scores, metric, sign, digits, explanation=None):
+    of_replicates = values(scores, metric, sign, explanation)
+    if of_replicates:
+        return study.written(of_replicates.values(), digits)
+    note = scores.filter((pl.col("metric") == metric) & (pl.col("sign") == sign) & (pl.col("note") == "blind"))
+    return "blind" if explanation is not None and note.filter(pl.col("explanation") == explanation).height else ""
+
+
+def explanations(scores):
+    """Every explanation with the number of its finished runs."""
+    return dict(scores.group_by("explanation", maintain_order=True).agg(pl.col("run_id").n_unique()).iter_rows())
+
+
+def ranked(scores, metric, sign):
+    """Explanations from the best to the worst by a score; those without it last."""
+    mean = lambda name: sum(values(scores, metric, sign, name).values()) / max(1, len(values(scores, metric, sign, name)))
+    known = explanations(scores)
+    return sorted(known, key=lambda name: (bool(values(scores, metric, sign, name)), mean(name)), reverse=True)
+
+
+def full_table(scores, columns, by):
+    """Columns are (title, metric, sign, digits, how trivial maps are named); rows go from the best by column `by` to the worst."""
+    count = explanations(scores)
+    rows = []
+    for name in ranked(scores, *columns[by][1:3]):
+        rows.append([name, count[name], *(cell(scores, metric, sign, digits, name) for _, metric, sign, digits, _ in columns)])
+    for trivial in TRIVIAL:
+        cells = [cell(scores, named.format(trivial), sign, digits) if named else "" for _, _, sign, digits, named in columns]
+        rows.append([f"*{trivial}* (no explanation)", scores["replicate"].n_unique(), *cells])
+    return study.table(["explanation", "seeds", *(column[0] for column in columns)], rows)
+
+
+def best(scores, title, metric, sign, count=6):
+    """How far the next explanations are behind the best, paired by replicate."""
+    first, *others = ranked(scores, metric, sign)[:count]
+    of_first = values(scores, metric, sign, first)
+    rows = [[title, first, study.written(of_first.values(), 2), ""]]
+    for name in others:
+        of_name = values(scores, metric, sign, name)
+        shared = sorted(of_first.keys() & of_name.keys())
+        behind = study.written([of_first[key] - of_name[key] for key in shared], 2) if shared else ""
+        rows.append(["", name, study.written(of_name.values(), 2), behind])
+    return rows
+
+
+def networks(runs, rows):
+    """What the networks are, a run a network: every explanation has the same ones."""
+    of_networks = runs.group_by("replicate").agg(pl.col("test_mae").first()).sort("replicate")
+    return study.table(["networks", "years"], [["test MAE", study.written(of_networks["test_mae"], 2)], *rows])
+
+
+def signs_worth(scores, sign, called, each):
+    """What all signs of a kind are worth together, mean over images, and one of them."""
+    worth = lambda metric, digits: study.written(values(scores, metric, sign).values(), digits)
+    return [[f"all {called} of a pumpkin", worth("causal_years", 1)], [each, worth("causal_years.each", 2)]]
+
+
+def tumours_worth(folder, runs):
+    """What a tumour is worth by the age of its pumpkin: mean over images of an age group, then over networks."""
+    first = runs.group_by("replicate").agg(pl.col("run_id").first())
+    worth = study.scores(folder, "causal_years").filter(pl.col("sample").is_not_null()).join(first, on="run_id")
+    worth = worth.join(study.tested(folder).select("run_id", "sample", "age", "prediction"), on=["run_id", "sample"])
+    rows = []
+    for low, high in [(20, 39), (40, 59), (60, 80)]:
+        group = worth.filter(pl.col("age").is_between(low, high)).group_by("replicate").agg(pl.col("value").mean()).sort("replicate")
+        rows.append([f"a tumour at {low} to {high} years", study.written(group["value"], 1, sign=True)])
+    without = worth.group_by("replicate").agg(low=(pl.col("prediction") - pl.col("value")).min(), high=(pl.col("prediction") - pl.col("value")).max())
+    return [*rows, ["predictions without it, least and greatest", f"{without['low'].min():.1f}, {without['high'].max():.1f}"]]
+
+
+human, tumour = study.results("explainers"), study.results("explainers-tumour", 2)
+human_runs, human_scores = read(human)
+tumour_runs, tumour_scores = read(tumour)
+
+print("Mean over replicates with its 95 % percentile bootstrap interval.\n\n## Lesions and atrophies\n")
+rows = [*signs_worth(human_scores, "lesions", "lesions", "one lesion"), *signs_worth(human_scores, "atrophies_r1", "atrophies", "one atrophy")]
+print(networks(human_runs, rows))
+COLUMNS = [
+    ("a lesion", "causal_spearman", "lesions", 2, "causal_spearman.{}"),
+    ("an atrophy", "causal_spearman", "atrophies", 2, "causal_spearman.{}"),
+    ("an atrophy and its rim", "causal_spearman", "atrophies_r1", 2, "causal_spearman.{}"),
+    ("faithfulness, years", "faithfulness.positive", None, 1, None),
+]
+print("Spearman's correlation of years and relevance over the signs of an image, mean over images.\n")
+print(full_table(human_scores, COLUMNS, 0))
+print(f"Faithfulness of the body's pixels in a random order: {cell(human_scores, 'faithfulness.noise', None, 1)} years.\n")
+
+print("## Tumours\n")
+print(networks(tumour_runs, tumours_worth(tumour, tumour_runs)))
+print("Spearman's correlation over images of the years of a tumour and the relevance over it, and the same among pumpkins of equal age.\n")
+TUMOUR = [
+    ("years of the tumour, over images", "causal_spearman.kind", "tumour", 2, "causal_spearman.kind.{}"),
+    ("the same at equal age", "causal_spearman.beyond_age", "tumour", 2, "causal_spearman.beyond_age.{}"),
+    ("years of relevance for each year", "causal_slope.kind", "tumour", 2, None),
+    ("points at it (average precision)", "average_precision.absolute", "tumour", 2, "average_precision.{}"),
+    ("faithfulness, years", "faithfulness.positive", None, 1, None),
+]
+print(full_table(tumour_scores, TUMOUR, 1))
+print(f"Faithfulness of the body's pixels in a random order: {cell(tumour_scores, 'faithfulness.noise', None, 1)} years; chance of average precision: "
+      f"{cell(tumour_scores, 'average_precision.chance', 'tumour', 2)}.\n")
+
+print("## The best, and how far others are behind\n")
+rows = []
+for scores, title, metric, sign in [
+    (human_scores, "a lesion", "causal_spearman", "lesions"),
+    (human_scores, "an atrophy", "causal_spearman", "atrophies"),
+    (human_scores, "an atrophy and its rim", "causal_spearman", "atrophies_r1"),
+    (tumour_scores, "a tumour, over images", "causal_spearman.kind", "tumour"),
+    (tumour_scores, "a tumour, at equal age", "causal_spearman.beyond_age", "tumour"),
+]:
+    rows.extend(best(scores, title, metric, sign))
+print(study.table(["sign", "explanation", "correlation", "behind the best, paired"], rows))
