@@ -38,7 +38,7 @@ def sums(folder):
 
 def interval(values, seed=0):
     """Mean over replicates with its 95 % percentile bootstrap interval: (mean, low, high)."""
-    values = np.asarray(values, float)
+    values = np.asarray(list(values), float)
     draws = np.random.default_rng(seed).integers(len(values), size=(DRAWS, len(values)))
     return (values.mean(), *np.percentile(values[draws].mean(axis=1), [2.5, 97.5]))
 

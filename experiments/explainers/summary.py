@@ -1,8 +1,9 @@
-"""Summary of the explainers study: python experiments/explainers/summary.py [RESULTS [TUMOUR_RESULTS]] > experiments/explainers/summary.md"""
+"""Summary of the explainers study: python experiments/explainers/summary.py [RESULTS [TUMOUR [SANITY]]] > experiments/explainers/summary.md"""
 
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -60,7 +61,40 @@ def ranked(scores, metric, sign):
     return sorted(known, key=lambda name: (bool(values(scores, metric, sign, name)), mean(name)), reverse=True)
 
 
-def full_table(scores, columns, by):
+def ranks(values):
+    return pl.Series(values).rank("average").to_numpy()
+
+
+def correlation(x, y, given=None):
+    """Spearman's, or the partial one with `given` held constant: of what a line through its ranks leaves of each."""
+    x, y = ranks(x), ranks(y)
+    if given is not None:
+        given = ranks(given)
+        x, y = (values - np.polyval(np.polyfit(given, values, 1), given) for values in (x, y))
+    return np.corrcoef(x, y)[0, 1]
+
+
+def spread_evenly(folder, runs):
+    """The row of a map that has f - output bias in sum, as relevance does, spread evenly over the image: it points nowhere."""
+    over_images, at_equal_age, slopes = [], [], []
+    first = runs.group_by("replicate").agg(pl.col("run_id", "simulate_key", "output_bias").first()).sort("replicate")
+    samples = pl.read_parquet(folder / "samples.parquet")
+    worth = study.scores(folder, "causal_years").filter(pl.col("sample").is_not_null()).select("run_id", "sample", years="value")
+    tested = study.tested(folder).select("run_id", "sample", "age", "prediction").join(worth, on=["run_id", "sample"])
+    for run in first.iter_rows(named=True):
+        own = samples.filter(pl.col("simulate_key") == run["simulate_key"]).drop("age")
+        images = tested.filter(pl.col("run_id") == run["run_id"]).join(own, on="sample")
+        area = (pl.col("tumour_row1") - pl.col("tumour_row0")) * (pl.col("tumour_col1") - pl.col("tumour_col0"))
+        images = images.with_columns(spread=(pl.col("prediction") - run["output_bias"]) * area / 98**2)
+        age, years, relevance = images.select("age", "years", "spread").to_numpy().T
+        over_images.append(correlation(years, relevance))
+        at_equal_age.append(correlation(years, relevance, age))
+        slopes.append(np.polyfit(years, relevance, 1)[0])
+    cells = [study.written(column, 2) for column in (over_images, at_equal_age, slopes)]
+    return ["*prediction less output bias, spread evenly* (no explanation)", len(first), *cells, "", ""]
+
+
+def full_table(scores, columns, by, more=()):
     """Columns are (title, metric, sign, digits, how trivial maps are named); rows go from the best by column `by` to the worst."""
     count = explanations(scores)
     rows = []
@@ -69,6 +103,7 @@ def full_table(scores, columns, by):
     for trivial in TRIVIAL:
         cells = [cell(scores, named.format(trivial), sign, digits) if named else "" for _, _, sign, digits, named in columns]
         rows.append([f"*{trivial}* (no explanation)", scores["replicate"].n_unique(), *cells])
+    rows.extend(more)
     return study.table(["explanation", "seeds", *(column[0] for column in columns)], rows)
 
 
@@ -137,7 +172,7 @@ TUMOUR = [
     ("points at it (average precision)", "average_precision.absolute", "tumour", 2, "average_precision.{}"),
     ("faithfulness, years", "faithfulness.positive", None, 1, None),
 ]
-print(full_table(tumour_scores, TUMOUR, 1))
+print(full_table(tumour_scores, TUMOUR, 1, [spread_evenly(tumour, tumour_runs)]))
 print(f"Faithfulness of the body's pixels in a random order: {cell(tumour_scores, 'faithfulness.noise', None, 1)} years; chance of average precision: "
       f"{cell(tumour_scores, 'average_precision.chance', 'tumour', 2)}.\n")
 
@@ -152,3 +187,13 @@ for scores, title, metric, sign in [
 ]:
     rows.extend(best(scores, title, metric, sign))
 print(study.table(["sign", "explanation", "correlation", "behind the best, paired"], rows))
+
+LAYERS = ["output", "dense", "conv5", "conv4", "conv3", "conv2", "conv1"]
+sanity = study.results("explainers-sanity", 3)
+names = study.runs(sanity).select("run_id", "explain.analyzer")
+found = study.scores(sanity, "max_sensitivity", *(f"randomisation_spearman.{layer}" for layer in LAYERS))
+found = found.filter(pl.col("sample").is_null()).join(names, on="run_id").pivot("metric", index="explain.analyzer", values="value").sort("explain.analyzer")
+print("## Stability and sanity\n\nOf the first network: max-sensitivity, and the rank correlation with the map of a network whose layers are random from the "
+      "output down to the one named.\n")
+rows = [[f"{cell:.2f}" if isinstance(cell, float) else cell for cell in row] for row in found.select("explain.analyzer", "max_sensitivity", *(f"randomisation_spearman.{layer}" for layer in LAYERS)).iter_rows()]
+print(study.table(["explanation", "max-sensitivity", *LAYERS], rows))

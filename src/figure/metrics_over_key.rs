@@ -40,8 +40,9 @@ const NAME_HEIGHT: f64 = 18.0;
 const LETTER: f64 = 7.2;
 /// Intervals widen the axis by this many times the extent of the points at most: those of two runs are huge.
 const WIDEST: f64 = 0.5;
-/// How far series stand apart at one place, as a share of the distance between places.
+/// How far series stand apart at one place, as a share of the distance between places; beside names these are near.
 const DODGE: f64 = 0.08;
+const DODGE_BESIDE: f64 = 0.3;
 
 fn draw(study: &Study) -> Drawn {
     let known = |metric: &str| study.runs.iter().any(|run| run.score(metric).is_some_and(f64::is_finite));
@@ -70,7 +71,7 @@ fn draw(study: &Study) -> Drawn {
         legend(&mut sheet, left + LEFT, below, &column.series);
         if column.left_out > 0 {
             let y = below + 4.5 + LEGEND_LINE * column.series.len() as f64;
-            let note = format!("{} more are in runs.parquet", column.left_out);
+            let note = format!("{} more in runs.parquet", column.left_out);
             sheet.text(left + LEFT, y, &note, Lettering::default().size(SMALL_SIZE));
         }
     }
@@ -141,6 +142,7 @@ impl<'a> Column<'a> {
         let room = (WIDEST * (ends.1 - ends.0)).max(1e-9 * ends.1.abs());
         let named: Vec<(String, &Run)> = having.into_iter().map(|run| (others(study, run, self.key), run)).collect();
         // For each series what it has at every place: dots, means and intervals, as (place, score).
+        let dodge = if self.places.lying { -DODGE_BESIDE } else { DODGE };
         let mut drawn = vec![(Vec::new(), Vec::new(), Vec::new()); self.series.len()];
         for at in &self.places.values {
             let there = named.iter().filter(|(_, run)| value(run, self.key) == Some(at));
@@ -155,7 +157,7 @@ impl<'a> Column<'a> {
             let middle = 0.5 * members.len().saturating_sub(1) as f64;
             for (beside, (index, scores)) in members.iter().enumerate() {
                 let (dots, means, intervals) = &mut drawn[*index];
-                let x = self.places.place(at) + (beside as f64 - middle) * DODGE * self.places.distance;
+                let x = self.places.place(at) + (beside as f64 - middle) * dodge * self.places.distance;
                 dots.extend(scores.iter().map(|&score| (x, score)));
                 if let Some((mean, interval)) = mean_interval(scores.iter().copied()) {
                     means.push((x, mean));

@@ -35,7 +35,7 @@ fn draw(run: &Run) -> Drawn {
     let y = Axis::around("prediction − age in years", points.iter().map(|point| point.1).chain([0.0]));
     let median = format!("median age {}", significant(middle));
     let chart = Chart::new(x, y).zero().at_x(middle, GREY, DOTTED).explain(&median, GREY, DOTTED);
-    let mut chart = chart.points(&points, BLUE, 2.6, None).legend(LegendPosition::InsideTopRight);
+    let mut chart = chart.points(&points, BLUE, 2.6, None).legend(LegendPosition::InsideBottomLeft);
     if let Some(cubic) = Polynomial::fit(&points, DEGREE) {
         let (curve, band) = cubic.curve(low, high);
         chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 2.0, None);

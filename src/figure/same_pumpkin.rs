@@ -4,7 +4,7 @@ use super::maps::{Bar, color_bar, tile};
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run, Study, is_seed};
-use super::style::SMALL_SIZE;
+use super::style::{GREY, SMALL_SIZE};
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "24_same_pumpkin",
@@ -26,9 +26,9 @@ const AGE_OF_MANY: [f64; 1] = [60.0];
 const SIDE: f64 = 190.0;
 const GAP: f64 = 14.0;
 const LINE: f64 = 22.0;
-const HEAD_LINE: f64 = 17.0;
+const HEAD_LINE: f64 = 16.0;
 /// More letters than these do not fit above a map.
-const LETTERS: usize = 25;
+const LETTERS: usize = 29;
 
 fn draw(study: &Study) -> Drawn {
     let groups = study.compared();
@@ -46,42 +46,57 @@ fn draw(study: &Study) -> Drawn {
         return Err(Missing("maps of the same pumpkins in several settings"));
     }
     let width = columns.len().min(MAX_COLUMNS) as f64 * (SIDE + GAP);
-    // A setting a line, so that long names do not run into each other.
-    let heads: Vec<Vec<String>> = columns.iter().map(|(label, _)| label.split(", ").map(shortened).collect()).collect();
-    let head = HEAD_LINE * heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
-    let bank = head + LINE + pumpkins.len() as f64 * (SIDE + LINE + GAP);
-    let banks = columns.len().div_ceil(MAX_COLUMNS);
-    let first = 54.0;
-    let mut sheet = Sheet::new(GAP + width + 90.0, first + banks as f64 * bank);
+    let heads: Vec<Vec<String>> = columns.iter().map(|(_, run)| head(run)).collect();
+    // Upper edge of each bank of columns, below the lines of its longest head.
+    let mut below = 48.0;
+    let mut tops = Vec::new();
+    for bank in heads.chunks(MAX_COLUMNS) {
+        let lines = bank.iter().map(Vec::len).max().unwrap_or(0) as f64;
+        tops.push((below, below + HEAD_LINE * lines + LINE - 8.0));
+        below += HEAD_LINE * lines + LINE + pumpkins.len() as f64 * (SIDE + LINE + GAP);
+    }
+    let mut sheet = Sheet::new(GAP + width + 90.0, below);
     sheet.title(title(&columns));
     for (place, ((_, run), lines)) in columns.iter().zip(&heads).enumerate() {
         let left = GAP + (place % MAX_COLUMNS) as f64 * (SIDE + GAP);
-        let above = first + (place / MAX_COLUMNS) as f64 * bank;
+        let (above, first) = tops[place / MAX_COLUMNS];
         for (line, text) in lines.iter().enumerate() {
-            sheet.text(left + 0.5 * SIDE, above + HEAD_LINE * line as f64, text, Lettering::centred());
+            let y = above + 6.0 + HEAD_LINE * line as f64;
+            sheet.text(left + 0.5 * SIDE, y, text, Lettering::centred().size(SMALL_SIZE));
         }
         for (row, name) in pumpkins.iter().enumerate() {
-            let top = above + head + LINE - 8.0 + row as f64 * (SIDE + LINE + GAP);
+            let top = first + row as f64 * (SIDE + LINE + GAP);
             let Some(explained) = find(run, name) else { continue };
             let title =
                 format!("{:.0} years, predicted {:.1}", explained.prediction.age, explained.prediction.prediction);
-            sheet.text(left + 0.5 * SIDE, top - 6.0, &title, Lettering::centred().size(SMALL_SIZE));
+            sheet.text(left + 0.5 * SIDE, top - 6.0, &title, Lettering::centred().size(SMALL_SIZE).color(GREY));
             sheet.picture(Area::new(left, top, SIDE, SIDE), tile(run, explained, true));
         }
     }
-    let bar = Area::new(GAP + width + 10.0, first + head + LINE - 8.0, 14.0, SIDE);
+    let bar = Area::new(GAP + width + 10.0, tops[0].1, 14.0, SIDE);
     color_bar(&mut sheet, bar, Bar::Published, 1.0, "R / max");
     Ok(sheet)
+}
+
+/// What was varied, a setting a line; of an explanation its name alone, which says what it is.
+fn head(run: &Run) -> Vec<String> {
+    let label = run.label();
+    let label = if label.is_empty() { run.seeds() } else { label };
+    label.split(", ").map(|line| shortened(line.strip_prefix("analyzer ").unwrap_or(line))).collect()
 }
 
 /// What the columns have in common, and what differs.
 fn title(columns: &[(&str, &Run)]) -> &'static str {
     let runs = || columns.iter().map(|(_, run)| run);
     let Some(first) = runs().next() else { return FIGURE.title };
-    let keys = || runs().flat_map(|run| &run.varied).map(|(key, _)| key.as_str()).filter(|key| !is_seed(key));
+    let value =
+        |run: &Run, key: &str| run.varied.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+    let differs = |key: &&str| runs().any(|run| value(run, key) != value(first, key));
+    let keys = runs().flat_map(|run| &run.varied).map(|(key, _)| key.as_str()).filter(|key| !is_seed(key));
+    let differing: Vec<&str> = keys.filter(differs).collect();
     if runs().any(|run| run.samples != first.samples) {
         "Pumpkins of the same name and age in several settings"
-    } else if keys().next().is_some() && keys().all(|key| key.starts_with("explain.")) {
+    } else if !differing.is_empty() && differing.iter().all(|key| key.starts_with("explain.")) {
         "The same pumpkins, several explanations"
     } else {
         "The same pumpkins, several networks"

@@ -143,6 +143,82 @@ fn comparisons_need_several_runs() {
     assert_eq!(drawn(over_settings), [&["20_metrics_over_settings"], &compared[..]].concat());
 }
 
+/// The texts that reach beyond the edges of a drawing.
+fn beyond_edges(svg: &str) -> Vec<String> {
+    let typeface = super::canvas::Typeface::default();
+    let attribute = |tag: &str, name: &str| {
+        tag.split_once(&format!(" {name}=\"")).map(|(_, rest)| rest.split('"').next().unwrap().to_owned())
+    };
+    let number = |tag: &str, name: &str| attribute(tag, name).and_then(|text| text.parse::<f64>().ok());
+    let numbers = |text: &str| -> Vec<f64> {
+        text.split(|c: char| !(c.is_ascii_digit() || ".-".contains(c))).filter_map(|part| part.parse().ok()).collect()
+    };
+    let (mut beyond, mut shifts, mut edges) = (Vec::new(), vec![(0.0, 0.0)], None);
+    for piece in svg.split('<') {
+        let Some((tag, text)) = piece.split_once('>') else { continue };
+        let turned = attribute(tag, "transform").unwrap_or_default();
+        match tag.split_whitespace().next().unwrap_or_default() {
+            "svg" => edges = edges.or(Some((number(tag, "width").unwrap(), number(tag, "height").unwrap()))),
+            "g" => {
+                let (x, y): (f64, f64) = *shifts.last().unwrap();
+                let shift = numbers(&turned);
+                shifts.push(if turned.starts_with("translate") { (x + shift[0], y + shift[1]) } else { (x, y) });
+            }
+            "/g" => drop(shifts.pop()),
+            "text" => {
+                let width = f64::from(typeface.width(text, number(tag, "font-size").unwrap() as f32));
+                let before = match attribute(tag, "text-anchor").as_deref() {
+                    Some("middle") => 0.5 * width,
+                    Some("end") => width,
+                    _ => 0.0,
+                };
+                let angle = if turned.starts_with("rotate") { numbers(&turned)[0].to_radians() } else { 0.0 };
+                let (x, y) = *shifts.last().unwrap();
+                let (x, y) = (x + number(tag, "x").unwrap(), y + number(tag, "y").unwrap());
+                let (right, below) = edges.unwrap();
+                for along in [-before, width - before] {
+                    let (x, y) = (x + along * angle.cos(), y + along * angle.sin());
+                    if !(0.0..=right).contains(&x) || !(0.0..=below).contains(&y) {
+                        beyond.push(text.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(edges.is_some() && shifts.len() == 1, "the drawing is read whole");
+    beyond
+}
+
+#[test]
+fn no_text_leaves_its_sheet() {
+    for (mode, task) in [(GrowthMode::Human, Task::Regression), (GrowthMode::NoGrowth, Task::Regression)] {
+        let run = run(mode, task, 0.2);
+        for figure in RUN_FIGURES {
+            let svg = (figure.draw)(&run).unwrap().to_svg().unwrap();
+            assert_eq!(beyond_edges(&svg), [""; 0], "{} of {mode:?}", figure.name);
+        }
+    }
+    let long = ["lrp.sequential_preset_a_flat", "zennit.epsilon_alpha2_beta1", "lrp.z"];
+    let mut runs: Vec<Run> = long
+        .into_iter()
+        .map(|name| {
+            varied(&[("explain.analyzer", Value::Text(name.to_owned())), ("explain.window", Value::Number(3.0))])
+        })
+        .collect();
+    let name = "average_precision_positive_atrophies_r1";
+    runs.iter_mut()
+        .for_each(|run| run.scores.push(Score { sample: None, metric: name.to_owned(), sign: None, value: 1.0 }));
+    let seeds = (0..4).map(|seed| varied(&[("model.seed", Value::Number(f64::from(seed)))])).collect();
+    for runs in [runs, seeds] {
+        let study = Study { name: "study".to_owned(), runs };
+        for figure in STUDY_FIGURES {
+            let Ok(sheet) = (figure.draw)(&study) else { continue };
+            assert_eq!(beyond_edges(&sheet.to_svg().unwrap()), [""; 0], "{}", figure.name);
+        }
+    }
+}
+
 /// The texts of a comparison, in the order in which they are written.
 fn texts(name: &str, runs: Vec<Run>) -> Vec<String> {
     let figure = STUDY_FIGURES.iter().find(|figure| figure.name == name).unwrap();
