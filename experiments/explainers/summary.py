@@ -75,23 +75,22 @@ def correlation(x, y, given=None):
 
 
 def spread_evenly(folder, runs):
-    """The row of a map that has f - output bias in sum, as relevance does, spread evenly over the image: it points nowhere."""
-    over_images, at_equal_age, slopes = [], [], []
+    """Scores by replicate of a map that has f - output bias in sum, as relevance does, spread evenly over the image: it points nowhere."""
     first = runs.group_by("replicate").agg(pl.col("run_id", "simulate_key", "output_bias").first()).sort("replicate")
     samples = pl.read_parquet(folder / "samples.parquet")
     worth = study.scores(folder, "causal_years").filter(pl.col("sample").is_not_null()).select("run_id", "sample", years="value")
     tested = study.tested(folder).select("run_id", "sample", "age", "prediction").join(worth, on=["run_id", "sample"])
+    found = {"causal_spearman.kind": {}, "causal_spearman.beyond_age": {}, "causal_slope.kind": {}}
     for run in first.iter_rows(named=True):
         own = samples.filter(pl.col("simulate_key") == run["simulate_key"]).drop("age")
         images = tested.filter(pl.col("run_id") == run["run_id"]).join(own, on="sample")
         area = (pl.col("tumour_row1") - pl.col("tumour_row0")) * (pl.col("tumour_col1") - pl.col("tumour_col0"))
         images = images.with_columns(spread=(pl.col("prediction") - run["output_bias"]) * area / 98**2)
         age, years, relevance = images.select("age", "years", "spread").to_numpy().T
-        over_images.append(correlation(years, relevance))
-        at_equal_age.append(correlation(years, relevance, age))
-        slopes.append(np.polyfit(years, relevance, 1)[0])
-    cells = [study.written(column, 2) for column in (over_images, at_equal_age, slopes)]
-    return ["*prediction less output bias, spread evenly* (no explanation)", len(first), *cells, "", ""]
+        found["causal_spearman.kind"][run["replicate"]] = correlation(years, relevance)
+        found["causal_spearman.beyond_age"][run["replicate"]] = correlation(years, relevance, age)
+        found["causal_slope.kind"][run["replicate"]] = np.polyfit(years, relevance, 1)[0]
+    return found
 
 
 def full_table(scores, columns, by, more=()):
@@ -172,7 +171,15 @@ TUMOUR = [
     ("points at it (average precision)", "average_precision.absolute", "tumour", 2, "average_precision.{}"),
     ("faithfulness, years", "faithfulness.positive", None, 1, None),
 ]
-print(full_table(tumour_scores, TUMOUR, 1, [spread_evenly(tumour, tumour_runs)]))
+control = spread_evenly(tumour, tumour_runs)
+cells = [study.written(control[metric].values(), 2) if metric in control else "" for _, metric, *_ in TUMOUR]
+print(full_table(tumour_scores, TUMOUR, 1, [["*prediction less output bias, spread evenly* (no explanation)", tumour_scores["replicate"].n_unique(), *cells]]))
+print("What explanations are above the prediction spread evenly, at equal age, paired by replicate.\n")
+beyond = []
+for name in ranked(tumour_scores, "causal_spearman.beyond_age", "tumour")[:10]:
+    of_name = values(tumour_scores, "causal_spearman.beyond_age", "tumour", name)
+    beyond.append([name, study.written([of_name[key] - control["causal_spearman.beyond_age"][key] for key in of_name], 2, sign=True)])
+print(study.table(["explanation", "above it"], beyond))
 print(f"Faithfulness of the body's pixels in a random order: {cell(tumour_scores, 'faithfulness.noise', None, 1)} years; chance of average precision: "
       f"{cell(tumour_scores, 'average_precision.chance', 'tumour', 2)}.\n")
 

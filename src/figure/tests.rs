@@ -192,6 +192,8 @@ fn beyond_edges(svg: &str) -> Vec<String> {
 
 #[test]
 fn no_text_leaves_its_sheet() {
+    let wide = "<svg width=\"40\" height=\"20\"><g transform=\"translate(9,0)\"><text x=\"5\" y=\"9\" font-size=\"12\">wide</text></g></svg>";
+    assert_eq!((beyond_edges(wide), beyond_edges(&wide.replace("40", "60"))), (vec!["wide".to_owned()], vec![]));
     for (mode, task) in [(GrowthMode::Human, Task::Regression), (GrowthMode::NoGrowth, Task::Regression)] {
         let run = run(mode, task, 0.2);
         for figure in RUN_FIGURES {
