@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import study
 
 TRIVIAL = ["image", "edges", "noise"]
+LAYERS = ["output", "dense", "conv5", "conv4", "conv3", "conv2", "conv1"]
 SETTINGS = {"explain.baseline": "baseline", "explain.window": "window", "explain.stride": "stride"}
 
 
@@ -144,63 +145,69 @@ def tumours_worth(folder, runs):
     return [*rows, ["predictions without it, least and greatest", f"{without['low'].min():.1f}, {without['high'].max():.1f}"]]
 
 
-human, tumour = study.results("explainers"), study.results("explainers-tumour", 2)
-human_runs, human_scores = read(human)
-tumour_runs, tumour_scores = read(tumour)
+def lesions_and_atrophies(folder):
+    runs, scores = read(folder)
+    worth = [*signs_worth(scores, "lesions", "lesions", "one lesion"), *signs_worth(scores, "atrophies_r1", "atrophies", "one atrophy")]
+    print(networks(runs, worth))
+    columns = [
+        ("a lesion", "causal_spearman", "lesions", 2, "causal_spearman.{}"),
+        ("an atrophy", "causal_spearman", "atrophies", 2, "causal_spearman.{}"),
+        ("an atrophy and its rim", "causal_spearman", "atrophies_r1", 2, "causal_spearman.{}"),
+        ("faithfulness, years", "faithfulness.positive", None, 1, None),
+    ]
+    print("Spearman's correlation of years and relevance over the signs of an image, mean over images.\n")
+    print(full_table(scores, columns, 0))
+    print(f"Faithfulness of the body's pixels in a random order: {cell(scores, 'faithfulness.noise', None, 1)} years.\n")
+    rows = [row for title, metric, sign, *_ in columns[:3] for row in best(scores, title, metric, sign)]
+    print(study.table(["sign", "explanation", "correlation", "behind the best, paired"], rows))
 
-print("Mean over replicates with its 95 % percentile bootstrap interval.\n\n## Lesions and atrophies\n")
-rows = [*signs_worth(human_scores, "lesions", "lesions", "one lesion"), *signs_worth(human_scores, "atrophies_r1", "atrophies", "one atrophy")]
-print(networks(human_runs, rows))
-COLUMNS = [
-    ("a lesion", "causal_spearman", "lesions", 2, "causal_spearman.{}"),
-    ("an atrophy", "causal_spearman", "atrophies", 2, "causal_spearman.{}"),
-    ("an atrophy and its rim", "causal_spearman", "atrophies_r1", 2, "causal_spearman.{}"),
-    ("faithfulness, years", "faithfulness.positive", None, 1, None),
+
+def tumours(folder):
+    runs, scores = read(folder)
+    print(networks(runs, tumours_worth(folder, runs)))
+    columns = [
+        ("years of the tumour, over images", "causal_spearman.kind", "tumour", 2, "causal_spearman.kind.{}"),
+        ("the same at equal age", "causal_spearman.beyond_age", "tumour", 2, "causal_spearman.beyond_age.{}"),
+        ("years of relevance for each year", "causal_slope.kind", "tumour", 2, None),
+        ("points at it (average precision)", "average_precision.absolute", "tumour", 2, "average_precision.{}"),
+        ("faithfulness, years", "faithfulness.positive", None, 1, None),
+    ]
+    print("Spearman's correlation over images of the years of a tumour and the relevance over it, and the same among pumpkins of equal age.\n")
+    control = spread_evenly(folder, runs)
+    cells = [study.written(control[metric].values(), 2) if metric in control else "" for _, metric, *_ in columns]
+    print(full_table(scores, columns, 1, [["*prediction less output bias, spread evenly* (no explanation)", scores["replicate"].n_unique(), *cells]]))
+    noise, chance = cell(scores, "faithfulness.noise", None, 1), cell(scores, "average_precision.chance", "tumour", 2)
+    print(f"Faithfulness of the body's pixels in a random order: {noise} years; chance of average precision: {chance}.\n")
+    print("How far explanations are above the prediction spread evenly, at equal age, paired by replicate.\n")
+    beyond, of_control = "causal_spearman.beyond_age", control["causal_spearman.beyond_age"]
+    rows = []
+    for name in ranked(scores, beyond, "tumour"):
+        of_name = values(scores, beyond, "tumour", name)
+        rows.append([name, study.written([of_name[key] - of_control[key] for key in of_name], 2, sign=True)])
+    print(study.table(["explanation", "above it"], rows))
+
+
+def stability(folder):
+    names = study.runs(folder).select("run_id", "explain.analyzer")
+    metrics = ["max_sensitivity", *(f"randomisation_spearman.{layer}" for layer in LAYERS)]
+    found = study.scores(folder, *metrics).filter(pl.col("sample").is_null()).join(names, on="run_id")
+    found = found.pivot("metric", index="explain.analyzer", values="value").sort("explain.analyzer").select("explain.analyzer", *metrics)
+    print("Of the first network: max-sensitivity, and the rank correlation with the map of a network whose layers are random from the output "
+          "down to the one named.\n")
+    rows = [[name, *(f"{value:.2f}" for value in row)] for name, *row in found.iter_rows()]
+    print(study.table(["explanation", "max-sensitivity", *LAYERS], rows))
+
+
+print("Mean over replicates with its 95 % percentile bootstrap interval.\n")
+PARTS = [
+    ("Lesions and atrophies", "explainers", lesions_and_atrophies),
+    ("Tumours", "explainers-tumour", tumours),
+    ("Stability and sanity", "explainers-sanity", stability),
 ]
-print("Spearman's correlation of years and relevance over the signs of an image, mean over images.\n")
-print(full_table(human_scores, COLUMNS, 0))
-print(f"Faithfulness of the body's pixels in a random order: {cell(human_scores, 'faithfulness.noise', None, 1)} years.\n")
-
-print("## Tumours\n")
-print(networks(tumour_runs, tumours_worth(tumour, tumour_runs)))
-print("Spearman's correlation over images of the years of a tumour and the relevance over it, and the same among pumpkins of equal age.\n")
-TUMOUR = [
-    ("years of the tumour, over images", "causal_spearman.kind", "tumour", 2, "causal_spearman.kind.{}"),
-    ("the same at equal age", "causal_spearman.beyond_age", "tumour", 2, "causal_spearman.beyond_age.{}"),
-    ("years of relevance for each year", "causal_slope.kind", "tumour", 2, None),
-    ("points at it (average precision)", "average_precision.absolute", "tumour", 2, "average_precision.{}"),
-    ("faithfulness, years", "faithfulness.positive", None, 1, None),
-]
-control = spread_evenly(tumour, tumour_runs)
-cells = [study.written(control[metric].values(), 2) if metric in control else "" for _, metric, *_ in TUMOUR]
-print(full_table(tumour_scores, TUMOUR, 1, [["*prediction less output bias, spread evenly* (no explanation)", tumour_scores["replicate"].n_unique(), *cells]]))
-print("What explanations are above the prediction spread evenly, at equal age, paired by replicate.\n")
-beyond = []
-for name in ranked(tumour_scores, "causal_spearman.beyond_age", "tumour")[:10]:
-    of_name = values(tumour_scores, "causal_spearman.beyond_age", "tumour", name)
-    beyond.append([name, study.written([of_name[key] - control["causal_spearman.beyond_age"][key] for key in of_name], 2, sign=True)])
-print(study.table(["explanation", "above it"], beyond))
-print(f"Faithfulness of the body's pixels in a random order: {cell(tumour_scores, 'faithfulness.noise', None, 1)} years; chance of average precision: "
-      f"{cell(tumour_scores, 'average_precision.chance', 'tumour', 2)}.\n")
-
-print("## The best, and how far others are behind\n")
-rows = []
-for scores, title, metric, sign in [
-    (human_scores, "a lesion", "causal_spearman", "lesions"),
-    (human_scores, "an atrophy", "causal_spearman", "atrophies"),
-    (human_scores, "an atrophy and its rim", "causal_spearman", "atrophies_r1"),
-    (tumour_scores, "a tumour, over images", "causal_spearman.kind", "tumour"),
-    (tumour_scores, "a tumour, at equal age", "causal_spearman.beyond_age", "tumour"),
-]:
-    rows.extend(best(scores, title, metric, sign))
-print(study.table(["sign", "explanation", "correlation", "behind the best, paired"], rows))
-
-LAYERS = ["output", "dense", "conv5", "conv4", "conv3", "conv2", "conv1"]
-sanity = study.results("explainers-sanity", 3)
-names = study.runs(sanity).select("run_id", "explain.analyzer")
-found = study.scores(sanity, "max_sensitivity", *(f"randomisation_spearman.{layer}" for layer in LAYERS))
-found = found.filter(pl.col("sample").is_null()).join(names, on="run_id").pivot("metric", index="explain.analyzer", values="value").sort("explain.analyzer")
-print("## Stability and sanity\n\nOf the first network: max-sensitivity, and the rank correlation with the map of a network whose layers are random from the "
-      "output down to the one named.\n")
-rows = [[f"{cell:.2f}" if isinstance(cell, float) else cell for cell in row] for row in found.select("explain.analyzer", "max_sensitivity", *(f"randomisation_spearman.{layer}" for layer in LAYERS)).iter_rows()]
-print(study.table(["explanation", "max-sensitivity", *LAYERS], rows))
+for place, (title, name, part) in enumerate(PARTS, start=1):
+    folder = study.results(name, place)
+    print(f"## {title}\n")
+    if (folder / "measurements.parquet").exists():
+        part(folder)
+    else:
+        print(f"There is no results folder {name}.\n")
