@@ -73,6 +73,22 @@ class Report(unittest.TestCase):
             self.assertEqual(values, sorted(values))
             self.assertEqual(self.page.evaluate(f"{head}.parentElement.getAttribute('aria-sort')"), said)
 
+    def test_the_keyboard_sorts_and_stays_where_it_was(self):
+        head = "[...document.querySelectorAll('#table thead button')].find((b) => b.textContent === 'test_r2')"
+        self.page.evaluate(f"{head}.focus()")
+        self.page.press("Enter")
+        self.assertEqual(self.page.evaluate(f"{head}.parentElement.getAttribute('aria-sort')"), "ascending")
+        self.assertEqual(self.page.evaluate("document.activeElement.textContent"), "test_r2")
+
+    def test_the_scale_is_shared_where_asked_for(self):
+        self.choose("age")
+        drawn = "gallery.tiles.map(({ canvas }) => canvas.toDataURL()).join()"
+        own = self.page.evaluate(drawn)
+        self.page.evaluate("document.getElementById('common').click()")
+        self.page.wait(f"{drawn} !== {json.dumps(own)}")
+        self.page.evaluate("document.getElementById('common').click()")
+        self.page.wait(f"{drawn} === {json.dumps(own)}")
+
     def test_filters_ask_for_words_and_columns(self):
         try:
             self.filter("failed")
