@@ -109,7 +109,7 @@ def full_table(scores, columns, by, more=()):
 
 def best(scores, title, metric, sign, count=6):
     """How far the next explanations are behind the best, paired by replicate."""
-    first, *others = ranked(scores, metric, sign)[:count]
+    first, *others = [name for name in ranked(scores, metric, sign) if values(scores, metric, sign, name)][:count]
     of_first = values(scores, metric, sign, first)
     rows = [[title, first, study.written(of_first.values(), 2), ""]]
     for name in others:
