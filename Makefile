@@ -2,12 +2,14 @@
 SPEC ?= configs/quickstart.toml
 CARGO ?= cargo
 PYTHON ?= python3
+NOTEBOOK_PYTHON ?= $(PYTHON)
+TENSORBOARD_PYTHON ?= $(PYTHON)
 export TORCH_PYTHON KERAS_PYTHON
 
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report lint bench install clean help
+.PHONY: run setup build test test-report test-notebook test-tensorboard lint bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -25,6 +27,18 @@ test: build ## run all tests
 test-report: setup ## test report.html in headless Chromium
 	@$(CARGO) test $(BUILD) --test it -- --quiet --ignored write_a_large_study_for_the_browser
 	@$(PYTHON) -B tests/browser/test_report.py
+
+# Runs of the quick start, for the two tests below: done once, then taken from the store.
+RUN_FOR_TESTS = $(CARGO) run --release --locked --quiet --bin xdlreg-run -- --quiet --output target/notebook
+
+test-notebook: build ## run notebook/walkthrough.ipynb with NOTEBOOK_PYTHON, and hold its numbers against the tables
+	@$(RUN_FOR_TESTS) notebook/walkthrough.toml
+	@$(RUN_FOR_TESTS) configs/quickstart.toml
+	@$(NOTEBOOK_PYTHON) -B notebook/test_walkthrough.py target/notebook/walkthrough target/notebook/quickstart
+
+test-tensorboard: build ## let the TensorBoard of TENSORBOARD_PYTHON read the event files of runs
+	@$(RUN_FOR_TESTS) notebook/walkthrough.toml
+	@$(TENSORBOARD_PYTHON) -B tests/tensorboard/test_scalars.py target/notebook/walkthrough
 
 lint: setup ## check formatting, and clippy's advice as errors
 	@$(CARGO) fmt --all --check

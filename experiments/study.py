@@ -9,9 +9,9 @@ import polars as pl
 DRAWS = 10_000
 
 
-def results(name):
-    """The results folder: the first argument, or results/NAME."""
-    return Path(sys.argv[1] if len(sys.argv) > 1 else f"results/{name}")
+def results(name, place=1):
+    """The results folder: the argument at `place`, or results/NAME."""
+    return Path(sys.argv[place] if len(sys.argv) > place else f"results/{name}")
 
 
 def runs(folder):
@@ -38,7 +38,7 @@ def sums(folder):
 
 def interval(values, seed=0):
     """Mean over replicates with its 95 % percentile bootstrap interval: (mean, low, high)."""
-    values = np.asarray(values, float)
+    values = np.asarray(list(values), float)
     draws = np.random.default_rng(seed).integers(len(values), size=(DRAWS, len(values)))
     return (values.mean(), *np.percentile(values[draws].mean(axis=1), [2.5, 97.5]))
 

@@ -41,7 +41,7 @@ fn draw(run: &Run) -> Drawn {
     let bias = run.data.target_bias.map(|bias| ("age bias", bias, VERMILION, DOTTED));
     let marks = [("mean", mean, BLACK, DASHED), ("median", median, GREEN, DASHED)];
     for (name, at, color, dashes) in bias.into_iter().chain(marks) {
-        chart = chart.at_x(at, color, dashes).explain(&format!("{name} {at:.1}"), color);
+        chart = chart.at_x(at, color, dashes).explain(&format!("{name} {at:.1}"), color, dashes);
     }
     let mut sheet = Sheet::new(560.0, 380.0);
     sheet.title(&format!("Ages of {} pumpkins", ages.len()));

@@ -1,6 +1,6 @@
 //! A chart: series over two axes, in the style of all figures.
 
-use kuva::plot::{BandPlot, ContourPlot, Histogram, LegendPosition, LinePlot, ScatterPlot};
+use kuva::plot::{BandPlot, ContourPlot, Histogram, LegendPosition, LinePlot, LineStyle, ScatterPlot};
 use kuva::prelude::{Layout, Plot, ReferenceLine, Theme, TickFormat};
 use kuva::render::layout::AxisLine;
 use kuva::render::render::render_multiple;
@@ -13,6 +13,9 @@ const LEFT: f64 = 90.0;
 const RIGHT: f64 = 40.0;
 const ABOVE: f64 = 30.0;
 const BELOW: f64 = 60.0;
+
+/// How far left of the plot area the label of y begins: below the sheet's title.
+pub(super) const Y_LABEL: f64 = 50.0;
 
 /// Height of a line of a legend.
 pub const LEGEND_LINE: f64 = 19.0;
@@ -154,14 +157,6 @@ impl Chart {
         self
     }
 
-    /// Vertical lines from low to high at x: intervals.
-    pub fn intervals(mut self, intervals: &[(f64, f64, f64)], color: &str) -> Self {
-        for &(x, low, high) in intervals {
-            self = self.line(&[(x, low), (x, high)], color, 1.6, None);
-        }
-        self
-    }
-
     /// Lines of equal height of `z[row][column]` at `levels`.
     pub fn contours(mut self, (x, y): (Vec<f64>, Vec<f64>), z: Vec<Vec<f64>>, levels: &[f64], color: &str) -> Self {
         let contours = ContourPlot::new().with_grid(z, x, y).with_levels(levels);
@@ -187,10 +182,13 @@ impl Chart {
     }
 
     /// An entry of the legend for a reference line.
-    pub fn explain(self, label: &str, color: &str) -> Self {
+    pub fn explain(mut self, label: &str, color: &str, dashes: &str) -> Self {
         // A line without extent draws nothing but its entry.
         let corner = (self.x.range.0, self.y.range.0);
-        self.dashed(&[corner, corner], color, 1.6, Some(label))
+        let line = LinePlot::new().with_data([corner, corner]).with_color(color).with_stroke_width(1.6);
+        let style = LineStyle::Custom(dashes.to_owned());
+        self.plots.push(with_label(line.with_line_style(style), Some(label), LinePlot::with_legend).into());
+        self
     }
 
     pub fn legend(mut self, position: LegendPosition) -> Self {
@@ -245,7 +243,7 @@ impl Chart {
         sheet.place(area.left - LEFT, area.top - ABOVE, scene);
         // Labels are written here: that of y lies flat above its axis, where it is read without turning the head.
         sheet.text(area.left + 0.5 * area.width, area.bottom() + 42.0, &x.label, Lettering::centred());
-        sheet.text(area.left - 44.0, area.top - 12.0, &y.label, Lettering::default());
+        sheet.text(area.left - Y_LABEL, area.top - 12.0, &y.label, Lettering::default());
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) const FIGURE: RunFigure = RunFigure {
     draw,
 };
 
+/// Points of the density along each side: enough for smooth lines along a narrow ridge.
+const GRID: usize = 120;
 /// Width of a bin of the margins in years.
 const BIN: f64 = 4.0;
 
@@ -38,7 +40,7 @@ fn draw(run: &Run) -> Drawn {
         Axis::new("age in years", low, high).step(10.0),
     )
     .dashed(&[(low, low), (high, high)], GREY, 1.0, None);
-    if let Some(joint) = JointDensity::new(&points, 70) {
+    if let Some(joint) = JointDensity::new(&points, GRID) {
         let levels = joint.levels(&[0.9, 0.7, 0.5, 0.3, 0.1]);
         chart = chart.contours((joint.x, joint.y), joint.z, &levels, SKY);
     }

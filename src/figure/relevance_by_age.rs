@@ -43,7 +43,7 @@ fn draw(run: &Run) -> Drawn {
     let columns = if groups.len() > COLUMNS { groups.len().div_ceil(2).min(COLUMNS) } else { groups.len() };
     let rows = groups.len().div_ceil(columns);
     let width = GAP + columns as f64 * (SIDE + GAP);
-    let mut sheet = Sheet::new((width + 100.0).max(560.0), 52.0 + rows as f64 * (SIDE + 38.0));
+    let mut sheet = Sheet::new((width + 136.0).max(560.0), 52.0 + rows as f64 * (SIDE + 38.0));
     sheet.title("Mean relevance by age");
     for (place, (group, count, map)) in groups.iter().enumerate() {
         let (row, column) = (place / columns, place % columns);

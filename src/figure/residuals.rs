@@ -1,7 +1,10 @@
 //! Published figure 8: residuals over age.
 
+use kuva::plot::LegendPosition;
+
 use super::chart::{Axis, Chart};
 use super::fit::{Polynomial, median};
+use super::maps::significant;
 use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
@@ -30,7 +33,9 @@ fn draw(run: &Run) -> Drawn {
     let (low, high) = (ages.iter().copied().fold(middle, f64::min), ages.iter().copied().fold(middle, f64::max));
     let x = Axis::new("age in years", low - 2.0, high + 2.0).step(10.0);
     let y = Axis::around("prediction − age in years", points.iter().map(|point| point.1).chain([0.0]));
-    let mut chart = Chart::new(x, y).zero().at_x(middle, GREY, DOTTED).points(&points, BLUE, 2.6, None);
+    let median = format!("median age {}", significant(middle));
+    let chart = Chart::new(x, y).zero().at_x(middle, GREY, DOTTED).explain(&median, GREY, DOTTED);
+    let mut chart = chart.points(&points, BLUE, 2.6, None).legend(LegendPosition::InsideBottomLeft);
     if let Some(cubic) = Polynomial::fit(&points, DEGREE) {
         let (curve, band) = cubic.curve(low, high);
         chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 2.0, None);

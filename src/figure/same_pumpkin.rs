@@ -3,27 +3,32 @@
 use super::maps::{Bar, color_bar, tile};
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
-use super::study::{Explained, Run, Study};
-use super::style::SMALL_SIZE;
+use super::study::{Explained, Run, Study, is_seed};
+use super::style::{GREY, SMALL_SIZE};
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "24_same_pumpkin",
-    title: "The same pumpkin, several explanations",
+    title: "The same pumpkins in several settings",
     source: "relevance/*.npy, predictions.parquet, samples.parquet, spec.toml",
-    caption: "A young, a middle-aged and an old pumpkin as the first run of each setting explains them. Each map is \
-              scaled by its own largest relevance.",
+    caption: "A young, a middle-aged and an old pumpkin, or one of them where settings are many, as the first run of each \
+              setting explains them. Each map is scaled by its own largest relevance. Where settings change the simulation, \
+              the pumpkins have name and age in common.",
     draw,
 };
 
-const MAX_RUNS: usize = 6;
+/// Settings beside each other.
+const MAX_COLUMNS: usize = 6;
+const MAX_RUNS: usize = 30;
 /// Ages of the pumpkins that are shown, in years; the nearest that all runs explain.
 const AGES: [f64; 3] = [25.0, 50.0, 75.0];
+/// The same where there are too many settings for a single bank of columns.
+const AGE_OF_MANY: [f64; 1] = [60.0];
 const SIDE: f64 = 190.0;
-const GAP: f64 = 12.0;
+const GAP: f64 = 14.0;
 const LINE: f64 = 22.0;
-const HEAD_LINE: f64 = 17.0;
+const HEAD_LINE: f64 = 16.0;
 /// More letters than these do not fit above a map.
-const LETTERS: usize = 25;
+const LETTERS: usize = 29;
 
 fn draw(study: &Study) -> Drawn {
     let groups = study.compared();
@@ -35,32 +40,67 @@ fn draw(study: &Study) -> Drawn {
     let sharing = |run: &Run| explained.iter().copied().filter(|(_, other)| same_data(run, other)).collect::<Vec<_>>();
     let mut columns = explained.iter().map(|(_, run)| sharing(run)).rev().max_by_key(Vec::len).unwrap_or_default();
     columns.truncate(MAX_RUNS);
-    let pumpkins = shared_pumpkins(&columns.iter().map(|(_, run)| *run).collect::<Vec<_>>(), &AGES);
+    let ages = if columns.len() > MAX_COLUMNS { &AGE_OF_MANY[..] } else { &AGES };
+    let pumpkins = shared_pumpkins(&columns.iter().map(|(_, run)| *run).collect::<Vec<_>>(), ages);
     if columns.len() < 2 || pumpkins.is_empty() {
         return Err(Missing("maps of the same pumpkins in several settings"));
     }
-    let width = GAP + columns.len() as f64 * (SIDE + GAP);
-    // A setting a line, so that long names do not run into each other.
-    let heads: Vec<Vec<String>> = columns.iter().map(|(label, _)| label.split(", ").map(shortened).collect()).collect();
-    let head = 42.0 + HEAD_LINE * heads.iter().map(Vec::len).max().unwrap_or(0) as f64;
-    let mut sheet = Sheet::new(width + 90.0, head + 10.0 + pumpkins.len() as f64 * (SIDE + LINE + GAP));
-    sheet.title("The same pumpkins, several explanations");
-    for (column, ((_, run), lines)) in columns.iter().zip(&heads).enumerate() {
-        let left = GAP + column as f64 * (SIDE + GAP);
+    let width = columns.len().min(MAX_COLUMNS) as f64 * (SIDE + GAP);
+    let heads: Vec<Vec<String>> = columns.iter().map(|(_, run)| head(run)).collect();
+    // Upper edge of each bank of columns, below the lines of its longest head.
+    let mut below = 48.0;
+    let mut tops = Vec::new();
+    for bank in heads.chunks(MAX_COLUMNS) {
+        let lines = bank.iter().map(Vec::len).max().unwrap_or(0) as f64;
+        tops.push((below, below + HEAD_LINE * lines + LINE - 8.0));
+        below += HEAD_LINE * lines + LINE + pumpkins.len() as f64 * (SIDE + LINE + GAP);
+    }
+    let mut sheet = Sheet::new(GAP + width + 90.0, below);
+    sheet.title(title(&columns));
+    for (place, ((_, run), lines)) in columns.iter().zip(&heads).enumerate() {
+        let left = GAP + (place % MAX_COLUMNS) as f64 * (SIDE + GAP);
+        let (above, first) = tops[place / MAX_COLUMNS];
         for (line, text) in lines.iter().enumerate() {
-            sheet.text(left + 0.5 * SIDE, 48.0 + HEAD_LINE * line as f64, text, Lettering::centred());
+            let y = above + 6.0 + HEAD_LINE * line as f64;
+            sheet.text(left + 0.5 * SIDE, y, text, Lettering::centred().size(SMALL_SIZE));
         }
         for (row, name) in pumpkins.iter().enumerate() {
-            let top = head + LINE + row as f64 * (SIDE + LINE + GAP);
+            let top = first + row as f64 * (SIDE + LINE + GAP);
             let Some(explained) = find(run, name) else { continue };
             let title =
                 format!("{:.0} years, predicted {:.1}", explained.prediction.age, explained.prediction.prediction);
-            sheet.text(left + 0.5 * SIDE, top - 6.0, &title, Lettering::centred().size(SMALL_SIZE));
+            sheet.text(left + 0.5 * SIDE, top - 6.0, &title, Lettering::centred().size(SMALL_SIZE).color(GREY));
             sheet.picture(Area::new(left, top, SIDE, SIDE), tile(run, explained, true));
         }
     }
-    color_bar(&mut sheet, Area::new(width + 22.0, head + LINE, 14.0, SIDE), Bar::Published, 1.0, "R / max");
+    let bar = Area::new(GAP + width + 10.0, tops[0].1, 14.0, SIDE);
+    color_bar(&mut sheet, bar, Bar::Published, 1.0, "R / max");
     Ok(sheet)
+}
+
+/// What was varied, a setting a line; of an explanation its name alone, which says what it is.
+fn head(run: &Run) -> Vec<String> {
+    let label = run.label();
+    let label = if label.is_empty() { run.seeds() } else { label };
+    label.split(", ").map(|line| shortened(line.strip_prefix("analyzer ").unwrap_or(line))).collect()
+}
+
+/// What the columns have in common, and what differs.
+fn title(columns: &[(&str, &Run)]) -> &'static str {
+    let runs = || columns.iter().map(|(_, run)| run);
+    let Some(first) = runs().next() else { return FIGURE.title };
+    let value =
+        |run: &Run, key: &str| run.varied.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+    let differs = |key: &&str| runs().any(|run| value(run, key) != value(first, key));
+    let keys = runs().flat_map(|run| &run.varied).map(|(key, _)| key.as_str()).filter(|key| !is_seed(key));
+    let differing: Vec<&str> = keys.filter(differs).collect();
+    if runs().any(|run| run.samples != first.samples) {
+        "Pumpkins of the same name and age in several settings"
+    } else if !differing.is_empty() && differing.iter().all(|key| key.starts_with("explain.")) {
+        "The same pumpkins, several explanations"
+    } else {
+        "The same pumpkins, several networks"
+    }
 }
 
 fn shortened(text: &str) -> String {

@@ -19,8 +19,8 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 const MAX_ROWS: usize = 40;
 const CELL_WIDTH: f64 = 64.0;
 const CELL_HEIGHT: f64 = 26.0;
-/// Room for the turned names of scores.
-const HEAD: f64 = 170.0;
+/// Degrees by which the names of scores are turned.
+const TURN: f64 = -40.0;
 /// About how wide a letter of a label is.
 const LETTER: f64 = 7.2;
 
@@ -40,19 +40,26 @@ fn draw(study: &Study) -> Drawn {
         .collect();
     let labels = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) as f64 * LETTER + 24.0;
     let labels = labels.min(460.0);
-    let width = labels + metrics.len() as f64 * CELL_WIDTH + 110.0;
+    // The turned names of scores need room above, and the last ones to the right.
+    let reach = |metric: &String| metric.chars().count() as f64 * LETTER;
+    let head = metrics.iter().map(reach).fold(0.0, f64::max) * -TURN.to_radians().sin() + 56.0;
+    let right = |(column, metric): (usize, &String)| {
+        (column as f64 + 0.5) * CELL_WIDTH + reach(metric) * TURN.to_radians().cos()
+    };
+    let right = metrics.iter().enumerate().map(right).fold(metrics.len() as f64 * CELL_WIDTH, f64::max);
+    let width = labels + right + 14.0;
     let left_out = groups.len() - rows.len();
-    let mut sheet = Sheet::new(width.max(420.0), HEAD + rows.len() as f64 * CELL_HEIGHT + 30.0);
+    let mut sheet = Sheet::new(width.max(420.0), head + rows.len() as f64 * CELL_HEIGHT + 30.0);
     sheet.title("Scores of all settings");
     let small = || Lettering::default().size(SMALL_SIZE);
     for (column, metric) in metrics.iter().enumerate() {
         let left = labels + column as f64 * CELL_WIDTH;
-        sheet.text(left + 0.5 * CELL_WIDTH, HEAD - 8.0, metric, small().turned(-40.0));
+        sheet.text(left + 0.5 * CELL_WIDTH, head - 8.0, metric, small().turned(TURN));
         let values: Vec<Option<f64>> = rows.iter().map(|(_, row)| row[column]).collect();
         let known = || values.iter().flatten();
         let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
         for (row, value) in values.iter().enumerate() {
-            let area = Area::new(left, HEAD + row as f64 * CELL_HEIGHT, CELL_WIDTH - 2.0, CELL_HEIGHT - 2.0);
+            let area = Area::new(left, head + row as f64 * CELL_HEIGHT, CELL_WIDTH - 2.0, CELL_HEIGHT - 2.0);
             let share = value.map_or(0.0, |v| if high > low { (v - low) / (high - low) } else { 0.0 });
             sheet.rect(area, &shade(share));
             let ink = if share > 0.6 { "#FFFFFF" } else { BLACK };
@@ -63,11 +70,11 @@ fn draw(study: &Study) -> Drawn {
     }
     for (row, (label, _)) in rows.iter().enumerate() {
         let lettering = Lettering::ending().size(SMALL_SIZE);
-        sheet.text(labels - 10.0, HEAD + row as f64 * CELL_HEIGHT + 16.5, label, lettering);
+        sheet.text(labels - 10.0, head + row as f64 * CELL_HEIGHT + 16.5, label, lettering);
     }
     if left_out > 0 {
         let note = format!("{left_out} more settings are in runs.parquet");
-        sheet.text(14.0, HEAD + rows.len() as f64 * CELL_HEIGHT + 20.0, &note, small());
+        sheet.text(14.0, head + rows.len() as f64 * CELL_HEIGHT + 20.0, &note, small());
     }
     Ok(sheet)
 }

@@ -55,7 +55,9 @@ fn draw(run: &Run) -> Drawn {
         let x =
             Axis::new(if index + 1 == panels.len() { "age in years" } else { "" }, low - 1.5, high + 1.5).step(10.0);
         let y = Axis::around(*label, points.iter().map(|point| point.1));
-        let y = if y.range.0 < 0.4 * y.range.1 { y.from_zero() } else { y };
+        // From zero, with room for the points that are there.
+        let low = if y.range.0 < 0.4 * y.range.1 { -0.03 * y.range.1 } else { y.range.0 };
+        let y = Axis::new(y.label, low, y.range.1);
         let area = Area::new(64.0, 72.0 + 280.0 * index as f64, 470.0, 218.0);
         Chart::new(x, y).points(points, BLUE, 2.2, None).draw(&mut sheet, area);
     }

@@ -40,7 +40,7 @@ fn draw(run: &Run) -> Drawn {
     }
     let bias = run.score("output_bias").map(|bias| ("output bias", bias, BLACK, DASHED));
     for (name, at, color, dashes) in [("mean prediction", mean, GREEN, DOTTED)].into_iter().chain(bias) {
-        chart = chart.at_x(at, color, dashes).explain(&format!("{name} {}", significant(at)), color);
+        chart = chart.at_x(at, color, dashes).explain(&format!("{name} {}", significant(at)), color, dashes);
     }
     let mut sheet = Sheet::new(560.0, 400.0);
     let unit = if run.task == Task::Regression { " years" } else { "" };

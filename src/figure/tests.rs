@@ -143,6 +143,146 @@ fn comparisons_need_several_runs() {
     assert_eq!(drawn(over_settings), [&["20_metrics_over_settings"], &compared[..]].concat());
 }
 
+/// The texts that reach beyond the edges of a drawing.
+fn beyond_edges(svg: &str) -> Vec<String> {
+    let typeface = super::canvas::Typeface::default();
+    let attribute = |tag: &str, name: &str| {
+        tag.split_once(&format!(" {name}=\"")).map(|(_, rest)| rest.split('"').next().unwrap().to_owned())
+    };
+    let number = |tag: &str, name: &str| attribute(tag, name).and_then(|text| text.parse::<f64>().ok());
+    let numbers = |text: &str| -> Vec<f64> {
+        text.split(|c: char| !(c.is_ascii_digit() || ".-".contains(c))).filter_map(|part| part.parse().ok()).collect()
+    };
+    let (mut beyond, mut shifts, mut edges) = (Vec::new(), vec![(0.0, 0.0)], None);
+    for piece in svg.split('<') {
+        let Some((tag, text)) = piece.split_once('>') else { continue };
+        let turned = attribute(tag, "transform").unwrap_or_default();
+        match tag.split_whitespace().next().unwrap_or_default() {
+            "svg" => edges = edges.or(Some((number(tag, "width").unwrap(), number(tag, "height").unwrap()))),
+            "g" => {
+                let (x, y): (f64, f64) = *shifts.last().unwrap();
+                let shift = numbers(&turned);
+                shifts.push(if turned.starts_with("translate") { (x + shift[0], y + shift[1]) } else { (x, y) });
+            }
+            "/g" => drop(shifts.pop()),
+            "text" => {
+                let width = f64::from(typeface.width(text, number(tag, "font-size").unwrap() as f32));
+                let before = match attribute(tag, "text-anchor").as_deref() {
+                    Some("middle") => 0.5 * width,
+                    Some("end") => width,
+                    _ => 0.0,
+                };
+                let angle = if turned.starts_with("rotate") { numbers(&turned)[0].to_radians() } else { 0.0 };
+                let (x, y) = *shifts.last().unwrap();
+                let (x, y) = (x + number(tag, "x").unwrap(), y + number(tag, "y").unwrap());
+                let (right, below) = edges.unwrap();
+                for along in [-before, width - before] {
+                    let (x, y) = (x + along * angle.cos(), y + along * angle.sin());
+                    if !(0.0..=right).contains(&x) || !(0.0..=below).contains(&y) {
+                        beyond.push(text.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(edges.is_some() && shifts.len() == 1, "the drawing is read whole");
+    beyond
+}
+
+#[test]
+fn no_text_leaves_its_sheet() {
+    let wide = "<svg width=\"40\" height=\"20\"><g transform=\"translate(9,0)\"><text x=\"5\" y=\"9\" font-size=\"12\">wide</text></g></svg>";
+    assert_eq!((beyond_edges(wide), beyond_edges(&wide.replace("40", "60"))), (vec!["wide".to_owned()], vec![]));
+    for (mode, task) in [(GrowthMode::Human, Task::Regression), (GrowthMode::NoGrowth, Task::Regression)] {
+        let run = run(mode, task, 0.2);
+        for figure in RUN_FIGURES {
+            let svg = (figure.draw)(&run).unwrap().to_svg().unwrap();
+            assert_eq!(beyond_edges(&svg), [""; 0], "{} of {mode:?}", figure.name);
+        }
+    }
+    let long = ["lrp.sequential_preset_a_flat", "zennit.epsilon_alpha2_beta1", "lrp.z"];
+    let mut runs: Vec<Run> = long
+        .into_iter()
+        .map(|name| {
+            varied(&[("explain.analyzer", Value::Text(name.to_owned())), ("explain.window", Value::Number(3.0))])
+        })
+        .collect();
+    let name = "average_precision_positive_atrophies_r1";
+    runs.iter_mut()
+        .for_each(|run| run.scores.push(Score { sample: None, metric: name.to_owned(), sign: None, value: 1.0 }));
+    let seeds = (0..4).map(|seed| varied(&[("model.seed", Value::Number(f64::from(seed)))])).collect();
+    for runs in [runs, seeds] {
+        let study = Study { name: "study".to_owned(), runs };
+        for figure in STUDY_FIGURES {
+            let Ok(sheet) = (figure.draw)(&study) else { continue };
+            assert_eq!(beyond_edges(&sheet.to_svg().unwrap()), [""; 0], "{}", figure.name);
+        }
+    }
+}
+
+/// The texts of a comparison, in the order in which they are written.
+fn texts(name: &str, runs: Vec<Run>) -> Vec<String> {
+    let figure = STUDY_FIGURES.iter().find(|figure| figure.name == name).unwrap();
+    let svg = (figure.draw)(&Study { name: "study".to_owned(), runs }).unwrap().to_svg().unwrap();
+    let parts = svg.split("<text").skip(1).filter_map(|part| part.split_once('>')?.1.split_once("</text>"));
+    parts.map(|(text, _)| text.to_owned()).collect()
+}
+
+fn varied(keys: &[(&str, Value)]) -> Run {
+    let varied = keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    Run { varied, ..run(GrowthMode::Human, Task::Regression, 0.2) }
+}
+
+#[test]
+fn every_series_of_scores_over_settings_has_a_name() {
+    let text = |value: &str| Value::Text(value.to_owned());
+    let biased =
+        |bias: f64| varied(&[("data.distribution", text("biased")), ("data.target_bias", Value::Number(bias))]);
+    let runs = vec![varied(&[("data.distribution", text("uniform"))]), biased(30.0), biased(70.0)];
+    let texts = texts("20_metrics_over_settings", runs);
+    assert!(texts.iter().all(|text| !text.is_empty()), "{texts:?}");
+    let legend = |name: &str| texts.iter().filter(|text| *text == name).count();
+    assert_eq!([legend("no target_bias"), legend("target_bias 30"), legend("target_bias 70")], [1; 3]);
+    // Over the bias there are biased runs alone, which need no legend.
+    assert_eq!(legend("distribution uniform") + legend("distribution biased"), 0);
+}
+
+#[test]
+fn names_that_do_not_fit_below_an_axis_stand_beside_it() {
+    let analyzer = |name: &str| varied(&[("explain.analyzer", Value::Text(name.to_owned()))]);
+    let names = ["lrp.sequential_preset_a", "lrp.sequential_preset_b", "zennit.epsilon_gamma_box", "gradient"];
+    let texts = texts("20_metrics_over_settings", names.map(analyzer).to_vec());
+    let places: Vec<usize> = names.iter().map(|name| texts.iter().position(|text| text == name).unwrap()).collect();
+    assert!(places.windows(2).all(|pair| pair[0] > pair[1]), "the first is above: {places:?}");
+    // A key that few runs have, with one value, is no axis of its own.
+    let few =
+        varied(&[("explain.analyzer", Value::Text("occlusion".to_owned())), ("explain.window", Value::Number(3.0))]);
+    let texts = self::texts("20_metrics_over_settings", [names.map(analyzer).to_vec(), vec![few]].concat());
+    assert!(!texts.iter().any(|text| text == "explain.window"), "{texts:?}");
+    assert!(texts.iter().any(|text| text == "window 3") && texts.iter().any(|text| text == "no window"), "{texts:?}");
+}
+
+#[test]
+fn same_pumpkins_are_called_so_where_they_are() {
+    let title = |runs| texts("24_same_pumpkin", runs).remove(0);
+    let with = |key: &str, value: &str| varied(&[(key, Value::Text(value.to_owned()))]);
+    let explained = ["gradient", "lrp.z"].map(|name| with("explain.analyzer", name)).to_vec();
+    assert_eq!(title(explained), "The same pumpkins, several explanations");
+    let trained = ["zero", "target-mean"].map(|bias| with("model.output_bias", bias)).to_vec();
+    assert_eq!(title(trained), "The same pumpkins, several networks");
+    let grown = [GrowthMode::Human, GrowthMode::NoGrowth].map(|mode| Run {
+        varied: vec![("data.growth_mode".to_owned(), Value::Text(format!("{mode:?}")))],
+        ..run(mode, Task::Regression, 0.2)
+    });
+    assert_eq!(title(grown.to_vec()), "Pumpkins of the same name and age in several settings");
+    // More settings than stand beside each other: all of them, one pumpkin each.
+    let many = (0..8).map(|bias| with("model.output_bias", &format!("bias-{bias}"))).collect();
+    let texts = texts("24_same_pumpkin", many);
+    assert!((0..8).all(|bias| texts.contains(&format!("output_bias bias-{bias}"))), "{texts:?}");
+    assert_eq!(texts.iter().filter(|text| text.contains("predicted")).count(), 8);
+}
+
 #[test]
 fn agreement_needs_ensembles_and_draws_what_is_defined() {
     let figure = STUDY_FIGURES.iter().find(|figure| figure.name == "26_agreement").unwrap();

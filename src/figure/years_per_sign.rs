@@ -1,6 +1,6 @@
 //! What signs are worth to the network, against the relevance over them.
 
-use super::chart::{Axis, Chart};
+use super::chart::{Axis, Chart, Y_LABEL};
 use super::fit::Polynomial;
 use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
@@ -56,7 +56,7 @@ fn draw(run: &Run) -> Drawn {
         let r = line(&x, &y).r;
         let r = if r.is_finite() { format!("r = {r:.2}") } else { "no correlation, it does not vary".to_owned() };
         sheet.text(
-            area.left - 44.0,
+            area.left - Y_LABEL,
             area.top - 38.0,
             &format!("{} · {r}", sign.replace('_', " ")),
             Lettering::default(),

@@ -4,9 +4,9 @@
 //! then is what this sign is worth, in years: the causal truth, against which the relevance over its pixels is held.
 
 use super::intervention::{Effects, Kind, sum};
-use super::statistics::{line, mean, mean_of_defined, pearson, spearman};
+use super::statistics::{line, mean, mean_of_defined, partial_spearman, pearson, spearman};
 use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Sign, Trivial};
-use crate::raster::RasterStack;
+use crate::raster::{Raster, RasterStack};
 use crate::spec::Task;
 
 const CITATION: &str = "Pearl, Causality (2009), 3.2 (the effect of an intervention); here on a simulated image";
@@ -33,8 +33,11 @@ const FEWEST: usize = 3;
 ///
 /// For every kind, also the tumour:
 /// - of an image, `causal_years` and `causal_relevance` of all signs of the kind together; `each` is the mean worth of one;
-/// - `kind`: correlations and slope of these over images, with correlations of trivial maps as variants `kind.image`,
-///   `kind.edges`, `kind.noise`. An image has one tumour at most, so for tumours this is the score.
+/// - `kind`: correlations and slope of these over images;
+/// - `beyond_age`: the rank correlation over images of equal age (partial): older pumpkins have more to show, so maps that
+///   merely grow with age correlate too.
+///
+/// With those of trivial maps beside, as `kind.image` and so on.
 ///
 /// Where an explanation is blind to pixels that are 0, the relevance of atrophies at r = 0 says nothing, and is marked so.
 pub const CAUSAL: NetworkMetric = NetworkMetric {
@@ -59,7 +62,6 @@ fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError>
                 told.iter_mut().for_each(Score::mark_blind);
             }
             told.extend(trivial_maps(sign, &effects, probed));
-            told.extend(trivial_over_images(sign, &effects, probed));
             told.extend(worth(&effects));
             scores.extend(told.into_iter().map(|score| score.of_sign(sign)));
         }
@@ -85,19 +87,24 @@ fn within_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score>
     many(effects).flat_map(of_image).collect()
 }
 
-/// The same of trivial maps, in the mean over images.
+/// The same of trivial maps: in the mean over images, and over images.
 fn trivial_maps(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
     let mut scores = Vec::new();
-    for trivial in Trivial::ALL.into_iter().filter(|_| many(effects).next().is_some()) {
-        let of_image = |effects: &Effects| {
-            let map = probed.trivial(trivial, effects.image);
-            correlations(&effects.years, &effects.relevance(map.get(0), sign))
-        };
-        let of_images: Vec<[Score; 2]> = many(effects).map(of_image).collect();
-        for (which, about) in [&PEARSON, &SPEARMAN].into_iter().enumerate() {
-            let value = mean_of_defined(of_images.iter().map(|scores| scores[which].value));
-            scores.push(Score::new(about, value).variant(trivial.name()));
+    for trivial in Trivial::ALL {
+        let maps: Vec<RasterStack> = effects.iter().map(|effects| probed.trivial(trivial, effects.image)).collect();
+        let of_images: Vec<[Score; 2]> = (effects.iter().zip(&maps))
+            .filter(|(effects, _)| effects.years.len() >= FEWEST)
+            .map(|(effects, map)| correlations(&effects.years, &effects.relevance(map.get(0), sign)))
+            .collect();
+        if !of_images.is_empty() {
+            for (which, about) in [&PEARSON, &SPEARMAN].into_iter().enumerate() {
+                let value = mean_of_defined(of_images.iter().map(|scores| scores[which].value));
+                scores.push(Score::new(about, value).variant(trivial.name()));
+            }
         }
+        let relevance = of_kind(sign, effects, &maps.iter().map(|map| map.get(0)).collect::<Vec<_>>(), probed);
+        let named = |variant: &str| format!("{variant}.{}", trivial.name());
+        scores.extend(kinds(effects, &relevance, probed).map(|(variant, score)| score.variant(named(variant))));
     }
     scores
 }
@@ -105,41 +112,36 @@ fn trivial_maps(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> 
 /// Correlations over the signs of all images together, and over the images' sums of all signs of the kind.
 fn over_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
     let mut scores = Vec::new();
-    let mut correlate = |variant: &str, years: &[f64], relevance: &[f64]| {
-        let slope = Score::new(&SLOPE, line(years, relevance).slope);
-        scores.extend(correlations(years, relevance).into_iter().chain([slope]).map(|score| score.variant(variant)));
-    };
+    let maps: Vec<Raster> = effects.iter().map(|effects| probed.maps.get(effects.image)).collect();
+    let slope = |years: &[f64], relevance: &[f64]| Score::new(&SLOPE, line(years, relevance).slope);
     if sign != Sign::Tumour {
         let years: Vec<f64> = effects.iter().flat_map(|effects| effects.years.iter().copied()).collect();
         let relevance: Vec<f64> =
-            effects.iter().flat_map(|effects| effects.relevance(probed.maps.get(effects.image), sign)).collect();
-        correlate("pooled", &years, &relevance);
+            effects.iter().zip(&maps).flat_map(|(effects, map)| effects.relevance(*map, sign)).collect();
+        let pooled = correlations(&years, &relevance).into_iter().chain([slope(&years, &relevance)]);
+        scores.extend(pooled.map(|score| score.variant("pooled")));
     }
-    let (years, relevance) = (of_kind(effects), over_kind(sign, effects, probed, |image| probed.maps.select(&[image])));
-    correlate("kind", &years, &relevance);
+    let relevance = of_kind(sign, effects, &maps, probed);
+    scores.extend(kinds(effects, &relevance, probed).map(|(variant, score)| score.variant(variant)));
+    let years: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
+    scores.push(slope(&years, &relevance).variant("kind"));
     let of_images = effects.iter().zip(relevance);
     scores.extend(of_images.map(|(effects, sum)| Score::new(&RELEVANCE, sum).of_image(effects.image)));
     scores
 }
 
-/// What all signs of the kind are worth in each image.
-fn of_kind(effects: &[Effects]) -> Vec<f64> {
-    effects.iter().map(|effects| effects.all).collect()
+/// What maps say of all signs of a kind in each image.
+fn of_kind(sign: Sign, effects: &[Effects], maps: &[Raster], probed: &Probed) -> Vec<f64> {
+    let of_image = |(effects, map): (&Effects, &Raster)| sum(*map, &sign.mask(probed.pumpkins[effects.image]));
+    effects.iter().zip(maps).map(of_image).collect()
 }
 
-/// The sum of a map of each image over all signs of the kind.
-fn over_kind(sign: Sign, effects: &[Effects], probed: &Probed, map: impl Fn(usize) -> RasterStack) -> Vec<f64> {
-    let of_image = |effects: &Effects| sum(map(effects.image).get(0), &sign.mask(probed.pumpkins[effects.image]));
-    effects.iter().map(of_image).collect()
-}
-
-/// The same correlations over images of trivial maps.
-fn trivial_over_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
-    let of_trivial = |trivial: Trivial| {
-        let relevance = over_kind(sign, effects, probed, |image| probed.trivial(trivial, image));
-        correlations(&of_kind(effects), &relevance).map(|score| score.variant(format!("kind.{}", trivial.name())))
-    };
-    Trivial::ALL.into_iter().flat_map(of_trivial).collect()
+/// Correlations over images of what all signs of a kind are worth with what a map says of them, with their variants.
+fn kinds(effects: &[Effects], relevance: &[f64], probed: &Probed) -> impl Iterator<Item = (&'static str, Score)> {
+    let years: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
+    let ages: Vec<f64> = effects.iter().map(|effects| f64::from(probed.pumpkins[effects.image].age)).collect();
+    let beyond_age = Score::new(&SPEARMAN, partial_spearman(&years, relevance, &ages));
+    correlations(&years, relevance).map(|score| ("kind", score)).into_iter().chain([("beyond_age", beyond_age)])
 }
 
 /// What the signs are worth, whatever an explanation says.

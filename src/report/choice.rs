@@ -10,7 +10,7 @@ use crate::store::arrays;
 /// Runs with figures of their own.
 const FIGURE_RUNS: usize = 6;
 /// Runs whose maps are in the gallery.
-const GALLERY_RUNS: usize = 24;
+const GALLERY_RUNS: usize = 32;
 /// Of those, how many may come from the first setting, whose seeds make an ensemble.
 const ENSEMBLE_RUNS: usize = 8;
 /// Maps are loaded up to this many bytes.

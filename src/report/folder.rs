@@ -140,11 +140,17 @@ fn varied(table: &Table, row: usize) -> Vec<(String, Value)> {
     let value = |(name, cells): &(String, Cells)| {
         let value = match cells {
             Cells::Numbers(numbers) => Value::Number(Some(numbers[row]).filter(|number| number.is_finite())?),
-            Cells::Texts(texts) => Value::Text(texts.get(row)?.to_owned()),
+            Cells::Texts(texts) => Value::Text(plain_number(texts.get(row)?)),
         };
         Some((name.clone(), value))
     };
     columns.filter_map(value).collect()
+}
+
+/// "20" for "20.0", as numbers are written among names.
+fn plain_number(text: &str) -> String {
+    let begins = text.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    text.parse::<f64>().ok().filter(|_| begins).map_or_else(|| text.to_owned(), |number| number.to_string())
 }
 
 /// The settings of a run: those of the spec, with what was varied laid over them.

@@ -86,7 +86,7 @@ impl Job {
             Self::Simulate { .. } => 1,
             Self::Train { .. } => 2,
             Self::Explain { .. } => 2,
-            Self::Evaluate { .. } => 6,
+            Self::Evaluate { .. } => 7,
             Self::Render { .. } => 2,
         }
     }

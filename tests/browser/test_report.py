@@ -48,6 +48,22 @@ class Report(unittest.TestCase):
         self.assertEqual(self.page.evaluate("document.getElementById('name').textContent"), HOSTILE)
         self.assertEqual(self.page.evaluate("document.scripts.length"), 2)
 
+    def test_the_question_and_all_settings_are_told(self):
+        self.assertIn("Does bias pull?", self.page.evaluate("document.getElementById('description').textContent"))
+        self.assertIn("target_bias = 55.0", self.page.evaluate("document.getElementById('spec').textContent"))
+        told = dict(zip(self.page.evaluate(texts("#summary dt")), self.page.evaluate(texts("#summary dd"))))
+        self.assertEqual((told["runs"], told["varied"]), ("2000", "data.target_bias, model.output_bias"))
+        # A seed that only counts replicates is no column at first.
+        heads = self.page.evaluate(texts("#table thead th"))
+        self.assertIn("replicate", heads)
+        self.assertFalse([head for head in heads if head.endswith(".seed")])
+
+    def test_provenance_is_told_as_words(self):
+        facts = self.page.evaluate(texts("#facts dd"))
+        self.assertTrue(facts and not any(set(fact) & set("[]{}") for fact in facts), facts)
+        self.assertEqual(self.page.evaluate("document.getElementById('rerun').textContent"), f"xdlreg-run '{HOSTILE}.toml'")
+        self.assertIn("xdlreg-run report ", self.page.evaluate("document.getElementById('redraw').textContent"))
+
     def test_headings_sort_both_ways(self):
         head = "[...document.querySelectorAll('#table thead button')].find((b) => b.textContent === 'test_mae')"
         for factor, said in ((1, "ascending"), (-1, "descending")):
@@ -56,6 +72,22 @@ class Report(unittest.TestCase):
             self.assertEqual(len(values), 100)
             self.assertEqual(values, sorted(values))
             self.assertEqual(self.page.evaluate(f"{head}.parentElement.getAttribute('aria-sort')"), said)
+
+    def test_the_keyboard_sorts_and_stays_where_it_was(self):
+        head = "[...document.querySelectorAll('#table thead button')].find((b) => b.textContent === 'test_r2')"
+        self.page.evaluate(f"{head}.focus()")
+        self.page.press("Enter")
+        self.assertEqual(self.page.evaluate(f"{head}.parentElement.getAttribute('aria-sort')"), "ascending")
+        self.assertEqual(self.page.evaluate("document.activeElement.textContent"), "test_r2")
+
+    def test_the_scale_is_shared_where_asked_for(self):
+        self.choose("age")
+        drawn = "gallery.tiles.map(({ canvas }) => canvas.toDataURL()).join()"
+        own = self.page.evaluate(drawn)
+        self.page.evaluate("document.getElementById('common').click()")
+        self.page.wait(f"{drawn} !== {json.dumps(own)}")
+        self.page.evaluate("document.getElementById('common').click()")
+        self.page.wait(f"{drawn} === {json.dumps(own)}")
 
     def test_filters_ask_for_words_and_columns(self):
         try:
@@ -86,6 +118,12 @@ class Report(unittest.TestCase):
         self.page.evaluate("(() => { const s = document.getElementById('figure-run'); s.value = '1'; s.onchange(); })()")
         titles = self.page.evaluate(texts("#figure-list h3"))
         self.assertIn("Heatmaps by age", titles)
+        # Below each: what it was drawn from, and the command that draws it again.
+        run = self.page.evaluate("report.figures.find(({ title }) => title === 'Heatmaps by age').run")
+        below = self.page.evaluate(texts("#figure-list figcaption div"))
+        self.assertEqual(len(below), len(titles))
+        for said in below:
+            self.assertRegex(said, rf"^From .+ · files .+ · again by xdlreg-run report .+large'? --run {run}$")
         self.page.wait("[...document.querySelectorAll('#figure-list img')].every((i) => i.complete && i.naturalWidth > 0)")
 
     def choose(self, mode):

@@ -111,6 +111,7 @@ fn write_runs(folder: &Path, runs: &[Pretended]) {
         "data.target_bias" => runs.iter().map(|run| BIASES[run.bias]).collect::<Vec<_>>(),
         "model.output_bias" => runs.iter().map(|run| run.output_bias).collect::<Vec<_>>(),
         "model.seed" => runs.iter().map(|run| run.seed as u64).collect::<Vec<_>>(),
+        "replicate" => runs.iter().map(|run| run.seed as u64).collect::<Vec<_>>(),
         "test_mae" => each(&|run| done(run, 3.0 + 0.02 * (BIASES[run.bias] - 50.0).abs() + 0.2 * wave(run))),
         "test_r2" => each(&|run| done(run, 0.95 - 0.002 * (BIASES[run.bias] - 50.0).abs() + 0.01 * wave(run))),
         "relevance_zero_crossing" => each(&|run| done(run, f64::from(run.prediction(190) - run.sum(190)))),

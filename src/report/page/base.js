@@ -37,3 +37,8 @@ function tell(value) {
 
 // What a run is called beside its id.
 const called = (id) => report.labels[id] || "";
+
+// A word as a shell reads it.
+const quoted = (word) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+// The command that draws all figures again, those of this run among them.
+const redraw = (run) => `xdlreg-run report ${quoted(report.folder)}${run === null ? "" : ` --run ${quoted(run)}`}`;

@@ -17,8 +17,8 @@ function startFigures() {
   show();
 }
 
-function figure({ title, caption, source, path, picture, size }) {
+function figure({ run, title, caption, source, path, picture, size }) {
   const image = make("img", { src: picture, alt: `${title}. ${caption}`, width: size[0], height: size[1], decoding: "async" });
-  const origin = make("div", {}, "From ", make("code", {}, source), " \u00b7 files ", make("code", {}, `${path}.svg`), ", ", make("code", {}, ".png"));
+  const origin = make("div", {}, "From ", make("code", {}, source), " \u00b7 files ", make("code", {}, `${path}.svg`), ", ", make("code", {}, ".png"), " \u00b7 again by ", make("code", {}, redraw(run)));
   return make("figure", { className: size[0] > 760 ? "wide" : "" }, make("h3", {}, title), make("div", { className: "sheet" }, image), make("figcaption", {}, caption, origin));
 }

@@ -9,29 +9,37 @@ function startOverview() {
     const state = cell(column("status"), row);
     states.set(state, (states.get(state) || 0) + 1);
   }
-  const tile = (name, value) => make("div", {}, make("dt", {}, name), make("dd", { className: value.length > 16 ? "long" : "" }, value));
+  const tile = (name, value, className = "") => make("div", { className }, make("dt", {}, name), make("dd", {}, value));
   const tiles = [tile("runs", String(report.rows)), ...[...states].map(([state, count]) => tile(state, String(count)))];
-  const settings = report.columns.filter(({ role }) => role === "setting").map(({ name }) => name);
-  if (settings.length) tiles.push(tile("varied", settings.join(", ")));
   for (const [name, said, unit] of [["test_mae", "test MAE", " years"], ["test_r2", "test R\u00b2", ""], ["test_accuracy", "test accuracy", ""]]) {
     const known = (column(name) ? column(name).cells : []).filter((value) => value !== null);
     if (!known.length) continue;
-    const [low, high] = known.reduce(([l, h], v) => [Math.min(l, v), Math.max(h, v)], [Infinity, -Infinity]);
-    tiles.push(tile(said, known.length === 1 ? tell(low) + unit : `${tell(low)} to ${tell(high)}${unit}`));
+    const ends = [Infinity, -Infinity];
+    for (const value of known) [ends[0], ends[1]] = [Math.min(ends[0], value), Math.max(ends[1], value)];
+    const [low, high] = ends.map((value) => tell(Number(value.toPrecision(3))));
+    tiles.push(tile(said, (low === high ? low : `${low} to ${high}`) + unit));
   }
+  const replicates = new Set((column("replicate") ? column("replicate").cells : []).filter((value) => value !== null));
+  if (replicates.size) tiles.push(tile("replicates", String(replicates.size)));
+  const settings = report.columns.filter((of) => of.role === "setting" && of.name !== "replicate" && !repeats(of)).map(({ name }) => name);
+  if (settings.length) tiles.push(tile("varied", settings.join(", "), "line"));
   byId("summary").append(...tiles);
 }
 
 function startProvenance() {
   const facts = report.provenance || {};
-  const quoted = (word) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
-  byId("redraw").textContent = `xdlreg-run report ${quoted(report.folder)}`;
+  byId("redraw").textContent = redraw(null);
   const command = Array.isArray(facts.command_line) ? facts.command_line.map(quoted).join(" ") : "";
   byId("rerun").textContent = command;
   byId("rerun").hidden = byId("rerun-text").hidden = !command;
-  for (const [name, value] of Object.entries(facts).filter(([, known]) => known !== null)) {
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    byId("facts").append(make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, text));
+  // Lists and groups as they are read; the command line stands above.
+  const written = (value) => {
+    if (value === null || typeof value !== "object") return String(value);
+    if (Array.isArray(value)) return value.map(written).join(", ");
+    return Object.entries(value).map(([name, of]) => `${name} ${written(of)}`).join(", ");
+  };
+  for (const [name, value] of Object.entries(facts).filter(([name, known]) => known !== null && name !== "command_line")) {
+    byId("facts").append(make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, written(value)));
   }
   byId("made").textContent = `Written by xdlreg ${report.version}.`;
 }

@@ -11,10 +11,13 @@ function ordered() {
   return [...report.columns].sort((a, b) => rank(a) - rank(b));
 }
 
+// A seed that says no more than which of the replicates a run is.
+const repeats = ({ name }) => name.endsWith(".seed") && column("replicate") !== undefined;
+
 function columnsAtFirst() {
   const first = ["status", "test_mae", "test_r2", "test_accuracy", "output_bias", "relevance_zero_crossing", "total_seconds"];
   if (report.columns.some(({ name, cells }) => name === "reason" && cells.some((value) => value !== null))) first.push("reason");
-  return ordered().filter(({ name, role }) => name === "run_id" || role === "setting" || first.includes(name));
+  return ordered().filter((of) => of.name === "run_id" || (of.role === "setting" && !repeats(of)) || first.includes(of.name));
 }
 
 // A condition on rows for each word of the filter.
