@@ -213,7 +213,7 @@ fn no_text_leaves_its_sheet() {
         .for_each(|run| run.scores.push(Score { sample: None, metric: name.to_owned(), sign: None, value: 1.0 }));
     let seeds = (0..4).map(|seed| varied(&[("model.seed", Value::Number(f64::from(seed)))])).collect();
     for runs in [runs, seeds] {
-        let study = Study { name: "study".to_owned(), runs };
+        let study = Study { name: "study".to_owned(), runs, ensembles: Vec::new() };
         for figure in STUDY_FIGURES {
             let Ok(sheet) = (figure.draw)(&study) else { continue };
             assert_eq!(beyond_edges(&sheet.to_svg().unwrap()), [""; 0], "{}", figure.name);
@@ -224,7 +224,8 @@ fn no_text_leaves_its_sheet() {
 /// The texts of a comparison, in the order in which they are written.
 fn texts(name: &str, runs: Vec<Run>) -> Vec<String> {
     let figure = STUDY_FIGURES.iter().find(|figure| figure.name == name).unwrap();
-    let svg = (figure.draw)(&Study { name: "study".to_owned(), runs }).unwrap().to_svg().unwrap();
+    let svg =
+        (figure.draw)(&Study { name: "study".to_owned(), runs, ensembles: Vec::new() }).unwrap().to_svg().unwrap();
     let parts = svg.split("<text").skip(1).filter_map(|part| part.split_once('>')?.1.split_once("</text>"));
     parts.map(|(text, _)| text.to_owned()).collect()
 }
