@@ -35,8 +35,10 @@ impl Hits {
         (start, channels, place): (usize, usize, usize),
     ) {
         // Every vector may leave sixteen, of which those that are zero are written over by the next.
-        self.relevance.resize(row.len() + LANES, 0.0);
-        self.places.resize(row.len() + LANES, 0);
+        self.relevance.clear();
+        self.relevance.reserve(row.len() + LANES);
+        self.places.clear();
+        self.places.reserve(row.len() + LANES);
         let (relevance, places) = (self.relevance.as_mut_ptr(), self.places.as_mut_ptr());
         let mut count = 0;
         for (vector, values) in row.chunks_exact_mut(LANES).enumerate() {
@@ -47,8 +49,11 @@ impl Hits {
                 S::store(values, S::zero());
             }
         }
-        self.relevance.truncate(count);
-        self.places.truncate(count);
+        // SAFETY: so many were written, one after the other. Zeros to write over would cost as much as a rule's step.
+        unsafe {
+            self.relevance.set_len(count);
+            self.places.set_len(count);
+        }
         // A power of two: division is a shift.
         let shift = filters.trailing_zeros();
         debug_assert!(filters.is_power_of_two());
