@@ -169,5 +169,6 @@ impl Engine for Kernels<'_> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;
+#[cfg(test)]
+mod training_tests;
