@@ -4,7 +4,7 @@ use super::chart::{Axis, Chart};
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Ensemble, Study};
-use super::style::{BLUE, PALE, SMALL_SIZE};
+use super::style::{BLUE, LETTER, PALE, SMALL_SIZE};
 use crate::metric::statistics::mean_of_defined;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
@@ -28,8 +28,6 @@ const MAX_ROWS: usize = 24;
 const ROW: f64 = 34.0;
 const PANEL: f64 = 250.0;
 const GAP: f64 = 44.0;
-/// About how wide a letter of a label is.
-const LETTER: f64 = 7.2;
 /// How far dots of a row are scattered, as a share of its height.
 const SCATTER: f64 = 0.5;
 

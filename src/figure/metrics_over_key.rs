@@ -5,7 +5,7 @@ use super::fit::mean_interval;
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Run, Study, Value, is_seed};
-use super::style::{SMALL_SIZE, series};
+use super::style::{LETTER, SMALL_SIZE, series};
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "20_metrics_over_settings",
@@ -35,9 +35,8 @@ const HEIGHT: f64 = 198.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 26.0;
 const BETWEEN: f64 = 102.0;
-/// Height of a name that stands beside its panel, and about how wide a letter of it is.
+/// Height of a name that stands beside its panel.
 const NAME_HEIGHT: f64 = 18.0;
-const LETTER: f64 = 7.2;
 /// Intervals widen the axis by this many times the extent of the points at most: those of two runs are huge.
 const WIDEST: f64 = 0.5;
 /// How far series stand apart at one place, as a share of the distance between places; beside names these are near.

@@ -5,7 +5,7 @@ use super::maps::significant;
 use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Study;
-use super::style::{BLACK, SMALL_SIZE};
+use super::style::{BLACK, LETTER, SMALL_SIZE};
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "23_score_table",
@@ -21,8 +21,6 @@ const CELL_WIDTH: f64 = 64.0;
 const CELL_HEIGHT: f64 = 26.0;
 /// Degrees by which the names of scores are turned.
 const TURN: f64 = -40.0;
-/// About how wide a letter of a label is.
-const LETTER: f64 = 7.2;
 
 fn draw(study: &Study) -> Drawn {
     let groups = study.compared();

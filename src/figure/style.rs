@@ -9,6 +9,8 @@ pub const FONT: &str = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif";
 pub const TITLE_SIZE: u32 = 16;
 pub const TEXT_SIZE: u32 = 14;
 pub const SMALL_SIZE: u32 = 12;
+/// About how wide a letter of a small label is.
+pub const LETTER: f64 = 7.2;
 
 pub const BLUE: &str = "#0072B2";
 pub const SKY: &str = "#56B4E9";

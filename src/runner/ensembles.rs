@@ -84,7 +84,8 @@ fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
     let ensembles = groups.into_iter().filter(|(_, runs)| runs.len() > 1);
     ensembles
         .map(|(setting, runs)| {
-            let maps: Vec<&Key> = runs.iter().map(|&run| &plan.tasks[plan.runs[run].tasks[2]].key).collect();
+            let explain = |&run: &usize| plan.runs[run].task(StageName::Explain);
+            let maps: Vec<&Key> = runs.iter().map(|run| &plan.tasks[explain(run)].key).collect();
             let scores: Vec<&str> = ENSEMBLE_METRICS.iter().map(|metric| metric.about.name).collect();
             let key = Key::of(&json!({ "version": VERSION, "maps": maps, "scores": scores }));
             Ensemble { id: setting.short(10).to_owned(), key, runs }

@@ -14,7 +14,7 @@ use crate::sim::Pumpkin;
 use crate::stage::evaluate::Measurement;
 use crate::stage::{StageName, files};
 use crate::store::tables::{DatasetRecord, RunRecord};
-use crate::store::{Entry, Lookup, Store, arrays, dataset};
+use crate::store::{Entry, Lookup, Store, arrays, dataset, temporary};
 
 /// The folder of the store, beside the results folders.
 pub const STORE: &str = ".store";
@@ -97,11 +97,6 @@ impl ResultsFolder {
 }
 
 const HEATMAPS: &str = "heatmaps";
-
-/// A name beside `target` for what is being written.
-fn temporary(target: &Path) -> PathBuf {
-    target.with_file_name(format!(".{}.tmp", target.file_name().unwrap_or_default().to_string_lossy()))
-}
 
 /// Whether `target` has the content of `source`, as far as the file system tells.
 fn is_placed(source: &Path, target: &Path) -> bool {

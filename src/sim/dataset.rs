@@ -75,12 +75,11 @@ pub fn simulate_ages(
     progress: &dyn ProgressSink,
 ) -> Result<Dataset, SimulateError> {
     let count = ages.len();
-    let mut pixels = zeros(count, AREA).ok_or(SimulateError::Memory { count })?;
-    let mut pumpkins = Vec::with_capacity(count);
-    for (images, ages) in pixels.chunks_mut(PART * AREA).zip(ages.chunks(PART)) {
-        pumpkins.extend(draw_part(images, ages, pumpkins.len(), growth_mode, seed));
-        report(progress, pumpkins.len(), count);
-    }
+    let mut pixels = room(count, AREA).ok_or(SimulateError::Memory { count })?;
+    let pumpkins = simulate_parts(ages, growth_mode, seed, progress, |images| {
+        pixels.extend_from_slice(images);
+        Ok(())
+    })?;
     Ok(Dataset { growth_mode, images: RasterStack::new(SIDE, SIDE, pixels), pumpkins })
 }
 
@@ -105,7 +104,8 @@ pub fn simulate_parts<E: Send>(
         taken?;
         pumpkins.extend(members);
         std::mem::swap(&mut drawn, &mut next);
-        report(progress, pumpkins.len(), ages.len());
+        let (done, total) = (pumpkins.len() as u64, ages.len() as u64);
+        progress.report(Progress::Step { done, total, unit: "pumpkins".into() });
     }
     take(&drawn)?;
     Ok(pumpkins)
@@ -123,21 +123,16 @@ fn draw_part(images: &mut [f32], ages: &[u32], first: usize, growth_mode: Growth
         .collect()
 }
 
-fn report(progress: &dyn ProgressSink, done: usize, total: usize) {
-    progress.report(Progress::Step { done: done as u64, total: total as u64, unit: "pumpkins".into() });
-}
-
 /// The pumpkin at `index` of the data set with this seed, drawn alone: the same as there.
 pub fn draw_member(age: u32, growth_mode: GrowthMode, seed: u64, index: usize) -> Pumpkin {
     Pumpkin::draw(age, growth_mode, seed::derive(seed, "pumpkin", index as u64))
 }
 
-/// `count * area` zeros, or nothing where memory does not suffice.
-fn zeros(count: usize, area: usize) -> Option<Vec<f32>> {
-    let len = count.checked_mul(area)?;
-    // Asking first turns an abort into an error; the zeros themselves come from the system, page by page.
-    Vec::<f32>::new().try_reserve_exact(len).ok()?;
-    Some(vec![0.0; len])
+/// Room for `count * area` values, or nothing where memory does not suffice: asking first turns an abort into an error.
+fn room(count: usize, area: usize) -> Option<Vec<f32>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(count.checked_mul(area)?).ok()?;
+    Some(values)
 }
 
 #[cfg(test)]
@@ -223,6 +218,6 @@ mod tests {
         let biased = DataSettings { distribution: Distribution::Biased, ..settings(GrowthMode::Human) };
         let error = simulate(&biased, &silent).unwrap_err();
         assert!(error.to_string().starts_with("data.target_bias"), "{error}");
-        assert!(zeros(usize::MAX / 4, 8).is_none() && zeros(usize::MAX / 16, 1).is_none());
+        assert!(room(usize::MAX / 4, 8).is_none() && room(usize::MAX / 16, 1).is_none());
     }
 }

@@ -11,6 +11,7 @@ use crate::metric::{ENSEMBLE_METRICS, EnsembleMetric, EnsembleSample, Moments};
 use crate::raster::{Raster, RasterStack};
 use crate::spec::Task;
 use crate::store::planes::{ArrayWriter, read_planes, read_shape};
+use crate::store::temporary;
 
 /// Maps that are in memory at once, of all members together.
 const MAPS: usize = 256;
@@ -93,11 +94,6 @@ fn agreement(members: &[Member], maps: &[RasterStack], image: usize, index: usiz
     let sample = EnsembleSample { maps: &maps, predictions: &predictions, moments: &moments };
     let scores = metrics(task).map(|metric| (metric.compute)(&sample)).collect();
     (Agreement { prediction: mean(predictions.iter().copied()), scores }, moments)
-}
-
-/// A name beside `path` for what is being written.
-fn temporary(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".{}.tmp", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 #[cfg(test)]

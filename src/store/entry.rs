@@ -315,6 +315,12 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
+/// A name beside `path` for what is being written where one process writes: the next one takes the same, so that
+/// nothing is left of one that was killed.
+pub fn temporary(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{}.tmp", path.file_name().unwrap_or_default().to_string_lossy()))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -12,5 +12,5 @@ pub mod table;
 pub mod tables;
 
 pub use claim::Claim;
-pub use entry::{Draft, Entry, Lookup, Manifest, Store, write_atomically};
+pub use entry::{Draft, Entry, Lookup, Manifest, Store, temporary, write_atomically};
 pub use key::Key;

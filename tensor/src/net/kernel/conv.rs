@@ -36,7 +36,7 @@ impl Plane {
 
 /// Convolves some columns of an output row: `out[column, filter] = bias[filter] + sum of window * weights`.
 ///
-/// `out` holds `width * filters` values, of which others may be computed as well; without a `bias`, sums start at zero.
+/// `out` holds `width * filters` values, of which others may be computed as well.
 ///
 /// # Safety
 /// Needs the instructions of `S`.
@@ -45,7 +45,7 @@ pub unsafe fn convolve_row<S: Simd>(
     (plane, image): (Plane, &[f32]),
     side: usize,
     weights: &[f32],
-    bias: Option<&[f32]>,
+    bias: &[f32],
     (row, columns): (usize, Range<usize>),
     out: &mut [f32],
 ) {
@@ -54,7 +54,7 @@ pub unsafe fn convolve_row<S: Simd>(
     assert!(image.len() >= plane.len() && out.len() >= plane.width * filters && row < plane.height);
     assert!(columns.end <= plane.width);
     assert!(weights.len() == window * filters && filters.is_multiple_of(LANES));
-    assert!(bias.is_none_or(|bias| bias.len() >= filters));
+    assert!(bias.len() >= filters);
     let mut filter = 0;
     while filter < filters {
         let depth = S::DEPTH.min((filters - filter) / LANES);
@@ -63,7 +63,7 @@ pub unsafe fn convolve_row<S: Simd>(
             stride: plane.stride(),
             side,
             weights: weights[filter * window..].as_ptr(),
-            bias: bias.map_or(std::ptr::null(), |bias| bias[filter..].as_ptr()),
+            bias: bias[filter..].as_ptr(),
             out: out[filter..].as_mut_ptr(),
             filters,
             width: plane.width,
@@ -93,7 +93,6 @@ struct Job {
     stride: usize,
     side: usize,
     weights: *const f32,
-    /// Null where there is none.
     bias: *const f32,
     out: *mut f32,
     filters: usize,
@@ -127,14 +126,11 @@ unsafe fn blocks<S: Simd, const CHANNELS: usize, const DEPTH: usize, const COLUM
 #[inline(always)]
 unsafe fn block<S: Simd, const CHANNELS: usize, const DEPTH: usize, const COLUMNS: usize>(job: &Job, column: usize) {
     unsafe {
-        let mut sums = [[S::zero(); DEPTH]; COLUMNS];
-        if !job.bias.is_null() {
-            let mut bias = [S::zero(); DEPTH];
-            for (d, bias) in bias.iter_mut().enumerate() {
-                *bias = S::load(job.bias.add(d * LANES));
-            }
-            sums = [bias; COLUMNS];
+        let mut bias = [S::zero(); DEPTH];
+        for (d, bias) in bias.iter_mut().enumerate() {
+            *bias = S::load(job.bias.add(d * LANES));
         }
+        let mut sums = [bias; COLUMNS];
         let row_length = job.side * CHANNELS;
         let next_vector = job.side * row_length * LANES;
         let mut weights = job.weights;

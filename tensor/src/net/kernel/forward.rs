@@ -124,7 +124,7 @@ impl Forward {
                 let outputs = 2 * columns.start..(2 * columns.end + 1).min(output.width);
                 let input = (block.input, &self.planes[0][..]);
                 let row_out = &mut self.rows[row % KEPT][output.channels..];
-                unsafe { convolve_row::<S>(input, block.side, weights, Some(bias), (row, outputs), row_out) };
+                unsafe { convolve_row::<S>(input, block.side, weights, bias, (row, outputs), row_out) };
             }
             while window < pooled.height && last_row(window, output) <= row {
                 let columns = seen_windows(&self.seen, pooled, window);
@@ -141,13 +141,10 @@ impl Forward {
     fn fill_windows(&mut self, pooled: Plane, window: usize, columns: Range<usize>, bias: &[f32], flat_wins: bool) {
         for column in columns {
             let at = pooled.at(window + 1, column + 1);
-            for (vector, bias) in bias.chunks_exact(LANES).enumerate() {
-                let at = at + vector * LANES;
-                let (value, winner) = (&mut self.planes[1][at..][..LANES], &mut self.winners[0][at..][..LANES]);
-                for ((value, winner), &bias) in value.iter_mut().zip(winner).zip(bias) {
-                    *value = bias.max(0.0);
-                    *winner = if bias > 0.0 || flat_wins { 0 } else { NO_WINNER };
-                }
+            let (values, winners) = (&mut self.planes[1][at..], &mut self.winners[0][at..]);
+            for ((value, winner), &bias) in values.iter_mut().zip(winners).zip(bias) {
+                *value = bias.max(0.0);
+                *winner = if bias > 0.0 || flat_wins { 0 } else { NO_WINNER };
             }
         }
     }
@@ -164,7 +161,7 @@ impl Forward {
         for row in 0..output.height {
             let input = (block.input, &self.planes[index][..]);
             let row_out = &mut self.rows[row % KEPT][output.channels..];
-            unsafe { convolve_row::<S>(input, block.side, weights, Some(bias), (row, 0..output.width), row_out) };
+            unsafe { convolve_row::<S>(input, block.side, weights, bias, (row, 0..output.width), row_out) };
             while window < pooled.height && last_row(window, output) <= row {
                 unsafe { self.pool::<S>((index, block), window, 0..pooled.width, inputs.flat_wins) };
                 window += 1;

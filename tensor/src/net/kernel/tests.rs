@@ -88,7 +88,7 @@ fn a_convolution_equals_its_definition() {
         let Some(ours) = with_every_isa!(|S| {
             let mut out = vec![0.0; height * width * filters];
             for (row, out) in out.chunks_exact_mut(width * filters).enumerate() {
-                unsafe { convolve_row::<S>((plane, &image), side, &weights, Some(&bias), (row, 0..width), out) };
+                unsafe { convolve_row::<S>((plane, &image), side, &weights, &bias, (row, 0..width), out) };
             }
             out
         }) else {
