@@ -9,7 +9,7 @@ export TORCH_PYTHON KERAS_PYTHON
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-notebook test-tensorboard lint bench install clean help
+.PHONY: run setup build test test-report test-notebook test-tensorboard lint deny bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -43,6 +43,9 @@ test-tensorboard: build ## let the TensorBoard of TENSORBOARD_PYTHON read the ev
 lint: setup ## check formatting, and clippy's advice as errors
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy $(BUILD) --all-targets -- --deny warnings
+
+deny: ## check the licences, sources and bans of all dependencies with cargo-deny
+	@$(PYTHON) -B setup/cargo_deny.py
 
 bench: build ## measure README's speed table; peers where TORCH_PYTHON and KERAS_PYTHON name their Pythons
 	@$(PYTHON) -B benches/run.py $(BENCH)
