@@ -1,10 +1,18 @@
 //! The time of day, as recorded in results.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The last second of the year 9999: what follows has no four digits for its year.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
 
 /// Now, in RFC 3339 with milliseconds, in UTC.
 pub fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+    text(SystemTime::now())
+}
+
+/// Clocks that are far off, before 1970 or beyond the year 9999, are written as what they come closest to.
+fn text(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST)).to_string()
 }
 
 /// A duration in words: "850 ms", "12.3 s", "3 min 10 s", "2 h 5 min".
@@ -21,6 +29,14 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clocks_that_are_far_off_have_times_too() {
+        let year = Duration::from_secs(365 * 86400);
+        assert_eq!(text(UNIX_EPOCH - 20 * year), "1970-01-01T00:00:00.000Z");
+        assert!(text(UNIX_EPOCH + 100 * year).starts_with("2069-12-"));
+        assert_eq!(text(UNIX_EPOCH + 9000 * year), "9999-12-31T23:59:59.000Z");
+    }
 
     #[test]
     fn durations_read_like_words() {

@@ -114,6 +114,7 @@ pub enum Event {
         stage: StageRef,
         worker: usize,
         /// The worker's log, in the folder `logs`.
+        #[serde(deserialize_with = "crate::disk::plain")]
         log: String,
         /// Where in it the stage's part begins, in bytes.
         log_offset: u64,
@@ -172,6 +173,9 @@ pub enum Event {
         invalid: usize,
         seconds: f64,
     },
+    /// Something that a newer version recorded.
+    #[serde(other, skip_serializing)]
+    Unknown,
 }
 
 /// Receives all events of an experiment, in order.

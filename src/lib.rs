@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod disk;
 pub mod error;
 pub mod event;
 pub mod explain;

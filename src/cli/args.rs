@@ -112,8 +112,11 @@ pub struct RunFlags {
     /// Stop at the first failure
     #[arg(long)]
     pub fail_fast: bool,
-    /// Read all stored results again to verify their checksums
+    /// Believe stored results of the recorded size and time of change, instead of verifying their checksums
     #[arg(long)]
+    pub trust_times: bool,
+    /// Verify the checksums of all stored results, as is done anyway
+    #[arg(long, hide = true, conflicts_with = "trust_times")]
     pub verify: bool,
     /// Show the plan and stop
     #[arg(long)]

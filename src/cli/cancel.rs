@@ -1,7 +1,7 @@
 //! `xdlreg-run cancel DIR`: asks the runner of an experiment to stop.
 
 use super::FoldersArgs;
-use crate::error::{EXIT_OK, Error, Result};
+use crate::error::{EXIT_OK, Result};
 use crate::runner::{ResultsFolder, Standing};
 
 pub fn run(args: &FoldersArgs) -> Result<u8> {
@@ -11,8 +11,7 @@ pub fn run(args: &FoldersArgs) -> Result<u8> {
             println!("{}: nothing is running", standing.frozen.name);
             continue;
         }
-        let request = ResultsFolder::at(path).cancel();
-        std::fs::write(&request, "").map_err(|error| Error::io("write", &request, &error))?;
+        ResultsFolder::at(path).ask_to_cancel()?;
         println!("{}: asked to stop; the same command goes on later", standing.frozen.name);
     }
     Ok(EXIT_OK)

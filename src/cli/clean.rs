@@ -1,17 +1,26 @@
 //! `xdlreg-run clean DIR`: makes room in the store. Results folders keep what they show.
+//!
+//! What cannot be read counts as in use, and is named: a plan that is damaged may need any result.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::CleanArgs;
+use crate::disk::{Folder, Kind};
 use crate::error::{EXIT_OK, Error, Result};
-use crate::runner::{FrozenPlan, STORE, Standing};
+use crate::runner::{EVENTS, FrozenPlan, ResultsFolder, STORE};
 use crate::stage::StageName;
-use crate::store::{Key, Manifest, Store};
+use crate::store::{Found, Key, Manifest, Store};
 
 pub fn run(args: &CleanArgs) -> Result<u8> {
+    if !args.orphans && args.older_than.is_none() && args.max_size.is_none() {
+        return Err(Error::usage(
+            "clean needs to know what may be removed",
+            "give --orphans (what no experiment uses any more), --older-than AGE such as 30d, or --max-size SIZE such as \
+             10GB; with --dry-run nothing is removed",
+        ));
+    }
     for folder in &args.folders {
         clean(args, &output_of(folder)?)?;
     }
@@ -21,25 +30,40 @@ pub fn run(args: &CleanArgs) -> Result<u8> {
 /// The folder with the store: the one given, or that of a results folder.
 fn output_of(folder: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let found =
-        [Some(absolute.as_path()), absolute.parent()].into_iter().flatten().find(|path| path.join(STORE).is_dir());
-    found.map(Path::to_owned).ok_or_else(|| {
-        Error::usage(format!("{} has no store", folder.display()), "name the folder of results, such as results")
-    })
+    for output in [Some(absolute.as_path()), absolute.parent()].into_iter().flatten() {
+        match Store::new(output.join(STORE)).exists() {
+            Ok(true) => return Ok(output.to_owned()),
+            Ok(false) => {}
+            Err(error) => {
+                let help = "a store must be a folder itself: name the folder that the link points into";
+                return Err(Error::usage(format!("cannot clean {}: {error}", output.display()), help));
+            }
+        }
+    }
+    Err(Error::usage(format!("{} has no store", folder.display()), "name the folder of results, such as results"))
 }
 
 fn clean(args: &CleanArgs, output: &Path) -> Result<()> {
     let store = Store::new(output.join(STORE));
-    let (used, running) = experiments(output);
-    if let Some(name) = running
-        && !args.dry_run
-    {
-        return Err(Error::usage(format!("{name} is running"), "wait for it, or stop it with `xdlreg-run cancel`"));
+    let unusable = |error: std::io::Error| Error::io("clean", store.root(), &error);
+    // As long as this lives nobody begins to work with the store.
+    let _alone = match args.dry_run {
+        true => None,
+        false => Some(store.alone().map_err(unusable)?.ok_or_else(|| in_use(output))?),
+    };
+    let used = used_keys(output, args.dry_run)?;
+    let mut entries = Vec::new();
+    for stage in StageName::ALL {
+        for found in survey(&store, stage) {
+            match found {
+                Found::Entry(entry) => entries.push(entry),
+                Found::Unknown { path, reason } => eprintln!("kept {}: {reason}", path.display()),
+            }
+        }
     }
-    let mut entries: Vec<Manifest> = StageName::ALL.iter().flat_map(|&stage| store.manifests(stage)).collect();
     // Oldest first: they go first where the size is limited.
     entries.sort_by(|one, other| one.created_at.cmp(&other.created_at));
-    let total: u64 = entries.iter().map(Manifest::bytes).sum();
+    let total = entries.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.bytes()));
     let mut size = total;
     let (mut removed, mut freed) = (0, 0);
     for entry in &entries {
@@ -52,15 +76,18 @@ fn clean(args: &CleanArgs, output: &Path) -> Result<()> {
         if args.dry_run {
             println!("{} {}  {}  {}", entry.stage, entry.key.short(10), bytes(entry.bytes()), entry.created_at);
         } else {
-            store.discard(entry.stage, &entry.key).map_err(|error| Error::io("remove from", store.root(), &error))?;
+            store.discard(entry.stage, &entry.key).map_err(unusable)?;
         }
-        size -= entry.bytes();
-        freed += entry.bytes();
+        size = size.saturating_sub(entry.bytes());
+        freed += entry.bytes().min(total - freed);
         removed += 1;
     }
     if !args.dry_run {
         store.remove_abandoned_drafts();
-        remove_scratch(&store, &used);
+        // Unfinished work that no experiment would go on with.
+        for key in store.scratch_keys().map_err(unusable)?.iter().filter(|key| !used.contains(key)) {
+            store.remove_scratch(key).map_err(unusable)?;
+        }
     }
     let verb = if args.dry_run { "would remove" } else { "removed" };
     println!(
@@ -73,30 +100,66 @@ fn clean(args: &CleanArgs, output: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The keys that the experiments of a folder use, and one that is running, if there is one.
-fn experiments(output: &Path) -> (HashSet<Key>, Option<String>) {
-    let (mut used, mut running) = (HashSet::new(), None);
-    for folder in fs::read_dir(output).into_iter().flatten().flatten() {
-        let Ok(FrozenPlan { plan, name, .. }) = FrozenPlan::read(&folder.path()) else { continue };
-        used.extend(plan.tasks.into_iter().map(|task| task.key));
-        if Standing::read(&folder.path()).is_ok_and(|standing| standing.running) {
-            running = Some(name);
-        }
-    }
-    (used, running)
+/// What there is of a stage. A folder that cannot be listed is something unknown.
+fn survey(store: &Store, stage: StageName) -> Vec<Found> {
+    store.survey(stage).unwrap_or_else(|error| {
+        vec![Found::Unknown { path: store.root().join(stage.name()), reason: error.to_string() }]
+    })
 }
 
-/// Unfinished work that no experiment would go on with.
-fn remove_scratch(store: &Store, used: &HashSet<Key>) {
-    for folder in fs::read_dir(store.root().join("scratch")).into_iter().flatten().flatten() {
-        let key = Key::parse(&folder.file_name().to_string_lossy());
-        if key.is_none_or(|key| !used.contains(&key)) {
-            // What cannot be removed is only untidy.
-            let _ = fs::remove_dir_all(folder.path());
-        }
-    }
+/// Someone works with the store; who it is, where that can be told.
+fn in_use(output: &Path) -> Error {
+    let experiments = Folder::at(output).list().unwrap_or_default().into_iter();
+    let running = experiments.filter(|item| ResultsFolder::new(output, &item.name).is_running().unwrap_or(false));
+    let names: Vec<String> = running.map(|item| item.name).collect();
+    let message = match &names[..] {
+        [] => format!("another xdlreg-run is working with {}", output.join(STORE).display()),
+        [name] => format!("{name} is running"),
+        names => format!("{} are running", names.join(", ")),
+    };
+    Error::usage(message, "wait for it, or stop it with `xdlreg-run cancel`")
 }
 
+/// The keys that the experiments of a folder use.
+///
+/// # Errors
+/// Fails where one of them runs or might run, and where it is not known what it uses.
+fn used_keys(output: &Path, dry_run: bool) -> Result<HashSet<Key>> {
+    let unreadable = |error: std::io::Error| Error::io("read", output, &error);
+    let mut used = HashSet::new();
+    for item in Folder::at(output).list().map_err(unreadable)? {
+        let folder = ResultsFolder::new(output, &item.name);
+        let is_folder = match item.kind {
+            Kind::Folder => true,
+            // A user's own link to results elsewhere. Where it leads nowhere, they may only be out of reach.
+            Kind::Link => !folder.path().is_file(),
+            Kind::File | Kind::Other => false,
+        };
+        if !is_folder || item.name == STORE {
+            continue;
+        }
+        let unknown = |what: &str, error: std::io::Error| {
+            let message = format!("nothing was removed, because {} {what}: {error}", folder.path().display());
+            Error::failed(message, "run this experiment again, which repairs it, or move its folder elsewhere")
+        };
+        folder.folder().list_existing().map_err(|error| unknown("cannot be read", error))?;
+        if folder.is_running().map_err(|error| unknown("may be running", error))? && !dry_run {
+            return Err(in_use(output));
+        }
+        match FrozenPlan::read(folder.folder()) {
+            Ok(frozen) => used.extend(frozen.plan.tasks.into_iter().map(|task| task.key)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !folder.is_of_experiment() => {}
+            Err(error) => return Err(unknown("may use any result", error)),
+        }
+        match folder.folder().open(EVENTS) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unknown("may be running", error)),
+            _ => {}
+        }
+    }
+    Ok(used)
+}
+
+/// Whether an entry was made longer ago than `age`. One whose time is not known, or lies ahead, is not.
 fn is_older(entry: &Manifest, age: Duration) -> bool {
     let made = humantime::parse_rfc3339(&entry.created_at).ok();
     made.and_then(|made| SystemTime::now().duration_since(made).ok()).is_some_and(|since| since > age)

@@ -7,7 +7,7 @@ use super::ExplainArgs;
 use super::files::{absolute, publish};
 use crate::error::{EXIT_OK, Error, Result};
 use crate::machine;
-use crate::runner::{Heard, Reply, Request, Worker, WorkerPlace, resolve_device};
+use crate::runner::{Heard, NO_LOG, Reply, Request, Worker, WorkerPlace, resolve_device};
 use crate::spec::{Device, Layers, Origin, check};
 
 pub fn run(args: &ExplainArgs) -> Result<u8> {
@@ -39,7 +39,7 @@ const HELP: &str = "weights: a .safetensors file with the names and shapes of re
 fn ask(request: &Request, device: Device) -> Result<()> {
     let (sender, receiver) = mpsc::channel();
     let place = WorkerPlace { device, threads: machine::cores(), cores: Vec::new() };
-    let mut worker = Worker::start(0, &place, Path::new("/dev/null"), sender)?;
+    let mut worker = Worker::start(0, &place, Path::new(NO_LOG), sender)?;
     let lost = |worker: &mut Worker| Error::Failed { message: worker.epitaph(), help: None };
     worker.send(request).map_err(|_| lost(&mut worker))?;
     for (_, heard) in receiver {

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::error::{Error, Result};
 
 /// Writes a file through `write` so that it appears complete or not at all.
 pub fn publish(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(disk::temporary(&name));
     // Asked first, so that no long work is done for nothing.
     let touched = std::fs::write(&temporary, "").map_err(|error| unwritable(path, &error));
     let written = touched

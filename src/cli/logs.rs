@@ -1,19 +1,21 @@
 //! `xdlreg-run logs DIR RUN`: what happened to a run, with what its workers logged.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use super::OneRunArgs;
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
 use crate::event::{Event, StageRef};
-use crate::runner::{Recorded, ResultsFolder, find_run, read_events, read_plan};
+use crate::runner::{Events, Recorded, ResultsFolder, find_run, read_plan};
 
 pub fn run(args: &OneRunArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
     let run_id = &frozen.plan.runs[find_run(&frozen, &args.run)?].run_id;
     let folder = ResultsFolder::at(&args.folder);
-    let events = read_events(&folder)?;
+    let Events { recorded: events, trouble } = Events::read(folder.folder());
+    if let Some(trouble) = trouble {
+        println!("note: {trouble}");
+    }
     let logs = WorkerLogs::of(&events);
     for one in &events {
         if let Some(line) = line(&one.event, run_id) {
@@ -74,7 +76,11 @@ impl<'a> WorkerLogs<'a> {
 
     /// The part of a log that begins at `offset`, up to where the next one begins.
     fn part(&self, folder: &ResultsFolder, log: &str, offset: u64) -> String {
-        let bytes = fs::read(folder.logs().join(log)).unwrap_or_default();
+        let bytes = match folder.logs().read(log) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return String::new(),
+            Err(error) => return format!("note: this log cannot be read: {error}"),
+        };
         let end = self.starts.get(log).and_then(|starts| starts.range(offset + 1..).next());
         let end = end.map_or(bytes.len(), |end| (*end as usize).min(bytes.len()));
         String::from_utf8_lossy(bytes.get(offset as usize..end).unwrap_or_default()).into_owned()

@@ -2,11 +2,11 @@
 
 use super::RenderArgs;
 use super::files::unwritable;
+use crate::disk::Folder;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::figure::{self, Heatmap, Signs};
 use crate::store::inputs::{read_images, read_maps, read_values};
-use crate::store::write_atomically;
 
 pub fn run(args: &RenderArgs) -> Result<u8> {
     let (images, pumpkins) = read_images(&args.images)?;
@@ -50,10 +50,10 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
     }
     let drawn =
         figure::render(&pictures, &silent).map_err(|error| Error::Usage { message: error.to_string(), help: None })?;
-    std::fs::create_dir_all(&args.out).map_err(|error| unwritable(&args.out, &error))?;
+    let out = Folder::at(&args.out);
+    out.make().map_err(|error| unwritable(&args.out, &error))?;
     for (name, picture) in names.iter().zip(&drawn) {
-        let path = args.out.join(name);
-        write_atomically(&path, picture).map_err(|error| unwritable(&path, &error))?;
+        out.replace(name, picture).map_err(|error| unwritable(&args.out.join(name), &error))?;
     }
     println!("{} pictures in {}", drawn.len(), args.out.display());
     Ok(EXIT_OK)

@@ -5,6 +5,7 @@ use crate::error::{EXIT_FAILED, EXIT_OK, Result};
 use crate::reporter::{Style, reporter, summarize};
 use crate::runner::{RunOptions, run_experiment};
 use crate::spec::ResolvedSpec;
+use crate::store::Check;
 
 pub fn run(args: &RunArgs) -> Result<u8> {
     let flags = &args.flags;
@@ -17,7 +18,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         jobs: flags.jobs.map(usize::from),
         join: flags.join,
         fail_fast: flags.fail_fast,
-        verify: flags.verify,
+        check: if flags.trust_times { Check::Times } else { Check::Contents },
     };
     let style = match (flags.quiet, flags.json) {
         (true, _) => Style::Quiet,

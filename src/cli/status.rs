@@ -35,6 +35,9 @@ fn describe(standing: &Standing) -> String {
         plan.tasks.len(),
         left(standing)
     );
+    for trouble in &standing.trouble {
+        let _ = writeln!(text, "  note: {trouble}");
+    }
     for under_way in standing.under_way.values() {
         let epochs = under_way.epochs.map_or(String::new(), |(epoch, of)| format!(", epoch {epoch} of {of}"));
         let runs = under_way.stage.run_ids.join(" ");

@@ -9,7 +9,7 @@ use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
 use crate::runner::{ResultsFolder, Task, find_run, read_plan};
 use crate::stage::StageName;
-use crate::store::{Lookup, Manifest, Store};
+use crate::store::{Check, Lookup, Manifest, Store};
 
 pub fn run(args: &OneRunArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
@@ -25,7 +25,7 @@ pub fn run(args: &OneRunArgs) -> Result<u8> {
 /// The key of a stage with its inputs, whether it is cached, and what differs from the nearest entry if not.
 fn describe(task: &Task, store: &Store) -> String {
     let stage = task.stage();
-    let state = match store.lookup(stage, &task.key) {
+    let state = match store.lookup(stage, &task.key, Check::Contents) {
         Lookup::Hit(entry) => {
             let Manifest { created_at, host, seconds, .. } = &entry.manifest;
             format!("cached: made {created_at} on {host} in {}", duration(*seconds))

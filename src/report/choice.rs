@@ -40,7 +40,7 @@ pub fn choose(results: &Results, wanted: &[String]) -> Result<Chosen, ReportErro
     }
     let (mut gallery, mut bytes) = (Vec::new(), 0);
     for &index in order.iter().take(GALLERY_RUNS.max(wanted.len())) {
-        let path = results.relevance(&study.runs[index].id);
+        let Some(path) = results.relevance(&study.runs[index].id)? else { continue };
         let Ok(size) = path.metadata().map(|file| file.len()) else { continue };
         if bytes + size > MAP_BYTES && !gallery.is_empty() {
             break;

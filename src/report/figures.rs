@@ -1,16 +1,19 @@
 //! Drawing all figures that can be drawn, and saving them.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
 use super::ReportError;
 use super::choice::Chosen;
+use crate::disk::{Folder, Kind};
 use crate::figure::FigureError;
 use crate::figure::registry::{Drawn, RUN_FIGURES, STUDY_FIGURES};
-use crate::store::write_atomically;
+use crate::store::is_run_id;
+
+/// Where figures are, in a results folder.
+const FOLDER: &str = "figures";
 
 /// A figure as files.
 pub struct Figure {
@@ -47,14 +50,14 @@ pub fn draw(chosen: &Chosen) -> Result<Figures, FigureError> {
     let alone = study.runs.len() == 1;
     let of_runs = chosen.figures.par_iter().flat_map(|&index| {
         let run = &study.runs[index];
-        let folder = if alone { "figures".to_owned() } else { format!("figures/{}", run.id) };
+        let folder = if alone { FOLDER.to_owned() } else { format!("{FOLDER}/{}", run.id) };
         RUN_FIGURES.par_iter().map(move |figure| {
             let path = format!("{folder}/{}", figure.name);
             finish((figure.draw)(run), Some(run.id.clone()), path, figure.title, figure.caption, figure.source)
         })
     });
     let of_study = STUDY_FIGURES.par_iter().map(|figure| {
-        let path = format!("figures/{}", figure.name);
+        let path = format!("{FOLDER}/{}", figure.name);
         finish((figure.draw)(study), None, path, figure.title, figure.caption, figure.source)
     });
     let mut figures = Figures::default();
@@ -92,26 +95,33 @@ fn finish(
 }
 
 /// Writes the figures below the results folder; those of an earlier report that are not among them are removed.
-pub fn save(figures: &Figures, folder: &Path) -> Result<(), ReportError> {
-    let unwritable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ReportError::Unwritable { path, source }
-    };
-    let mut written: HashSet<PathBuf> = HashSet::new();
+pub fn save(figures: &Figures, folder: &Folder) -> Result<(), ReportError> {
+    let unwritable = |path: PathBuf| move |source| ReportError::Unwritable { path, source };
+    let mut written: HashSet<String> = HashSet::new();
     for figure in &figures.drawn {
         for (ending, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
-            let path = folder.join(&figure.path).with_extension(ending);
-            let parent = path.parent().unwrap_or(folder);
-            fs::create_dir_all(parent).map_err(unwritable(parent))?;
-            write_atomically(&path, bytes).map_err(unwritable(&path))?;
-            written.insert(path);
+            let name = format!("{}.{ending}", figure.path);
+            let parent = name.rsplit_once('/').map_or_else(|| folder.clone(), |(parent, _)| folder.folder(parent));
+            let replaced = parent.make().and_then(|()| folder.replace(&name, bytes));
+            replaced.map_err(unwritable(folder.path_of(&name)))?;
+            written.insert(name);
         }
     }
+    remove_others(&written, folder).map_err(unwritable(folder.path_of(FOLDER)))
+}
+
+/// Removes figures that are not among the `written` ones; what else a user has put there stays.
+fn remove_others(written: &HashSet<String>, folder: &Folder) -> std::io::Result<()> {
     let names = RUN_FIGURES.iter().map(|figure| figure.name).chain(STUDY_FIGURES.iter().map(|figure| figure.name));
-    let stale =
-        names.flat_map(|name| ["svg", "png"].map(|ending| folder.join("figures").join(name).with_extension(ending)));
-    for path in stale.filter(|path| !written.contains(path) && path.exists()) {
-        fs::remove_file(&path).map_err(unwritable(&path))?;
+    let names: HashSet<String> =
+        names.flat_map(|name| ["svg", "png"].map(|ending| format!("{name}.{ending}"))).collect();
+    for item in folder.folder(FOLDER).list()? {
+        let name = format!("{FOLDER}/{}", item.name);
+        let of_run = item.kind == Kind::Folder && is_run_id(&item.name);
+        let stale = of_run && !written.iter().any(|written| written.starts_with(&format!("{name}/")));
+        if stale || (names.contains(&item.name) && !written.contains(&name)) {
+            folder.remove_all(&name)?;
+        }
     }
     Ok(())
 }

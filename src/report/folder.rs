@@ -1,13 +1,13 @@
 //! A results folder, read back.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
 use super::ReportError;
+use crate::disk::Folder;
 use crate::event::Epoch;
 use crate::figure::registry::SAMPLE_SCORES;
 use crate::figure::study::{self, Ensemble, Prediction, Run, Sample, Score, Study, Value};
@@ -15,7 +15,7 @@ use crate::metric::ENSEMBLE_METRICS;
 use crate::sim::{DataSettings, Split};
 use crate::spec::Task;
 use crate::store::table::{Cells, Table, Texts};
-use crate::store::tables;
+use crate::store::{may_name_run, tables};
 
 /// Columns of the runs' table that hold neither a setting nor a score.
 const FACTS: [&str; 3] = ["run_id", "status", "reason"];
@@ -41,11 +41,12 @@ impl Results {
     /// # Errors
     /// [`ReportError`] where the spec or the table of runs cannot be read, or another table is damaged.
     pub fn read(path: &Path) -> Result<Self, ReportError> {
-        let spec_path = path.join("spec.toml");
-        let unreadable = |reason: String| ReportError::Unreadable { path: spec_path.clone(), reason };
-        let spec = fs::read_to_string(&spec_path).map_err(|error| unreadable(error.to_string()))?;
+        let folder = Folder::at(path);
+        let unreadable = |reason: String| ReportError::Unreadable { path: path.join("spec.toml"), reason };
+        let spec = folder.read("spec.toml").map_err(|error| unreadable(error.to_string()))?;
+        let spec = String::from_utf8(spec).map_err(|error| unreadable(error.to_string()))?;
         let settings: toml::Table = spec.parse().map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
-        let provenance = fs::read(path.join("provenance.json")).ok();
+        let provenance = folder.read("provenance.json").ok();
         let provenance = provenance.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         let text = |key: &str| get(&settings, key).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
         let table = Table::read(&path.join("runs.parquet"), None)?;
@@ -66,9 +67,17 @@ impl Results {
         })
     }
 
-    /// Where the maps of a run are.
-    pub fn relevance(&self, run_id: &str) -> PathBuf {
-        self.path.join("relevance").join(format!("{run_id}.npy"))
+    /// The file with the maps of a run; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`ReportError`] for a link, or something else that is not a plain file.
+    pub fn relevance(&self, run_id: &str) -> Result<Option<PathBuf>, ReportError> {
+        let (folder, name) = (Folder::at(&self.path), format!("relevance/{run_id}.npy"));
+        match folder.file(&name) {
+            Ok(path) => Ok(Some(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ReportError::Unreadable { path: folder.path_of(&name), reason: error.to_string() }),
+        }
     }
 
     /// Whether a column of the runs' table is a setting that differs between runs, or counts repetitions.
@@ -102,6 +111,9 @@ fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<R
     let mut runs = Vec::new();
     for row in (0..table.rows).filter(|&row| states.get(row) == Some("done")) {
         let Some(id) = ids.get(row) else { continue };
+        if !may_name_run(id) {
+            return Err(ReportError::NotARun { path: path.join("runs.parquet"), id: id.to_owned() }.into());
+        }
         let varied = varied(table, row);
         let own = overlay(settings, table, row);
         let mut of_run = scores.remove(id).unwrap_or_default();

@@ -11,9 +11,9 @@ mod page;
 
 use std::path::{Path, PathBuf};
 
+use crate::disk::{Folder, Kind};
 use crate::store::arrays::ArrayError;
 use crate::store::table::UnreadableTable;
-use crate::store::write_atomically;
 
 pub use folder::Results;
 
@@ -28,11 +28,16 @@ pub enum ReportError {
     Unreadable { path: PathBuf, reason: String },
     #[error("cannot write {}: {source}", path.display())]
     Unwritable { path: PathBuf, source: std::io::Error },
+    #[error("cannot read {}: {id:?} in the column run_id does not name a run", path.display())]
+    NotARun { path: PathBuf, id: String },
     #[error("there is no finished run {0}")]
     NoRun(String),
     #[error(transparent)]
     Figure(#[from] crate::figure::FigureError),
 }
+
+/// The page, in a results folder.
+const PAGE: &str = "report.html";
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +53,9 @@ pub struct Contents([Vec<u8>; 2]);
 
 /// What a report of this folder tells of; none where there is no report, or nothing to tell.
 pub fn contents(folder: &Path) -> Option<Contents> {
-    let read = |name: &str| std::fs::read(folder.join(name)).ok();
-    folder.join("report.html").is_file().then_some(())?;
-    Some(Contents([read("spec.toml")?, read("runs.parquet")?]))
+    let folder = Folder::at(folder);
+    (folder.kind(PAGE) == Some(Kind::File)).then_some(())?;
+    Some(Contents([folder.read("spec.toml").ok()?, folder.read("runs.parquet").ok()?]))
 }
 
 /// Draws the figures of a results folder and writes its `report.html`; what was there is replaced. Of many runs, some
@@ -63,11 +68,11 @@ pub fn write(folder: &Path, wanted: &[String]) -> Result<Made, ReportError> {
     let results = Results::read(folder)?;
     let chosen = choice::choose(&results, wanted)?;
     let figures = figures::draw(&chosen)?;
-    figures::save(&figures, folder)?;
+    let own = Folder::at(folder);
+    figures::save(&figures, &own)?;
     let gallery = gallery::gather(&results, &chosen)?;
-    let page = folder.join("report.html");
+    let page = folder.join(PAGE);
     let text = page::render(&results, &figures, &gallery);
-    write_atomically(&page, text.as_bytes())
-        .map_err(|source| ReportError::Unwritable { path: page.clone(), source })?;
+    own.replace(PAGE, text.as_bytes()).map_err(|source| ReportError::Unwritable { path: page.clone(), source })?;
     Ok(Made { page, figures: figures.drawn.len() })
 }

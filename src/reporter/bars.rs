@@ -136,7 +136,7 @@ impl EventSink for Bars {
                 self.lost += usize::from(!matches!(status, RunStatus::Done));
                 self.sum_up();
             }
-            Event::RunStarted { .. } => {}
+            Event::RunStarted { .. } | Event::Unknown => {}
         }
     }
 }

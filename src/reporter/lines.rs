@@ -95,7 +95,8 @@ impl EventSink for Lines {
             Event::StageProgress { .. }
             | Event::RunStarted { .. }
             | Event::RunFinished { .. }
-            | Event::ExperimentFinished { .. } => {}
+            | Event::ExperimentFinished { .. }
+            | Event::Unknown => {}
         }
     }
 }

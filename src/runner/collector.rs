@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rayon::prelude::*;
+
 use super::ensembles;
 use super::experiment::{Outcome, RunOutcome};
 use super::journal::Recorder;
 use super::local::{Observer, TaskEnd};
-use super::plan::Plan;
-use super::results::{Reader, ResultsFolder};
+use super::plan::{Plan, Task};
+use super::reader::Reader;
+use super::results::ResultsFolder;
 use super::validity::verdict;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus};
 use crate::report;
 use crate::stage::StageName;
 use crate::store::tables::{self, RunRecord};
-use crate::store::{Lookup, Store};
+use crate::store::{Check, Lookup, Store};
 
 /// Tables are rewritten while runs finish, but not more often than this,
 const TABLES_INTERVAL: Duration = Duration::from_secs(10);
@@ -62,12 +65,13 @@ impl<'a> Collector<'a> {
     }
 
     /// Finds out what is done already. Returns that of every task.
-    pub fn begin(&mut self, name: &str, mut notes: Vec<String>, workers: usize, verify: bool) -> Result<Vec<bool>> {
+    pub fn begin(&mut self, name: &str, mut notes: Vec<String>, workers: usize, check: Check) -> Result<Vec<bool>> {
         let mut cached = Vec::new();
         let mut work = BTreeMap::new();
-        for (index, task) in self.plan.tasks.iter().enumerate() {
+        let look = |task: &Task| self.store.lookup(task.stage(), &task.key, check);
+        let found: Vec<Lookup> = self.plan.tasks.par_iter().map(look).collect();
+        for ((index, task), found) in self.plan.tasks.iter().enumerate().zip(found) {
             let stage = task.stage();
-            let found = if verify { self.store.verify(stage, &task.key) } else { self.store.lookup(stage, &task.key) };
             match found {
                 Lookup::Hit(entry) => {
                     self.reader.keep(index, *entry);
@@ -152,7 +156,7 @@ impl<'a> Collector<'a> {
     pub fn write_tables(&mut self) -> Result<()> {
         let start = Instant::now();
         let datasets = self.reader.datasets(&self.done)?;
-        tables::write_all(self.folder.path(), &self.records, &datasets).map_err(|error| Error::Failed {
+        tables::write_all(self.folder.folder(), &self.records, &datasets).map_err(|error| Error::Failed {
             message: format!("cannot write the tables in {}: {error}", self.folder.path().display()),
             help: None,
         })?;

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::protocol::Reply;
-use super::worker::{Heard, Worker, WorkerPlace};
+use super::worker::{Heard, NO_LOG, Worker, WorkerPlace};
 use crate::error::{Error, Result};
 use crate::machine;
 use crate::spec::Device;
@@ -48,7 +48,7 @@ pub fn resolve(device: Device) -> Result<Resolved> {
     // Only a worker can load CUDA: ask one.
     let (sender, receiver) = mpsc::channel();
     let place = WorkerPlace { device, threads: 1, cores: Vec::new() };
-    let mut worker = Worker::start(0, &place, Path::new(NOWHERE), sender)?;
+    let mut worker = Worker::start(0, &place, Path::new(NO_LOG), sender)?;
     match receiver.recv_timeout(PATIENCE) {
         Ok((_, Heard::Reply(Reply::Ready { compute, devices, note, .. }))) => Ok(match (compute, device) {
             (Compute::Cpu, _) => Resolved::cpu(note),
@@ -64,8 +64,3 @@ pub fn resolve(device: Device) -> Result<Resolved> {
         Err(_) => Err(Error::Failed { message: "the worker did not answer within two minutes".into(), help: None }),
     }
 }
-
-#[cfg(unix)]
-const NOWHERE: &str = "/dev/null";
-#[cfg(not(unix))]
-const NOWHERE: &str = "NUL";

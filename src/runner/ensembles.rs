@@ -1,13 +1,13 @@
 //! Ensembles: runs that differ by their seeds alone and explain the same images.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::plan::{Plan, PlannedRun};
 use super::results::ResultsFolder;
+use crate::disk::{Folder, Kind};
 use crate::error::{Error, Result};
 use crate::event::RunStatus;
 use crate::figure::study::is_seed;
@@ -29,30 +29,26 @@ pub const FOLDER: &str = "relevance/ensembles";
 /// already of the same members stays; what belongs to no ensemble goes.
 pub fn write(plan: &Plan, records: &[RunRecord], folder: &ResultsFolder) -> Result<()> {
     let ensembles = find(plan, records);
-    let path = folder.path().join(FOLDER);
+    let (results, maps) = (folder.folder(), folder.folder().folder(FOLDER));
     if ensembles.is_empty() {
-        let _ = fs::remove_dir_all(&path);
-        for table in tables::ENSEMBLES {
-            let _ = fs::remove_file(folder.path().join(table));
-        }
-        return Ok(());
+        let removed = [FOLDER].iter().chain(&tables::ENSEMBLES).try_for_each(|name| results.remove_all(name));
+        return removed.map_err(|error| Error::io("remove ensembles from", folder.path(), &error));
     }
-    fs::create_dir_all(&path).map_err(|error| Error::io("write", &path, &error))?;
+    maps.make().map_err(|error| Error::io("write", &maps.path(), &error))?;
     let known = Known::read(folder.path());
     let mut rows = Vec::with_capacity(ensembles.len());
     for ensemble in &ensembles {
-        let images = match known.images(ensemble, plan, records, &path) {
+        let images = match known.images(ensemble, plan, records, &maps) {
             Some(images) => images,
-            None => ensemble.combine(plan, records, folder.path(), &path)?,
+            None => ensemble.combine(plan, records, folder.path(), &maps)?,
         };
         rows.push(ensemble.record(plan, records, images));
     }
-    tables::write_ensembles(folder.path(), &rows).map_err(|error| Error::Failed {
+    tables::write_ensembles(results, &rows).map_err(|error| Error::Failed {
         message: format!("cannot write the tables of ensembles in {}: {error}", folder.path().display()),
         help: None,
     })?;
-    remove_others(&path, &ensembles);
-    Ok(())
+    remove_others(&maps, &ensembles).map_err(|error| Error::io("remove other maps from", &maps.path(), &error))
 }
 
 /// Runs that make an ensemble.
@@ -88,7 +84,7 @@ fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
             let maps: Vec<&Key> = runs.iter().map(|run| &plan.tasks[explain(run)].key).collect();
             let scores: Vec<&str> = ENSEMBLE_METRICS.iter().map(|metric| metric.about.name).collect();
             let key = Key::of(&json!({ "version": VERSION, "maps": maps, "scores": scores }));
-            Ensemble { id: setting.short(10).to_owned(), key, runs }
+            Ensemble { id: setting.run_id().to_owned(), key, runs }
         })
         .collect()
 }
@@ -110,8 +106,9 @@ fn setting(plan: &Plan, run: &PlannedRun) -> Key {
 }
 
 impl Ensemble {
-    fn paths(&self, folder: &Path) -> [PathBuf; 2] {
-        ["mean", "sd"].map(|what| folder.join(format!("{}.{what}.npy", self.id)))
+    /// The names of its maps.
+    fn files(&self) -> [String; 2] {
+        ["mean", "sd"].map(|what| format!("{}.{what}.npy", self.id))
     }
 
     fn task(&self, plan: &Plan) -> Task {
@@ -127,7 +124,7 @@ impl Ensemble {
         }
     }
 
-    fn combine(&self, plan: &Plan, records: &[RunRecord], results: &Path, folder: &Path) -> Result<Vec<Agreement>> {
+    fn combine(&self, plan: &Plan, records: &[RunRecord], results: &Path, folder: &Folder) -> Result<Vec<Agreement>> {
         let samples = self.samples(plan, records);
         let member = |&run: &usize| {
             let record: &RunRecord = &records[run];
@@ -138,8 +135,8 @@ impl Ensemble {
             }
         };
         let members: Vec<Member> = self.runs.iter().map(member).collect();
-        let [mean, deviation] = self.paths(folder);
-        let combined = combine(&members, self.task(plan), &mean, &deviation);
+        let [mean, deviation] = self.files();
+        let combined = combine(&members, self.task(plan), folder, [&mean, &deviation]);
         combined.map_err(|error| Error::Failed { message: format!("ensemble {}: {error}", self.id), help: None })
     }
 
@@ -187,9 +184,15 @@ impl Known {
     }
 
     /// The images of an ensemble whose files are there, made of the same members.
-    fn images(&self, ensemble: &Ensemble, plan: &Plan, records: &[RunRecord], folder: &Path) -> Option<Vec<Agreement>> {
-        if self.keys.get(&ensemble.id)? != ensemble.key.as_str() || !ensemble.paths(folder).iter().all(|p| p.is_file())
-        {
+    fn images(
+        &self,
+        ensemble: &Ensemble,
+        plan: &Plan,
+        records: &[RunRecord],
+        folder: &Folder,
+    ) -> Option<Vec<Agreement>> {
+        let are_there = || ensemble.files().iter().all(|name| folder.kind(name) == Some(Kind::File));
+        if self.keys.get(&ensemble.id)? != ensemble.key.as_str() || !are_there() {
             return None;
         }
         let (ids, predictions) = (self.images.texts("ensemble_id")?, self.images.numbers("mean_prediction")?);
@@ -204,12 +207,8 @@ impl Known {
 }
 
 /// Removes maps of what is no ensemble any more.
-fn remove_others(folder: &Path, ensembles: &[Ensemble]) {
-    let kept: Vec<PathBuf> = ensembles.iter().flat_map(|ensemble| ensemble.paths(folder)).collect();
-    for item in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if !kept.contains(&item.path()) {
-            // What cannot be removed is only untidy.
-            let _ = fs::remove_file(item.path());
-        }
-    }
+fn remove_others(folder: &Folder, ensembles: &[Ensemble]) -> std::io::Result<()> {
+    let kept: Vec<String> = ensembles.iter().flat_map(Ensemble::files).collect();
+    let others = folder.list()?.into_iter().filter(|item| item.kind != Kind::Folder && !kept.contains(&item.name));
+    others.into_iter().try_for_each(|item| folder.remove_file(&item.name))
 }

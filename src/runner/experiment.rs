@@ -1,6 +1,7 @@
 //! One experiment: from a resolved spec to a results folder.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,15 +18,19 @@ use super::provenance;
 use super::results::{ResultsFolder, STORE};
 use super::worker::WorkerPlace;
 use crate::clock;
+use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink, RunStatus};
 use crate::report;
 use crate::spec::{ResolvedSpec, RunSettings};
 use crate::store::tables::RunRecord;
-use crate::store::{Store, write_atomically};
+use crate::store::{Check, InUse, Store};
 
 /// How often a runner that joined asks whether the first one has ended.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What the runner logs, in the folder of logs.
+const LOG: &str = "xdlreg-run.log";
 
 /// How often the lock is tried before it counts as taken.
 const LOCK_TRIES: usize = 5;
@@ -41,8 +46,8 @@ pub struct RunOptions {
     pub join: bool,
     /// Stops at the first failure, whatever `run.fail_fast` says.
     pub fail_fast: bool,
-    /// Reads every stored file again to verify its checksum, touched or not.
-    pub verify: bool,
+    /// How far stored results are trusted.
+    pub check: Check,
 }
 
 /// How an experiment ended.
@@ -119,7 +124,8 @@ pub fn run_experiment(
     let store = Store::new(output.join(STORE));
     let settings = RunSettings { fail_fast: spec.run.fail_fast || options.fail_fast, ..spec.run.clone() };
     open_folder(&folder)?;
-    let _log = log_to(&folder.logs().join("xdlreg-run.log"))?;
+    let _log = log_to(&folder.logs())?;
+    let _in_use = work_on(&store, sink, interrupted)?;
     let (places, crowded) = places(&device.devices, &settings, options.jobs);
     let _lock = match lock(&folder)? {
         Some(lock) => lock,
@@ -137,23 +143,23 @@ pub fn run_experiment(
 
     store.remove_abandoned_drafts();
     folder.remove_leftovers();
-    // Whoever cancelled the last start did not mean this one.
-    let _ = fs::remove_file(folder.cancel());
+    folder.forget_cancel()?;
     let reported = report::contents(folder.path());
     let about = provenance::describe(resolved, options.spec_path.as_deref(), device.compute, places.len());
-    write(&folder.path().join("spec.toml"), resolved.to_toml().as_bytes())?;
-    write(&folder.path().join("provenance.json"), format!("{about:#}\n").as_bytes())?;
+    write(folder.folder(), "spec.toml", resolved.to_toml().as_bytes())?;
+    write(folder.folder(), "provenance.json", format!("{about:#}\n").as_bytes())?;
     let name = spec.experiment.name.clone();
     let frozen = FrozenPlan { name, frozen_at: clock::now(), compute: device.compute, plan };
-    frozen.write(folder.path()).map_err(|error| Error::io("write the plan in", folder.path(), &error))?;
+    frozen.write(folder.folder()).map_err(|error| Error::io("write the plan in", folder.path(), &error))?;
     let plan = &frozen.plan;
+    folder.remove_other_runs(plan).map_err(|error| Error::io("remove other runs from", folder.path(), &error))?;
 
     let notes = [device.note, crowded].into_iter().flatten().collect();
     let recorder = open_recorder(&folder, sink)?;
     let places = &places[..places.len().min(plan.runs.len()).max(1)];
-    let (logs, cancel) = (folder.logs(), folder.cancel());
+    let (logs, cancel) = (folder.logs().path(), folder.cancel());
     let mut collector = Collector::new(plan, &store, folder, recorder);
-    let done = collector.begin(&frozen.name, notes, places.len(), options.verify)?;
+    let done = collector.begin(&frozen.name, notes, places.len(), options.check)?;
     if done.contains(&false) {
         // So that there are tables to open while it runs.
         collector.write_tables()?;
@@ -190,12 +196,12 @@ fn help_out(
     interrupted: &AtomicBool,
 ) -> Result<()> {
     let FrozenPlan { plan, .. } =
-        FrozenPlan::read(folder.path()).map_err(|error| Error::io("read the plan in", folder.path(), &error))?;
+        FrozenPlan::read(folder.folder()).map_err(|error| Error::io("read the plan in", folder.path(), &error))?;
     let done: Vec<bool> = plan.tasks.iter().map(|task| store.contains(task.stage(), &task.key)).collect();
     let mut helper = Helper(open_recorder(folder, sink)?);
     helper.event(Event::Note { message: format!("helping the runner of {}", folder.path().display()) });
     let log_prefix = format!("joined-{}-", std::process::id());
-    let (plan, logs, log_prefix, cancel) = (&plan, &folder.logs(), &log_prefix, &folder.cancel());
+    let (plan, logs, log_prefix, cancel) = (&plan, &folder.logs().path(), &log_prefix, &folder.cancel());
     let execution = Execution { plan, store, settings, places, logs, log_prefix, interrupted, cancel };
     execute(execution, &done, &mut helper)
 }
@@ -212,36 +218,43 @@ fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<Fil
     }
 }
 
+/// Says that the store is being worked on, as long as the guard lives. Waits while results are being removed from it.
+fn work_on(store: &Store, sink: &mut dyn EventSink, interrupted: &AtomicBool) -> Result<InUse> {
+    let mut told = false;
+    loop {
+        if let Some(in_use) = store.work().map_err(|error| Error::io("use the store", store.root(), &error))? {
+            return Ok(in_use);
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        if !told {
+            sink.emit(&Event::Note { message: "waiting until `xdlreg-run clean` has ended".into() });
+            told = true;
+        }
+        std::thread::sleep(PATIENCE);
+    }
+}
+
 fn open_recorder<'a>(folder: &ResultsFolder, sink: &'a mut dyn EventSink) -> Result<Recorder<'a>> {
-    let path = folder.events();
-    let journal = Journal::open(&path).map_err(|error| Error::io("write", &path, &error))?;
+    let journal = Journal::open(folder.folder()).map_err(|error| Error::io("write", &folder.events(), &error))?;
     Ok(Recorder::new(journal, sink))
 }
 
 /// Makes the results folder; a folder that cannot be written is a mistake of the spec, and nothing is left behind.
 fn open_folder(folder: &ResultsFolder) -> Result<()> {
-    let path = folder.path();
-    let existing = path.ancestors().find(|ancestor| ancestor.exists()).map(Path::to_owned);
-    let made = fs::create_dir_all(folder.logs()).and_then(|()| {
-        let probe = path.join(".writable");
-        fs::write(&probe, "").and_then(|()| fs::remove_file(&probe))
-    });
-    made.map_err(|error| {
-        // What was made on the way is removed again: empty folders only, up to what existed before.
-        for made in folder.logs().ancestors().take_while(|ancestor| Some(*ancestor) != existing.as_deref()) {
-            let _ = fs::remove_dir(made);
-        }
+    folder.folder().make_writable().map_err(|error| {
         let help = "choose a folder that you may write with experiment.output or --output";
-        Error::usage(format!("cannot write the results folder {}: {error}", path.display()), help)
-    })
+        Error::usage(format!("cannot write the results folder {}: {error}", folder.path().display()), help)
+    })?;
+    folder.check()
 }
 
 /// Takes the lock of a results folder, which holds this process's number; `None` while another process has it. It is
 /// free again when this process ends, however that happens.
 fn lock(folder: &ResultsFolder) -> Result<Option<File>> {
-    let path = folder.lock();
-    let failed = |error: std::io::Error| Error::io("write", &path, &error);
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let failed = |error: io::Error| Error::io("lock", folder.path(), &error);
+    let file = folder.lock_file()?;
     let mut tries = 0;
     while let Err(refused) = file.try_lock() {
         tries += 1;
@@ -258,14 +271,14 @@ fn lock(folder: &ResultsFolder) -> Result<Option<File>> {
     Ok(Some(file))
 }
 
-fn write(path: &Path, contents: &[u8]) -> Result<()> {
-    write_atomically(path, contents).map_err(|error| Error::io("write", path, &error))
+fn write(folder: &Folder, name: &str, contents: &[u8]) -> Result<()> {
+    folder.replace(name, contents).map_err(|error| Error::io("write", &folder.path_of(name), &error))
 }
 
 /// Sends this thread's log to a file until the guard is dropped.
-fn log_to(path: &Path) -> Result<tracing::subscriber::DefaultGuard> {
-    let file = fs::File::options().create(true).append(true).open(path);
-    let file = file.map_err(|error| Error::io("write", path, &error))?;
+fn log_to(logs: &Folder) -> Result<tracing::subscriber::DefaultGuard> {
+    let file = logs.make().and_then(|()| logs.append(LOG));
+    let file = file.map_err(|error| Error::io("write", &logs.path_of(LOG), &error))?.into_file();
     let filter = tracing_subscriber::EnvFilter::try_from_env("XDLREG_LOG").unwrap_or_else(|_| "info".into());
     let subscriber =
         tracing_subscriber::fmt().with_writer(Mutex::new(file)).with_ansi(false).with_env_filter(filter).finish();

@@ -1,20 +1,23 @@
 //! `plan.json`: the plan as it was when an experiment started. Editing the spec later changes nothing of it.
 //!
-//! It holds every job complete, so that a process that is given the file and the index of a task can do the task.
+//! It holds every job complete, so that a process that is given the file and the index of a task can do the task. It is
+//! sealed: a plan that was damaged is not believed.
 
 use std::io;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Plan;
+use super::plan::{Plan, PlannedRun, Task};
+use crate::disk::Folder;
 use crate::stage::Compute;
-use crate::store::write_atomically;
+use crate::store::seal::{seal, unseal};
 
-const FILE: &str = "plan.json";
+/// The file, in a results folder.
+pub const PLAN: &str = "plan.json";
 
 /// A plan on disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "File")]
 pub struct FrozenPlan {
     pub name: String,
     /// When the experiment was started, in RFC 3339.
@@ -24,12 +27,41 @@ pub struct FrozenPlan {
     pub plan: Plan,
 }
 
+/// All that the file holds, and nothing else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    frozen_at: String,
+    compute: Compute,
+    runs: Vec<PlannedRun>,
+    tasks: Vec<Task>,
+}
+
+impl From<File> for FrozenPlan {
+    fn from(File { name, frozen_at, compute, runs, tasks }: File) -> Self {
+        Self { name, frozen_at, compute, plan: Plan { runs, tasks } }
+    }
+}
+
 impl FrozenPlan {
-    pub fn write(&self, folder: &Path) -> io::Result<()> {
-        write_atomically(&folder.join(FILE), &serde_json::to_vec(self)?)
+    pub fn write(&self, folder: &Folder) -> io::Result<()> {
+        folder.replace(PLAN, &seal(&serde_json::to_vec(self)?))
     }
 
-    pub fn read(folder: &Path) -> io::Result<Self> {
-        Ok(serde_json::from_slice(&std::fs::read(folder.join(FILE))?)?)
+    /// Reads the plan of a results folder.
+    ///
+    /// # Errors
+    /// Fails where there is none, and for one that is damaged.
+    pub fn read(folder: &Folder) -> io::Result<Self> {
+        let damaged = |reason: String| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is damaged: {reason}", folder.path_of(PLAN).display()),
+            )
+        };
+        let json = unseal(&folder.read(PLAN)?).map_err(|error| damaged(error.to_string()))?;
+        let frozen: Self = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+        if frozen.plan.is_sound() { Ok(frozen) } else { Err(damaged("it contradicts itself".into())) }
     }
 }

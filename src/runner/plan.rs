@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::event::StageRef;
 use crate::spec::{self, Cell, ExperimentSpec};
 use crate::stage::{Compute, Job, StageName};
-use crate::store::Key;
+use crate::store::{Key, read_run_id};
 
 /// A stage to be done for one or more runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +30,7 @@ impl Task {
 /// One run: a pipeline through all stages.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedRun {
+    #[serde(deserialize_with = "read_run_id")]
     pub run_id: String,
     /// The values of all dotted keys that vary over the runs, in the order of the sweep; null for what is not set.
     pub settings: Vec<(String, Value)>,
@@ -139,6 +140,19 @@ impl Plan {
         }
     }
 
+    /// Whether a plan that was read hangs together: every index that it holds is one of its own.
+    pub fn is_sound(&self) -> bool {
+        let tasks = self.tasks.iter().enumerate().all(|(index, task)| {
+            task.upstream.iter().all(|&up| up < index) && task.runs.iter().all(|&run| run < self.runs.len())
+        });
+        let is_stage = |&index: &usize, stage| self.tasks.get(index).is_some_and(|task| task.stage() == stage);
+        tasks
+            && self
+                .runs
+                .iter()
+                .all(|run| run.tasks.iter().zip(StageName::ALL).all(|(task, stage)| is_stage(task, stage)))
+    }
+
     /// How many tasks of a stage there are.
     pub fn count(&self, stage: StageName) -> usize {
         self.tasks.iter().filter(|task| task.stage() == stage).count()
@@ -172,7 +186,7 @@ pub fn run_id(spec: &ExperimentSpec) -> String {
         "data": spec.data, "model": spec.model, "train": spec.train, "explain": spec.explain,
         "evaluate": spec.evaluate,
     });
-    Key::of(&inputs).short(10).to_owned()
+    Key::of(&inputs).run_id().to_owned()
 }
 
 #[cfg(test)]

@@ -1,38 +1,54 @@
 //! The results folder of an experiment: what a user opens.
 
-use std::collections::HashMap;
-use std::fs;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
-use super::ensembles;
+use super::frozen::PLAN;
+use super::journal::EVENTS;
 use super::plan::{Plan, PlannedRun};
+use super::reader::Reader;
+use crate::disk::{Folder, Kind, is_temporary, temporary};
 use crate::error::{Error, Result};
-use crate::event::{Epoch, RunStatus};
-use crate::sim::Pumpkin;
-use crate::stage::evaluate::Measurement;
 use crate::stage::{StageName, files};
-use crate::store::tables::{DatasetRecord, RunRecord};
-use crate::store::{Entry, Lookup, Store, arrays, dataset, temporary};
+use crate::store::{Entry, Store, is_run_id};
 
 /// The folder of the store, beside the results folders.
 pub const STORE: &str = ".store";
+
+const LOGS: &str = "logs";
+const LOCK: &str = ".lock";
+const CANCEL: &str = ".cancel";
+const MODELS: &str = "models";
+const RELEVANCE: &str = "relevance";
+const HEATMAPS: &str = "heatmaps";
+const FIGURES: &str = "figures";
+
+/// The folders in a results folder that hold a file or a folder for each run, with what follows the run's name.
+const OF_RUNS: [(&str, &str); 6] = [
+    (MODELS, ".safetensors"),
+    (RELEVANCE, ".npy"),
+    (HEATMAPS, ""),
+    (files::TENSORBOARD, ""),
+    (files::CHECKPOINTS, ""),
+    (FIGURES, ""),
+];
 
 /// A folder of results.
 #[derive(Debug, Clone)]
 pub struct ResultsFolder {
     path: PathBuf,
+    folder: Folder,
 }
 
 impl ResultsFolder {
     pub fn new(output: &Path, name: &str) -> Self {
-        Self { path: output.join(name) }
+        Self::at(&output.join(name))
     }
 
     /// A results folder by its path.
     pub fn at(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self { path: path.to_owned(), folder: Folder::at(path) }
     }
 
     /// The store that its results come from.
@@ -45,21 +61,79 @@ impl ResultsFolder {
         &self.path
     }
 
-    pub fn logs(&self) -> PathBuf {
-        self.path.join("logs")
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
+    /// The folder of the workers' logs.
+    pub fn logs(&self) -> Folder {
+        self.folder.folder(LOGS)
+    }
+
+    /// The path of the journal.
     pub fn events(&self) -> PathBuf {
-        self.path.join("events.jsonl")
+        self.folder.path_of(EVENTS)
     }
 
     /// A file that asks the runner to stop.
     pub fn cancel(&self) -> PathBuf {
-        self.path.join(".cancel")
+        self.folder.path_of(CANCEL)
     }
 
-    pub fn lock(&self) -> PathBuf {
-        self.path.join(".lock")
+    /// Asks the runner to stop.
+    pub fn ask_to_cancel(&self) -> Result<()> {
+        self.folder.replace(CANCEL, b"").map_err(|error| Error::io("write", &self.cancel(), &error))
+    }
+
+    /// Whoever cancelled the last start did not mean the next one.
+    pub fn forget_cancel(&self) -> Result<()> {
+        self.folder.remove_file(CANCEL).map_err(|error| Error::io("remove", &self.cancel(), &error))
+    }
+
+    /// The file whose lock the runner holds; it is created where there is none.
+    pub fn lock_file(&self) -> Result<std::fs::File> {
+        self.folder.lock_file(LOCK).map_err(|error| Error::io("write", &self.folder.path_of(LOCK), &error))
+    }
+
+    /// Whether a runner holds the folder's lock.
+    ///
+    /// # Errors
+    /// Fails where the lock cannot be read, so that a runner may or may not hold it.
+    pub fn is_running(&self) -> io::Result<bool> {
+        match self.folder.open(LOCK) {
+            Ok(lock) => match lock.try_lock_shared() {
+                Ok(()) => Ok(false),
+                Err(std::fs::TryLockError::WouldBlock) => Ok(true),
+                Err(std::fs::TryLockError::Error(error)) => Err(error),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether an experiment was begun here, by what it leaves.
+    pub fn is_of_experiment(&self) -> bool {
+        [PLAN, EVENTS, "runs.parquet"].iter().any(|name| self.folder.kind(name).is_some())
+    }
+
+    /// Refuses a folder in which something else lies where its own folders and logs belong: nothing is written through
+    /// links, and before long work is done it is known that its results can be put into place.
+    pub fn check(&self) -> Result<()> {
+        let known = OF_RUNS.iter().map(|(name, _)| *name).chain([LOGS, super::ensembles::FOLDER]);
+        let logs = self.logs().list().into_iter().flatten().filter(|log| log.name.ends_with(".log"));
+        let checked = known
+            .map(|name| self.folder.folder(name).exists().map(drop))
+            .chain(logs.map(|log| self.logs().append(&log.name).map(drop)))
+            .chain([self.journal_is_usable()]);
+        let foreign = |error: io::Error| {
+            let message = format!("cannot use the results folder {}: {error}", self.path.display());
+            Error::usage(message, "see who put it there, or choose another folder with --output")
+        };
+        checked.collect::<io::Result<()>>().map_err(foreign)
+    }
+
+    fn journal_is_usable(&self) -> io::Result<()> {
+        if self.folder.kind(EVENTS).is_none() { Ok(()) } else { self.folder.append(EVENTS).map(drop) }
     }
 
     /// Puts the files of a finished run where users look for them; what is there already stays.
@@ -69,203 +143,115 @@ impl ResultsFolder {
         let explain = entry(reader, StageName::Explain)?;
         let render = entry(reader, StageName::Render)?;
         let id = &run.run_id;
-        let place = |source: &Path, target: PathBuf| {
-            place_file(source, &target).map_err(|error| Error::io("write", &target, &error))
+        let place = |entry: &Entry, name: &str, folder: &str, target: String| {
+            let folder = self.folder.folder(folder);
+            let placed = folder.make().and_then(|()| place_file(entry, name, &folder, &target));
+            placed.map_err(|error| Error::io("write", &folder.path_of(&target), &error))
         };
-        place(&train.file(files::MODEL), self.path.join("models").join(format!("{id}.safetensors")))?;
-        place(&explain.file(files::RELEVANCE), self.path.join("relevance").join(format!("{id}.npy")))?;
-        for (folder, entry) in [(files::TENSORBOARD, &train), (files::CHECKPOINTS, &train), (HEATMAPS, &render)] {
-            let inner = if folder == HEATMAPS { "" } else { folder };
-            let target = self.path.join(folder).join(id);
-            place_folder(entry, inner, &target).map_err(|error| Error::io("write", &target, &error))?;
+        place(&train, files::MODEL, MODELS, format!("{id}.safetensors"))?;
+        place(&explain, files::RELEVANCE, RELEVANCE, format!("{id}.npy"))?;
+        for (name, entry) in [(files::TENSORBOARD, &train), (files::CHECKPOINTS, &train), (HEATMAPS, &render)] {
+            let inner = if name == HEATMAPS { "" } else { name };
+            let folder = self.folder.folder(name);
+            place_folder(entry, inner, &folder, id).map_err(|error| Error::io("write", &folder.path_of(id), &error))?;
         }
         Ok(())
     }
 
-    /// Removes what a runner that was killed had begun to write. The caller holds the lock.
-    pub fn remove_leftovers(&self) {
-        let folders = ["", "models", "relevance", ensembles::FOLDER, files::TENSORBOARD, files::CHECKPOINTS, HEATMAPS];
-        for item in folders.iter().flat_map(|folder| fs::read_dir(self.path.join(folder))).flatten().flatten() {
-            let name = item.file_name();
-            if name.to_string_lossy().starts_with('.') && name.to_string_lossy().ends_with(".tmp") {
-                // What cannot be removed is only untidy.
-                let _ =
-                    if item.path().is_dir() { fs::remove_dir_all(item.path()) } else { fs::remove_file(item.path()) };
+    /// Removes the files of runs that the plan does not have any more: what is in these folders is what is in the tables.
+    /// The store keeps their results.
+    pub fn remove_other_runs(&self, plan: &Plan) -> io::Result<()> {
+        let ids: HashSet<&str> = plan.runs.iter().map(|run| run.run_id.as_str()).collect();
+        for (name, ending) in OF_RUNS {
+            let folder = self.folder.folder(name);
+            for item in folder.list()? {
+                let id = item.name.strip_suffix(ending).filter(|id| is_run_id(id));
+                if id.is_some_and(|id| !ids.contains(id)) {
+                    folder.remove_all(&item.name)?;
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Removes what processes that were killed had begun to write, at any depth. The caller holds the lock.
+    pub fn remove_leftovers(&self) {
+        fn clear(folder: &Folder, deep: bool) {
+            for item in folder.list().unwrap_or_default() {
+                if is_temporary(&item.name) {
+                    // What cannot be removed is only untidy.
+                    let _ = folder.remove_all(&item.name);
+                } else if deep && item.kind == Kind::Folder {
+                    clear(&folder.folder(&item.name), true);
+                }
+            }
+        }
+        clear(&self.folder, false);
+        OF_RUNS.iter().for_each(|(name, _)| clear(&self.folder.folder(name), true));
     }
 }
 
-const HEATMAPS: &str = "heatmaps";
-
-/// Whether `target` has the content of `source`, as far as the file system tells.
-fn is_placed(source: &Path, target: &Path) -> bool {
-    let (Ok(source), Ok(target)) = (fs::metadata(source), fs::metadata(target)) else { return false };
-    source.len() == target.len()
-        && matches!((source.modified(), target.modified()), (Ok(one), Ok(other)) if one == other)
+/// Whether `target` is a file of the entry: the same file, or a copy with the same content.
+fn is_placed(entry: &Entry, name: &str, folder: &Folder, target: &str) -> bool {
+    let Ok(stored) = entry.folder.open(name) else { return false };
+    let is_copy = || entry.manifest.files.get(name).is_some_and(|record| record.is_of(folder, target));
+    folder.is_at(target, &stored) || is_copy()
 }
 
 /// Hard links cost nothing; where the file system has none, the file is copied.
-fn link(source: &Path, target: &Path) -> io::Result<()> {
-    if fs::hard_link(source, target).is_err() {
-        fs::copy(source, target)?;
-        // So that it is known again as the same.
-        fs::File::options().write(true).open(target)?.set_modified(fs::metadata(source)?.modified()?)?;
-    }
-    Ok(())
-}
-
-fn place_file(source: &Path, target: &Path) -> io::Result<()> {
-    if is_placed(source, target) {
+fn place_file(entry: &Entry, name: &str, folder: &Folder, target: &str) -> io::Result<()> {
+    if is_placed(entry, name, folder, target) {
         return Ok(());
     }
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent)?;
-    }
     let temporary = temporary(target);
-    let _ = fs::remove_file(&temporary);
-    link(source, &temporary)?;
-    fs::rename(&temporary, target)
+    let placed = folder.link(&temporary, &entry.folder, name).and_then(|()| folder.rename(&temporary, target));
+    if placed.is_err() {
+        // A leftover is only untidy, and goes at the next start.
+        let _ = folder.remove_file(&temporary);
+    }
+    placed
 }
 
 /// Puts the files below `inner` of an entry into `target`, in place of what was there. Without any such files there
 /// is no folder.
-fn place_folder(entry: &Entry, inner: &str, target: &Path) -> io::Result<()> {
+fn place_folder(entry: &Entry, inner: &str, folder: &Folder, target: &str) -> io::Result<()> {
     let below = |name: &&String| inner.is_empty() || name.strip_prefix(inner).is_some_and(|rest| rest.starts_with('/'));
     let names: Vec<&String> = entry.manifest.files.keys().filter(below).collect();
     let short = |name: &str| name.strip_prefix(inner).unwrap_or(name).trim_start_matches('/').to_owned();
-    let there = fs::read_dir(target).map_or(0, Iterator::count);
-    if there > 0 && names.iter().all(|name| is_placed(&entry.file(name), &target.join(short(name)))) {
+    let there = folder.folder(target);
+    let is_whole = || {
+        let files = count_files(&there)?;
+        Ok(files == names.len() && names.iter().all(|name| is_placed(entry, name, &there, &short(name))))
+    };
+    if is_whole().unwrap_or_else(|_: io::Error| false) && !names.is_empty() {
         return Ok(());
     }
-    let temporary = temporary(target);
-    for old in [&temporary, target] {
-        match fs::remove_dir_all(old) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
+    folder.remove_all(target)?;
     if names.is_empty() {
         return Ok(());
     }
-    for name in names {
-        let target = temporary.join(short(name));
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        link(&entry.file(name), &target)?;
+    let temporary = temporary(target);
+    let draft = folder.folder(&temporary);
+    let link = |name: &&String| {
+        let goal = short(name);
+        let inner = goal.rsplit_once('/').map_or_else(|| draft.clone(), |(inner, _)| draft.folder(inner));
+        inner.make()?;
+        draft.link(&goal, &entry.folder, name)?;
+        inner.sync()
+    };
+    let placed = names.iter().try_for_each(link).and_then(|()| folder.rename(&temporary, target));
+    if placed.is_err() {
+        // A leftover is only untidy, and goes at the next start.
+        let _ = folder.remove_all(&temporary);
     }
-    fs::rename(&temporary, target)
+    placed
 }
 
-/// Reads finished stages, each entry and data set once.
-pub struct Reader<'a> {
-    plan: &'a Plan,
-    store: &'a Store,
-    entries: HashMap<usize, Rc<Entry>>,
-    datasets: HashMap<usize, Rc<Vec<Pumpkin>>>,
-}
-
-impl<'a> Reader<'a> {
-    pub fn new(plan: &'a Plan, store: &'a Store) -> Self {
-        Self { plan, store, entries: HashMap::new(), datasets: HashMap::new() }
+/// How many files there are in a folder, at any depth.
+fn count_files(folder: &Folder) -> io::Result<usize> {
+    let mut count = 0;
+    for item in folder.list()? {
+        count += if item.kind == Kind::Folder { count_files(&folder.folder(&item.name))? } else { 1 };
     }
-
-    /// Remembers the entry of a task that was looked up already.
-    pub fn keep(&mut self, task: usize, entry: Entry) {
-        self.entries.insert(task, Rc::new(entry));
-    }
-
-    fn entry(&mut self, task: usize) -> Result<Rc<Entry>> {
-        if let Some(entry) = self.entries.get(&task) {
-            return Ok(Rc::clone(entry));
-        }
-        let planned = &self.plan.tasks[task];
-        let (stage, key) = (planned.stage(), &planned.key);
-        match self.store.lookup(stage, key) {
-            Lookup::Hit(entry) => {
-                self.keep(task, *entry);
-                Ok(Rc::clone(&self.entries[&task]))
-            }
-            Lookup::Miss => Err(Error::Failed { message: format!("the result of {stage} {key} is gone"), help: None }),
-            Lookup::Corrupt(why) => {
-                Err(Error::Failed { message: format!("the result of {stage} {key} is damaged: {why}"), help: None })
-            }
-        }
-    }
-
-    fn dataset(&mut self, task: usize) -> Result<Rc<Vec<Pumpkin>>> {
-        if let Some(pumpkins) = self.datasets.get(&task) {
-            return Ok(Rc::clone(pumpkins));
-        }
-        let pumpkins = dataset::load_pumpkins(&self.entry(task)?.file(files::DATA)).map_err(unreadable)?;
-        let pumpkins = Rc::new(pumpkins);
-        self.datasets.insert(task, Rc::clone(&pumpkins));
-        Ok(pumpkins)
-    }
-
-    /// What the tables tell of a run, from the stages that it finished. Its status is that of a pending one.
-    pub fn record(&mut self, run: &PlannedRun, done: &[bool]) -> Result<RunRecord> {
-        let mut entries: Vec<Option<Rc<Entry>>> = Vec::with_capacity(StageName::ALL.len());
-        for stage in StageName::ALL {
-            let task = run.task(stage);
-            entries.push(if done[task] { Some(self.entry(task)?) } else { None });
-        }
-        let manifests = || entries.iter().flatten().map(|entry| &entry.manifest);
-        let mut record = RunRecord::pending(self.plan, run);
-        record.train_seconds = entries[1].as_ref().map(|entry| entry.manifest.seconds);
-        let complete = entries.iter().all(Option::is_some);
-        record.total_seconds = complete.then(|| manifests().map(|manifest| manifest.seconds).sum());
-        record.peak_memory_bytes = manifests().map(|manifest| manifest.peak_memory_bytes).max();
-        if let [Some(_), Some(train), ..] = &entries[..] {
-            record.epochs = read_json::<Vec<Epoch>>(&train.file(files::EPOCHS))?;
-            let predictions = arrays::read_vector(&train.file(files::PREDICTIONS)).map_err(unreadable)?;
-            let pumpkins = self.dataset(run.task(StageName::Simulate))?;
-            record.predictions = pumpkins.iter().map(|pumpkin| pumpkin.age).zip(predictions).collect();
-        }
-        if let Some(evaluate) = &entries[3] {
-            record.measurements = read_json::<Vec<Measurement>>(&evaluate.file(files::MEASUREMENTS))?;
-        }
-        Ok(record)
-    }
-
-    /// The data sets of the plan that are finished, in its order.
-    pub fn datasets(&mut self, done: &[bool]) -> Result<Vec<DatasetRecord>> {
-        let mut records = Vec::new();
-        for (index, task) in self.plan.tasks.iter().enumerate() {
-            if done[index] && task.stage() == StageName::Simulate {
-                records.push(DatasetRecord { key: task.key.to_string(), pumpkins: self.dataset(index)? });
-            }
-        }
-        Ok(records)
-    }
-}
-
-impl RunRecord {
-    /// A run of which nothing is known but its place in the plan.
-    pub fn pending(plan: &Plan, run: &PlannedRun) -> Self {
-        Self {
-            run_id: run.run_id.clone(),
-            status: RunStatus::Pending,
-            reason: None,
-            settings: run.settings.clone(),
-            replicate: run.replicate,
-            keys: run.tasks.map(|task| plan.tasks[task].key.to_string()),
-            train_seconds: None,
-            total_seconds: None,
-            peak_memory_bytes: None,
-            epochs: Vec::new(),
-            predictions: Vec::new(),
-            measurements: Vec::new(),
-        }
-    }
-}
-
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs::read(path).map_err(|error| Error::io("read", path, &error))?;
-    serde_json::from_slice(&text).map_err(|error| Error::io("read", path, &error.into()))
-}
-
-fn unreadable(error: impl std::fmt::Display) -> Error {
-    Error::Failed { message: error.to_string(), help: None }
+    Ok(count)
 }

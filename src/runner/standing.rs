@@ -1,13 +1,13 @@
 //! Where an experiment stands, read from its folder: also while it runs, and from another process.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::SystemTime;
 
 use super::frozen::FrozenPlan;
-use super::journal::Recorded;
+use super::journal::{Events, Recorded};
 use super::results::ResultsFolder;
+use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus, StageRef};
 use crate::store::Key;
@@ -32,6 +32,8 @@ pub struct Standing {
     /// Of every run of the plan: its status, and why it failed or is invalid.
     pub runs: Vec<(RunStatus, Option<String>)>,
     pub stages_done: usize,
+    /// What of the folder could not be read, for a person.
+    pub trouble: Vec<String>,
     /// By their keys.
     pub under_way: BTreeMap<Key, UnderWay>,
     /// The events since the last start.
@@ -46,14 +48,18 @@ impl Standing {
     pub fn read(path: &Path) -> Result<Self> {
         let folder = ResultsFolder::at(path);
         let frozen = read_plan(path)?;
-        let recorded = read_events(&folder)?;
+        let Events { recorded, trouble } = Events::read(folder.folder());
         let start = recorded.iter().rposition(|one| matches!(one.event, Event::ExperimentStarted { .. }));
-        let recorded = &recorded[start.unwrap_or(recorded.len())..];
+        // Where the line of the start is damaged, those after it still tell.
+        let recorded = &recorded[start.unwrap_or(0)..];
+        let running = folder.is_running();
+        let unknown = running.as_ref().err().map(|error| format!("whether it is running is not known: {error}"));
         let mut standing = Self {
-            running: is_running(&folder),
+            running: running.unwrap_or(false),
             seconds: 0.0,
             runs: vec![(RunStatus::Pending, None); frozen.plan.runs.len()],
             stages_done: 0,
+            trouble: trouble.into_iter().chain(unknown).collect(),
             under_way: BTreeMap::new(),
             events: recorded.iter().map(|one| one.event.clone()).collect(),
             frozen,
@@ -61,6 +67,7 @@ impl Standing {
         let index: HashMap<String, usize> =
             standing.frozen.plan.runs.iter().enumerate().map(|(index, run)| (run.run_id.clone(), index)).collect();
         recorded.iter().for_each(|one| standing.observe(&one.event, &index));
+        standing.stages_done = standing.count_done(recorded);
         if !standing.running {
             standing.under_way.clear();
         }
@@ -81,12 +88,8 @@ impl Standing {
                     under_way.epochs = Some((epoch.epoch, *epochs));
                 }
             }
-            Event::StageCached(_) => self.stages_done += 1,
-            Event::StageFinished { stage, .. } => {
-                self.under_way.remove(&stage.key);
-                self.stages_done += 1;
-            }
-            Event::StageRetried { stage, .. }
+            Event::StageFinished { stage, .. }
+            | Event::StageRetried { stage, .. }
             | Event::StageFailed { stage, .. }
             | Event::StageInvalid { stage, .. } => {
                 self.under_way.remove(&stage.key);
@@ -101,6 +104,16 @@ impl Standing {
         }
     }
 
+    /// How many tasks of the plan are done: each counts once, however often the events name it.
+    fn count_done(&self, recorded: &[Recorded]) -> usize {
+        let done = recorded.iter().filter_map(|one| match &one.event {
+            Event::StageCached(stage) | Event::StageFinished { stage, .. } => Some(&stage.key),
+            _ => None,
+        });
+        let done: BTreeSet<&Key> = done.collect();
+        self.frozen.plan.tasks.iter().filter(|task| done.contains(&task.key)).count()
+    }
+
     /// How many runs have a status.
     pub fn count(&self, status: RunStatus) -> usize {
         self.runs.iter().filter(|(known, _)| *known == status).count()
@@ -109,29 +122,16 @@ impl Standing {
 
 /// The plan of a results folder.
 pub fn read_plan(path: &Path) -> Result<FrozenPlan> {
-    FrozenPlan::read(path).map_err(|error| {
-        Error::usage(
+    FrozenPlan::read(&Folder::at(path)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => Error::failed(
+            format!("cannot read the plan of {}: {error}", path.display()),
+            "run the same experiment again: finished results are used, and the plan is written anew",
+        ),
+        _ => Error::usage(
             format!("{} holds no experiment: {error}", path.display()),
             "name a results folder, such as results/quickstart",
-        )
+        ),
     })
-}
-
-/// All events of a results folder, of every start.
-pub fn read_events(folder: &ResultsFolder) -> Result<Vec<Recorded>> {
-    let path = folder.events();
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("read", &path, &error)),
-    };
-    // A line that is being written, or was written by another version, tells nothing.
-    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
-}
-
-/// Whether a runner holds the folder's lock.
-fn is_running(folder: &ResultsFolder) -> bool {
-    File::open(folder.lock()).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
 /// The run of a plan whose identifier begins with `prefix`.

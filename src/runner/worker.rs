@@ -1,16 +1,19 @@
 //! A worker process, seen from the runner.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::Sender;
 
 use super::protocol::{Reply, Request};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::spec::Device;
 
 const PROGRAM: &str = "xdlreg-worker";
+
+/// The log of a worker whose words nobody wants.
+pub const NO_LOG: &str = "/dev/null";
 
 /// How many lines of its log tell why a worker is gone.
 const LAST_WORDS: usize = 5;
@@ -49,7 +52,10 @@ impl Worker {
     /// Starts a worker whose replies arrive in `heard` under `id`. What it prints to standard error goes to `log`.
     pub fn start(id: usize, place: &WorkerPlace, log: &Path, heard: Sender<(usize, Heard)>) -> Result<Self> {
         let program = find_worker()?;
-        let errors = File::options().create(true).append(true).open(log).map_err(|e| Error::io("write", log, &e))?;
+        let errors: Stdio = match log == Path::new(NO_LOG) {
+            true => Stdio::null(),
+            false => disk::append(log).map_err(|error| Error::io("write", log, &error))?.into(),
+        };
         let mut command = Command::new(&program);
         command
             .args(["--device", &place.device.to_string(), "--threads", &place.threads.to_string()])
@@ -83,7 +89,7 @@ impl Worker {
     }
 
     pub fn send(&mut self, request: &Request) -> io::Result<()> {
-        self.log_offset = std::fs::metadata(&self.log).map_or(0, |about| about.len());
+        self.log_offset = disk::open(&self.log).and_then(|log| log.metadata()).map_or(0, |about| about.len());
         let pipe = self.requests.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -117,7 +123,7 @@ impl Worker {
 
     /// The last lines that it logged about the work at hand.
     pub fn last_words(&self) -> Vec<String> {
-        let log = std::fs::read(&self.log).unwrap_or_default();
+        let log = disk::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(log.get(self.log_offset as usize..).unwrap_or_default()).into_owned();
         let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         lines[lines.len().saturating_sub(LAST_WORDS)..].iter().map(|line| (*line).to_owned()).collect()

@@ -1,17 +1,16 @@
 //! Ensemble: maps of several networks -> their mean, their disagreement, and scores of it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
 use super::StageError;
+use crate::disk::{Folder, Replacement};
 use crate::metric::statistics::mean;
 use crate::metric::{ENSEMBLE_METRICS, EnsembleMetric, EnsembleSample, Moments};
 use crate::raster::{Raster, RasterStack};
 use crate::spec::Task;
 use crate::store::planes::{ArrayWriter, read_planes, read_shape};
-use crate::store::temporary;
 
 /// Maps that are in memory at once, of all members together.
 const MAPS: usize = 256;
@@ -39,16 +38,16 @@ pub fn metrics(task: Task) -> impl Iterator<Item = &'static EnsembleMetric> {
     ENSEMBLE_METRICS.iter().filter(move |metric| metric.task.is_none_or(|of| of == task))
 }
 
-/// Writes mean and standard deviation (n - 1) over members of every map as float32 `[image, row, column]`. Maps are read
-/// some images at a time.
+/// Writes mean and standard deviation (n - 1) over members of every map as float32 `[image, row, column]`, into two files
+/// of `folder`. Maps are read some images at a time.
 ///
 /// # Errors
 /// [`StageError`] where maps cannot be read or written, or are of other images.
 pub fn combine(
     members: &[Member],
     task: Task,
-    mean_path: &Path,
-    deviation_path: &Path,
+    folder: &Folder,
+    [mean_file, deviation_file]: [&str; 2],
 ) -> Result<Vec<Agreement>, StageError> {
     let shapes: Result<Vec<_>, _> = members.iter().map(|member| read_shape(&member.relevance)).collect();
     let shapes = shapes.map_err(StageError::failed)?;
@@ -57,11 +56,11 @@ pub fn combine(
     if shapes.iter().any(|other| *other != shape) || members.iter().any(|member| member.predictions.len() != count) {
         return Err(StageError::Failed("the members of an ensemble explain other images".into()));
     }
-    let create = |path: &Path| {
-        let temporary = temporary(path);
-        ArrayWriter::create(&temporary, &shape).map_err(StageError::io(temporary))
+    let create = |name: &str| {
+        let begun = folder.begin(name).and_then(|file| ArrayWriter::new(file, &shape));
+        begun.map_err(StageError::io(folder.path_of(name)))
     };
-    let (mut means, mut deviations) = (create(mean_path)?, create(deviation_path)?);
+    let (mut means, mut deviations) = (create(mean_file)?, create(deviation_file)?);
     let batch = (MAPS / members.len()).max(1);
     let mut agreements = Vec::with_capacity(count);
     for first in (0..count).step_by(batch) {
@@ -75,13 +74,14 @@ pub fn combine(
             .collect();
         for (agreement, moments) in images {
             let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect::<Vec<_>>();
-            means.write(&narrow(moments.mean())).map_err(StageError::io(mean_path))?;
-            deviations.write(&narrow(&moments.deviation())).map_err(StageError::io(deviation_path))?;
+            means.write(&narrow(moments.mean())).map_err(StageError::io(folder.path_of(mean_file)))?;
+            let deviation = narrow(&moments.deviation());
+            deviations.write(&deviation).map_err(StageError::io(folder.path_of(deviation_file)))?;
             agreements.push(agreement);
         }
     }
-    for (writer, path) in [(means, mean_path), (deviations, deviation_path)] {
-        writer.finish().and_then(|()| fs::rename(temporary(path), path)).map_err(StageError::io(path))?;
+    for (writer, name) in [(means, mean_file), (deviations, deviation_file)] {
+        writer.finish().and_then(Replacement::commit).map_err(StageError::io(folder.path_of(name)))?;
     }
     Ok(agreements)
 }
@@ -98,6 +98,9 @@ fn agreement(members: &[Member], maps: &[RasterStack], image: usize, index: usiz
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use rand::RngExt;
 
     use super::*;
@@ -123,9 +126,9 @@ mod tests {
     fn files_hold_the_moments_of_every_pixel() {
         let folder = tempfile::tempdir().unwrap();
         let (members, stacks) = members(folder.path(), 130);
-        let [mean_path, deviation_path] = ["e.mean.npy", "e.sd.npy"].map(|name| folder.path().join(name));
-        let agreements = combine(&members, Task::Regression, &mean_path, &deviation_path).unwrap();
-        let (means, deviations) = (read_stack(&mean_path).unwrap(), read_stack(&deviation_path).unwrap());
+        let own = Folder::at(folder.path());
+        let agreements = combine(&members, Task::Regression, &own, ["e.mean.npy", "e.sd.npy"]).unwrap();
+        let [means, deviations] = ["e.mean.npy", "e.sd.npy"].map(|name| read_stack(&own.path_of(name)).unwrap());
         assert_eq!((means.len(), means.height(), means.width(), agreements.len()), (130, 3, 4, 130));
         for (pixel, (&found, &deviation)) in means.pixels().iter().zip(deviations.pixels()).enumerate() {
             let values: Vec<f64> = stacks.iter().map(|stack| f64::from(stack.pixels()[pixel])).collect();
@@ -152,10 +155,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut both, _) = members(folder.path(), 4);
         write_stack(&RasterStack::zeros(3, 3, 4), &both[1].relevance).unwrap();
-        let paths = ["e.mean.npy", "e.sd.npy"].map(|name| folder.path().join(name));
-        assert!(combine(&both, Task::Regression, &paths[0], &paths[1]).is_err());
+        let own = Folder::at(folder.path());
+        let combined = |members: &[Member]| combine(members, Task::Regression, &own, ["e.mean.npy", "e.sd.npy"]);
+        assert!(combined(&both).is_err());
         both[0].predictions.pop();
-        assert!(combine(&both[..1], Task::Regression, &paths[0], &paths[1]).is_err());
-        assert!(combine(&[], Task::Regression, &paths[0], &paths[1]).is_err());
+        assert!(combined(&both[..1]).is_err() && combined(&[]).is_err());
     }
 }

@@ -128,9 +128,8 @@ pub fn run(
         rows.iter_mut().filter(|row| row.unit == "years").for_each(|row| row.unit = "logits".into());
     }
 
-    let path = draft.file(files::MEASUREMENTS).map_err(StageError::io(draft.folder()))?;
     let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;
-    std::fs::write(&path, text).map_err(StageError::io(path))
+    draft.write(files::MEASUREMENTS, &text).map_err(StageError::io(draft.folder()))
 }
 
 fn score_predictions(targets: &[f64], predictions: &[f64], task: Task) -> Vec<Measurement> {

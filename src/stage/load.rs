@@ -17,8 +17,8 @@ impl StageContext<'_> {
     }
 
     fn json<T: DeserializeOwned>(&self, stage: StageName, key: &Key, file: &str) -> Result<T, StageError> {
-        let path = self.entry(stage, key)?.file(file);
-        let text = std::fs::read(&path).map_err(StageError::io(&path))?;
+        let entry = self.entry(stage, key)?;
+        let text = entry.folder.read(file).map_err(StageError::io(entry.file(file)))?;
         serde_json::from_slice(&text).map_err(StageError::failed)
     }
 

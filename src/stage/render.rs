@@ -37,8 +37,7 @@ pub fn run(
         }
     }
     for (name, picture) in names.iter().zip(figure::render(&pictures, context.progress).map_err(StageError::failed)?) {
-        let path = draft.file(name).map_err(StageError::io(draft.folder()))?;
-        std::fs::write(&path, picture).map_err(StageError::io(path))?;
+        draft.write(name, &picture).map_err(StageError::io(draft.folder()))?;
     }
     Ok(())
 }

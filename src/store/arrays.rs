@@ -8,6 +8,7 @@ use thiserror::Error;
 
 pub use super::npy::NpyError;
 use super::npy::{self, Header, read_floats};
+use crate::disk;
 use crate::raster::RasterStack;
 
 /// A file that cannot be read as the array it should be.
@@ -65,7 +66,7 @@ fn read(
 
 /// Writes values as float32 of any shape; a file that is there is replaced.
 pub fn write_array(shape: &[usize], values: &[f32], path: &Path) -> io::Result<()> {
-    let mut writer = BufWriter::new(File::create(path)?);
+    let mut writer = BufWriter::new(disk::create(path)?);
     npy::write_array(shape, values, &mut writer)?;
     writer.flush()
 }

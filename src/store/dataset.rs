@@ -15,6 +15,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::npy::{Element, Header, NpyError, read_floats, read_values, write_array, write_values};
+use crate::disk;
 use crate::raster::{RasterStack, SIDE};
 use crate::sim::{Dataset, GrowthMode, Lesion, Pixel, Pumpkin, Tumour};
 
@@ -57,7 +58,7 @@ pub fn save_drawn<P: AsRef<[Pumpkin]>>(
     growth_mode: GrowthMode,
     draw: impl FnOnce(&mut (dyn FnMut(&[f32]) -> io::Result<()> + Send)) -> io::Result<P>,
 ) -> io::Result<()> {
-    let mut npz = NpzWriter { zip: ZipWriter::new(BufWriter::new(File::create(path)?)) };
+    let mut npz = NpzWriter { zip: ZipWriter::new(BufWriter::new(disk::create(path)?)) };
     let writer = npz.start("images")?;
     Header::new(f32::DTYPE, &[n, SIDE, SIDE]).write(writer)?;
     let pumpkins = draw(&mut |images| write_values(images, writer))?;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::arrays::{ArrayError, NpyError};
 use super::dataset::open_images;
 use super::npy::{Element, Header, read_some_floats, write_values};
+use crate::disk;
 use crate::raster::{Planes, RasterStack, UnreadablePlanes};
 
 /// Reads the planes of an array `[n, height, width]`, float32 or float64, one after the other.
@@ -174,15 +175,22 @@ fn with_planes<T>(
 
 /// Writes a float32 array of known shape, some values at a time.
 #[derive(Debug)]
-pub struct ArrayWriter {
-    writer: BufWriter<File>,
+pub struct ArrayWriter<W: Write = File> {
+    writer: BufWriter<W>,
     missing: usize,
 }
 
 impl ArrayWriter {
     /// Begins a file; one that is there is replaced.
     pub fn create(path: &Path, shape: &[usize]) -> io::Result<Self> {
-        let mut writer = BufWriter::new(File::create(path)?);
+        Self::new(disk::create(path)?, shape)
+    }
+}
+
+impl<W: Write> ArrayWriter<W> {
+    /// Begins an array in an empty file.
+    pub fn new(file: W, shape: &[usize]) -> io::Result<Self> {
+        let mut writer = BufWriter::new(file);
         Header::new(f32::DTYPE, shape).write(&mut writer)?;
         Ok(Self { writer, missing: shape.iter().product() })
     }
@@ -196,13 +204,13 @@ impl ArrayWriter {
         write_values(values, &mut self.writer)
     }
 
-    /// Ends the file.
+    /// Ends the array, and returns the file.
     ///
     /// # Panics
     /// Panics when values are missing.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub fn finish(self) -> io::Result<W> {
         assert_eq!(self.missing, 0, "an array without its last values");
-        self.writer.flush()
+        self.writer.into_inner().map_err(io::IntoInnerError::into_error)
     }
 }
 

@@ -1,11 +1,12 @@
 //! A published table read back: plain columns of numbers and texts.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 use thiserror::Error;
+
+use crate::disk;
 
 /// A table that cannot be read.
 #[derive(Debug, Error)]
@@ -50,7 +51,7 @@ impl Table {
     /// Reads a Parquet file: all columns, or those of `wanted` that it has. Columns of lists are passed over.
     pub fn read(path: &Path, wanted: Option<&[&str]>) -> Result<Self, UnreadableTable> {
         let unreadable = |reason| UnreadableTable { path: path.to_owned(), reason };
-        let file = File::open(path).map_err(|error| unreadable(error.into()))?;
+        let file = disk::open(path).map_err(|error| unreadable(error.into()))?;
         let mut reader = ParquetReader::new(file);
         if let Some(wanted) = wanted {
             let schema = reader.schema().map_err(unreadable)?;
@@ -134,7 +135,7 @@ mod tests {
             "good" => [true, false, true],
         )
         .unwrap();
-        ParquetWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
+        ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
         let table = Table::read(&path, None).unwrap();
         assert_eq!((table.rows, table.columns.len()), (3, 4));
         let ages = table.numbers("age").unwrap();

@@ -4,13 +4,12 @@
 //! record time, memory, host or place: their names end in `_seconds`, `_bytes`, `_at` or `_host`.
 
 use std::io;
-use std::path::Path;
 use std::rc::Rc;
 
 use polars::prelude::*;
 use serde_json::Value;
 
-use super::entry::write_atomically;
+use crate::disk::Folder;
 use crate::event::{Epoch, RunStatus};
 use crate::metric::statistics::mean_of_defined;
 use crate::sim::{Pumpkin, Split};
@@ -90,25 +89,25 @@ pub enum TableError {
 }
 
 /// Writes all tables into `folder`; each is replaced as a whole, so that readers never see a part.
-pub fn write_all(folder: &Path, runs: &[RunRecord], datasets: &[DatasetRecord]) -> Result<(), TableError> {
-    write(runs_table(runs)?, &folder.join("runs.parquet"))?;
-    write(epochs_table(runs)?, &folder.join("epochs.parquet"))?;
-    write(predictions_table(runs)?, &folder.join("predictions.parquet"))?;
-    write(measurements_table(runs)?, &folder.join("measurements.parquet"))?;
-    write(samples_table(datasets)?, &folder.join("samples.parquet"))
+pub fn write_all(folder: &Folder, runs: &[RunRecord], datasets: &[DatasetRecord]) -> Result<(), TableError> {
+    write(runs_table(runs)?, folder, "runs.parquet")?;
+    write(epochs_table(runs)?, folder, "epochs.parquet")?;
+    write(predictions_table(runs)?, folder, "predictions.parquet")?;
+    write(measurements_table(runs)?, folder, "measurements.parquet")?;
+    write(samples_table(datasets)?, folder, "samples.parquet")
 }
 
 /// Writes the tables of ensembles: a row an ensemble with the means of its scores, and a row an image.
-pub fn write_ensembles(folder: &Path, ensembles: &[EnsembleRecord]) -> Result<(), TableError> {
+pub fn write_ensembles(folder: &Folder, ensembles: &[EnsembleRecord]) -> Result<(), TableError> {
     let [of_ensembles, of_images] = ENSEMBLES;
-    write(ensembles_table(ensembles)?, &folder.join(of_ensembles))?;
-    write(ensemble_samples_table(ensembles)?, &folder.join(of_images))
+    write(ensembles_table(ensembles)?, folder, of_ensembles)?;
+    write(ensemble_samples_table(ensembles)?, folder, of_images)
 }
 
-fn write(mut table: DataFrame, path: &Path) -> Result<(), TableError> {
+fn write(mut table: DataFrame, folder: &Folder, name: &str) -> Result<(), TableError> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Zstd(None)).finish(&mut table)?;
-    Ok(write_atomically(path, &bytes)?)
+    Ok(folder.replace(name, &bytes)?)
 }
 
 /// A column of one value for each item.

@@ -50,6 +50,7 @@ fn each_dependency_has_its_place() {
     assert_used_only_in("indicatif", &["src/reporter/"]);
     assert_used_only_in("tiny_skia", &["src/figure/"]);
     assert_used_only_in("ctrlc", &["src/cli/"]);
+    assert_used_only_in("rustix", &["src/disk/"]);
 }
 
 #[test]
@@ -68,7 +69,8 @@ fn domains_know_nothing_of_stages_and_runners() {
 #[test]
 fn what_is_below_knows_nothing_of_what_is_above() {
     for (lower, uppers) in [
-        ("spec", &["stage", "runner", "cli", "reporter", "store"][..]),
+        ("disk", &["error", "event", "spec", "store", "stage", "runner", "cli", "reporter"][..]),
+        ("spec", &["stage", "runner", "cli", "reporter", "store"]),
         ("stage", &["runner", "cli", "reporter"]),
         ("store", &["runner", "cli", "reporter"]),
         ("runner", &["cli", "reporter"]),
@@ -81,6 +83,52 @@ fn what_is_below_knows_nothing_of_what_is_above() {
             }
         }
     }
+}
+
+/// Who may reach files in other ways than through `disk`: what is outside of results folders and stores.
+const OUTSIDE: [&str; 10] = [
+    // The machine's own files.
+    "src/machine.rs",
+    "tensor/src/net/device.rs",
+    // Specs.
+    "src/spec/",
+    // Files that a user named, to read,
+    "src/store/arrays.rs",
+    "src/store/dataset.rs",
+    "src/store/inputs.rs",
+    "src/store/npy.rs",
+    "src/store/planes.rs",
+    "tensor/src/stage/explain.rs",
+    // and to write.
+    "src/cli/files.rs",
+];
+
+/// Whether a line reaches for a file by its path.
+fn reaches_a_file(line: &str) -> bool {
+    let calls = |module: &str| {
+        line.match_indices(module).any(|(start, _)| {
+            let before = line[..start].chars().next_back();
+            let after = line[start + module.len()..].chars().next();
+            before.is_none_or(|c| !c.is_alphanumeric()) && after.is_some_and(char::is_lowercase)
+        })
+    };
+    !line.trim_start().starts_with("//") && (calls("fs::") || calls("File::") || calls("OpenOptions::"))
+}
+
+#[test]
+fn results_and_stores_are_reached_through_disk_alone() {
+    for (name, text) in ["src", "tensor/src"].into_iter().flat_map(sources) {
+        let is_test = name.ends_with("tests.rs") || name.ends_with("test.rs");
+        let is_outside = OUTSIDE.iter().any(|place| name.starts_with(place));
+        if is_test || is_outside || name.starts_with("src/disk/") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines: Vec<&str> = code.lines().filter(|line| reaches_a_file(line)).collect();
+        assert!(lines.is_empty(), "{name} goes around the module `disk`: {lines:#?}");
+    }
+    assert!(reaches_a_file("let x = std::fs::write(path, text);") && reaches_a_file("File::options()"));
+    assert!(!reaches_a_file("use std::fs::{File, TryLockError};") && !reaches_a_file("ImageFile::open(path)"));
 }
 
 #[test]

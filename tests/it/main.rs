@@ -10,12 +10,15 @@ mod explain;
 mod faults;
 mod front_end;
 mod harness;
+#[cfg(unix)]
+mod hostile;
 mod join;
 mod kill;
 mod layering;
 mod layers;
 mod library;
 mod original;
+mod power_loss;
 mod report;
 mod resume;
 mod run;

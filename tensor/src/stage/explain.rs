@@ -1,6 +1,5 @@
 //! Explain: network and images -> relevance maps.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +38,8 @@ pub fn run(
     explain_each(&net, &*images, settings, samples, &mut kept, context.progress).map_err(refused)?;
     let about = kept.finish().map_err(StageError::io(draft.folder()))?;
     let facts = stage::Explained { reference: about.reference, layers: about.layers.unwrap_or_default() };
-    let path = file(files::EXPLAINED)?;
-    fs::write(&path, serde_json::to_vec(&facts).map_err(StageError::failed)?).map_err(StageError::io(path))
+    let text = serde_json::to_vec(&facts).map_err(StageError::failed)?;
+    draft.write(files::EXPLAINED, &text).map_err(StageError::io(draft.folder()))
 }
 
 /// The images to explain, and those of the training set with their ages, which are none where no reference needs them.
@@ -79,7 +78,7 @@ struct Kept {
 
 impl Kept {
     fn finish(self) -> io::Result<AboutMaps> {
-        [self.maps, self.outputs, self.ledger].into_iter().flatten().try_for_each(ArrayWriter::finish)?;
+        [self.maps, self.outputs, self.ledger].into_iter().flatten().try_for_each(|array| array.finish().map(drop))?;
         Ok(self.about.expect("explanations have begun"))
     }
 }
@@ -158,7 +157,7 @@ pub fn explain_files(
     let samples = ages.as_deref().map(|ages| Samples { images: &file, ages });
     let mut maps = Maps { path: out, writer: None };
     explain_each(&net, &file, settings, samples, &mut maps, progress).map_err(StageError::failed)?;
-    maps.writer.expect("explanations have begun").finish().map_err(StageError::io(out))
+    maps.writer.expect("explanations have begun").finish().map(drop).map_err(StageError::io(out))
 }
 
 /// A file of maps while it is written.

@@ -10,7 +10,7 @@ use tch::Device;
 use xdlreg::event::ProgressSink;
 use xdlreg::machine;
 use xdlreg::stage::{Job, Memory, StageContext, StageError, render, simulate};
-use xdlreg::store::{Lookup, Store};
+use xdlreg::store::{Check, Lookup, Store};
 
 pub use explain::explain_files;
 
@@ -41,7 +41,7 @@ pub fn carry_out(
 ) -> Result<Carried, StageError> {
     let (stage, key) = (job.stage(), job.key());
     let Some(_claim) = store.claim(&key).map_err(StageError::io(store.root()))? else { return Ok(Carried::Busy) };
-    if let Lookup::Hit(_) = store.lookup(stage, &key) {
+    if let Lookup::Hit(_) = store.lookup(stage, &key, Check::Contents) {
         return Ok(Carried::Found);
     }
     begin();
@@ -67,6 +67,6 @@ pub fn carry_out(
     let seconds = start.elapsed().as_secs_f64();
     draft.publish(job.inputs(), seconds, machine::peak_memory_bytes()).map_err(StageError::io(store.root()))?;
     // What a later attempt would have gone on from is of no more use.
-    let _ = std::fs::remove_dir_all(store.scratch(&key));
+    let _ = store.remove_scratch(&key);
     Ok(Carried::Done(seconds))
 }

@@ -1,15 +1,15 @@
 //! Train: data set -> network, with its history and predictions.
 
-use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::SystemTime;
 
 use tch::Device;
+use xdlreg::disk::Folder;
 use xdlreg::event::{Progress, ProgressSink};
 use xdlreg::spec::{ModelSettings, TrainSettings};
 use xdlreg::stage::{self, StageContext, StageError, files};
-use xdlreg::store::{Draft, Key, arrays, write_atomically};
+use xdlreg::store::seal::{seal_bytes, unseal_bytes};
+use xdlreg::store::{Draft, Key, arrays};
 
 use crate::net::{Kept, PumpkinNet, TrainError, TrainState, Trained, Training, Weights, tensorboard};
 
@@ -32,17 +32,15 @@ pub fn run(
     let ages = data.ages();
     let training = Training { images: &data.images, ages: &ages, model, settings, device };
     let scratch = context.store.scratch(key);
-    fs::create_dir_all(&scratch).map_err(StageError::io(&scratch))?;
-    let state_file = scratch.join(STATE);
-    let resume = resume(&state_file, context.progress);
+    scratch.make().map_err(StageError::io(scratch.path()))?;
+    let resume = resume(&scratch, context.progress);
 
     let all_threads = tch::get_num_threads();
     tch::set_num_threads(threads as i32);
     let mut unwritten = None;
-    let trained = training.run(resume, context.progress, &mut |state: &TrainState| match write_atomically(
-        &state_file,
-        &state.to_bytes(),
-    ) {
+    let trained = training.run(resume, context.progress, &mut |state: &TrainState| match scratch
+        .replace(STATE, &seal_bytes(&state.to_bytes()))
+    {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             unwritten = Some(error);
@@ -51,7 +49,7 @@ pub fn run(
     });
     tch::set_num_threads(all_threads);
     if let Some(error) = unwritten {
-        return Err(StageError::io(state_file)(error));
+        return Err(StageError::io(scratch.path_of(STATE))(error));
     }
     let trained = trained.map_err(|error| match error {
         TrainError::Diverged { .. } => StageError::invalid(error),
@@ -62,9 +60,12 @@ pub fn run(
 }
 
 /// The state that an earlier attempt reached. One that cannot be read is told and not used.
-fn resume(path: &Path, progress: &dyn ProgressSink) -> Option<TrainState> {
-    let bytes = fs::read(path).ok()?;
-    match TrainState::from_bytes(&bytes) {
+fn resume(scratch: &Folder, progress: &dyn ProgressSink) -> Option<TrainState> {
+    scratch.kind(STATE)?;
+    let read = || -> Result<TrainState, Box<dyn std::error::Error>> {
+        Ok(TrainState::from_bytes(unseal_bytes(&scratch.read(STATE)?)?)?)
+    };
+    match read() {
         Ok(state) => {
             progress.report(Progress::Note { message: format!("training goes on after epoch {}", state.epoch()) });
             Some(state)
@@ -77,10 +78,8 @@ fn resume(path: &Path, progress: &dyn ProgressSink) -> Option<TrainState> {
 }
 
 fn save(trained: &Trained, predictions: &[f32], draft: &Draft) -> Result<(), StageError> {
-    let write = |name: &str, contents: &[u8]| {
-        let path = draft.file(name).map_err(StageError::io(draft.folder()))?;
-        fs::write(&path, contents).map_err(StageError::io(path))
-    };
+    let write =
+        |name: &str, contents: &[u8]| draft.write(name, contents).map_err(StageError::io(draft.folder().join(name)));
     write(files::MODEL, &trained.weights.to_bytes())?;
     write(files::EPOCHS, &serde_json::to_vec(&trained.history).map_err(StageError::failed)?)?;
     let facts = stage::Trained { epoch: trained.epoch, output_bias: output_bias(&trained.weights) };

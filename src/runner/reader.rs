@@ -1,0 +1,130 @@
+//! Finished stages, read for the tables.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use serde::de::DeserializeOwned;
+
+use super::plan::{Plan, PlannedRun};
+use crate::error::{Error, Result};
+use crate::event::{Epoch, RunStatus};
+use crate::sim::Pumpkin;
+use crate::stage::evaluate::Measurement;
+use crate::stage::{StageName, files};
+use crate::store::tables::{DatasetRecord, RunRecord};
+use crate::store::{Check, Entry, Lookup, Store, arrays, dataset};
+
+/// Reads finished stages, each entry and data set once.
+pub struct Reader<'a> {
+    plan: &'a Plan,
+    store: &'a Store,
+    entries: HashMap<usize, Rc<Entry>>,
+    datasets: HashMap<usize, Rc<Vec<Pumpkin>>>,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(plan: &'a Plan, store: &'a Store) -> Self {
+        Self { plan, store, entries: HashMap::new(), datasets: HashMap::new() }
+    }
+
+    /// Remembers the entry of a task that was looked up already.
+    pub fn keep(&mut self, task: usize, entry: Entry) {
+        self.entries.insert(task, Rc::new(entry));
+    }
+
+    /// The entry of a finished task.
+    pub fn entry(&mut self, task: usize) -> Result<Rc<Entry>> {
+        if let Some(entry) = self.entries.get(&task) {
+            return Ok(Rc::clone(entry));
+        }
+        let planned = &self.plan.tasks[task];
+        let (stage, key) = (planned.stage(), &planned.key);
+        // It was checked when it was found, or made just now.
+        match self.store.lookup(stage, key, Check::Times) {
+            Lookup::Hit(entry) => {
+                self.keep(task, *entry);
+                Ok(Rc::clone(&self.entries[&task]))
+            }
+            Lookup::Miss => Err(Error::Failed { message: format!("the result of {stage} {key} is gone"), help: None }),
+            Lookup::Corrupt(why) => {
+                Err(Error::Failed { message: format!("the result of {stage} {key} is damaged: {why}"), help: None })
+            }
+        }
+    }
+
+    fn dataset(&mut self, task: usize) -> Result<Rc<Vec<Pumpkin>>> {
+        if let Some(pumpkins) = self.datasets.get(&task) {
+            return Ok(Rc::clone(pumpkins));
+        }
+        let pumpkins = dataset::load_pumpkins(&self.entry(task)?.file(files::DATA)).map_err(unreadable)?;
+        let pumpkins = Rc::new(pumpkins);
+        self.datasets.insert(task, Rc::clone(&pumpkins));
+        Ok(pumpkins)
+    }
+
+    /// What the tables tell of a run, from the stages that it finished. Its status is that of a pending one.
+    pub fn record(&mut self, run: &PlannedRun, done: &[bool]) -> Result<RunRecord> {
+        let mut entries: Vec<Option<Rc<Entry>>> = Vec::with_capacity(StageName::ALL.len());
+        for stage in StageName::ALL {
+            let task = run.task(stage);
+            entries.push(if done[task] { Some(self.entry(task)?) } else { None });
+        }
+        let manifests = || entries.iter().flatten().map(|entry| &entry.manifest);
+        let mut record = RunRecord::pending(self.plan, run);
+        record.train_seconds = entries[1].as_ref().map(|entry| entry.manifest.seconds);
+        let complete = entries.iter().all(Option::is_some);
+        record.total_seconds = complete.then(|| manifests().map(|manifest| manifest.seconds).sum());
+        record.peak_memory_bytes = manifests().map(|manifest| manifest.peak_memory_bytes).max();
+        if let [Some(_), Some(train), ..] = &entries[..] {
+            record.epochs = read_json::<Vec<Epoch>>(train, files::EPOCHS)?;
+            let predictions = arrays::read_vector(&train.file(files::PREDICTIONS)).map_err(unreadable)?;
+            let pumpkins = self.dataset(run.task(StageName::Simulate))?;
+            record.predictions = pumpkins.iter().map(|pumpkin| pumpkin.age).zip(predictions).collect();
+        }
+        if let Some(evaluate) = &entries[3] {
+            record.measurements = read_json::<Vec<Measurement>>(evaluate, files::MEASUREMENTS)?;
+        }
+        Ok(record)
+    }
+
+    /// The data sets of the plan that are finished, in its order.
+    pub fn datasets(&mut self, done: &[bool]) -> Result<Vec<DatasetRecord>> {
+        let mut records = Vec::new();
+        for (index, task) in self.plan.tasks.iter().enumerate() {
+            if done[index] && task.stage() == StageName::Simulate {
+                records.push(DatasetRecord { key: task.key.to_string(), pumpkins: self.dataset(index)? });
+            }
+        }
+        Ok(records)
+    }
+}
+
+impl RunRecord {
+    /// A run of which nothing is known but its place in the plan.
+    pub fn pending(plan: &Plan, run: &PlannedRun) -> Self {
+        Self {
+            run_id: run.run_id.clone(),
+            status: RunStatus::Pending,
+            reason: None,
+            settings: run.settings.clone(),
+            replicate: run.replicate,
+            keys: run.tasks.map(|task| plan.tasks[task].key.to_string()),
+            train_seconds: None,
+            total_seconds: None,
+            peak_memory_bytes: None,
+            epochs: Vec::new(),
+            predictions: Vec::new(),
+            measurements: Vec::new(),
+        }
+    }
+}
+
+fn read_json<T: DeserializeOwned>(entry: &Entry, name: &str) -> Result<T> {
+    let failed = |error: std::io::Error| Error::io("read", &entry.file(name), &error);
+    let text = entry.folder.read(name).map_err(failed)?;
+    serde_json::from_slice(&text).map_err(|error| failed(error.into()))
+}
+
+fn unreadable(error: impl std::fmt::Display) -> Error {
+    Error::Failed { message: error.to_string(), help: None }
+}
