@@ -162,6 +162,8 @@ fn varied(table: &Table, row: usize) -> Vec<(String, Value)> {
 /// "20" for "20.0", as numbers are written among names.
 fn plain_number(text: &str) -> String {
     let begins = text.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    // A whole number may have more digits than a float.
+    let begins = begins && text.parse::<i64>().is_err();
     text.parse::<f64>().ok().filter(|_| begins).map_or_else(|| text.to_owned(), |number| number.to_string())
 }
 

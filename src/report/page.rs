@@ -60,7 +60,7 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
         "folder": results.path,
         "version": env!("CARGO_PKG_VERSION"),
         "spec": results.spec,
-        "provenance": results.provenance,
+        "provenance": exact(&results.provenance),
         "columns": columns(&results.table),
         "rows": results.table.rows,
         "labels": labels(results),
@@ -123,6 +123,21 @@ fn columns(table: &Table) -> Vec<Column<'_>> {
         .collect()
 }
 
+/// The value with whole numbers beyond 2^53, such as seeds, as texts: to a browser all numbers are floats.
+fn exact(value: &Value) -> Value {
+    const EXACT: u64 = 1 << 53;
+    match value {
+        Value::Number(number)
+            if number.as_i64().map(i64::unsigned_abs).or(number.as_u64()).is_some_and(|n| n > EXACT) =>
+        {
+            number.to_string().into()
+        }
+        Value::Array(items) => items.iter().map(exact).collect(),
+        Value::Object(table) => table.iter().map(|(key, value)| (key.clone(), exact(value))).collect(),
+        value => value.clone(),
+    }
+}
+
 /// What each finished run is called, by its id.
 fn labels(results: &Results) -> Value {
     let label = |run: &crate::figure::study::Run| {
@@ -159,6 +174,15 @@ mod tests {
         let text = script_data(&data);
         assert!(!text.contains(['<', '>', '&', '\u{2028}']), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), data);
+    }
+
+    #[test]
+    fn whole_numbers_that_a_browser_would_round_are_texts() {
+        let seeds = json!({ "seeds": [9_007_199_254_740_993_u64, i64::MIN, 1_u64 << 53, 0.5], "name": "x" });
+        let expected = json!({
+            "seeds": ["9007199254740993", "-9223372036854775808", 1_u64 << 53, 0.5], "name": "x"
+        });
+        assert_eq!(exact(&seeds), expected);
     }
 
     #[test]

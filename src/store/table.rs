@@ -21,7 +21,7 @@ pub struct UnreadableTable {
 pub enum Cells {
     /// Numbers; NaN where there is none.
     Numbers(Vec<f64>),
-    /// Texts, each kept once.
+    /// Texts, each kept once. Columns of whole numbers beyond 2^53 are texts, too: floats would change them.
     Texts(Texts),
 }
 
@@ -90,6 +90,10 @@ impl Table {
 
 fn cells(column: &Column) -> PolarsResult<Option<Cells>> {
     let dtype = column.dtype();
+    if dtype.is_integer() && has_large(column)? {
+        let texts = column.cast(&DataType::String)?;
+        return Ok(Some(Cells::Texts(intern(texts.str()?.iter()))));
+    }
     if dtype.is_primitive_numeric() {
         let numbers = column.cast(&DataType::Float64)?;
         return Ok(Some(Cells::Numbers(numbers.f64()?.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect())));
@@ -103,6 +107,16 @@ fn cells(column: &Column) -> PolarsResult<Option<Cells>> {
         DataType::Null => Some(Cells::Texts(Texts { distinct: Vec::new(), rows: vec![None; column.len()] })),
         _ => None,
     })
+}
+
+/// Whether a column of whole numbers has some that floats do not tell apart, such as seeds of 64 bits. They are kept as
+/// texts.
+fn has_large(column: &Column) -> PolarsResult<bool> {
+    const EXACT: i128 = 1 << 53;
+    let wide = column.cast(&DataType::Int64)?;
+    // What is no signed number of 64 bits is large.
+    let lost = wide.null_count() > column.null_count();
+    Ok(lost || wide.i64()?.iter().flatten().any(|cell| i128::from(cell).abs() > EXACT))
 }
 
 fn intern<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Texts {
@@ -146,6 +160,24 @@ mod tests {
         assert_eq!(table.texts("good").unwrap().get(1), Some("false"));
         let some = Table::read(&path, Some(&["loss", "nothing"])).unwrap();
         assert_eq!((some.columns.len(), some.numbers("loss").unwrap()[1]), (1, 1.5));
+    }
+
+    #[test]
+    fn whole_numbers_that_floats_do_not_have_are_kept_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let mut frame = df!(
+            "seed" => [Some(9_007_199_254_740_993_i64), None, Some(i64::MAX)],
+            "unsigned" => [1_u64, u64::MAX, 2],
+            "small" => [1_i64, -3, 1 << 53],
+        )
+        .unwrap();
+        ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
+        let table = Table::read(&path, None).unwrap();
+        let seeds = table.texts("seed").expect("texts");
+        assert_eq!([0, 1, 2].map(|row| seeds.get(row)), [Some("9007199254740993"), None, Some("9223372036854775807")]);
+        assert_eq!(table.texts("unsigned").unwrap().get(1), Some("18446744073709551615"));
+        assert_eq!(table.numbers("small"), Some(&[1.0, -3.0, 9_007_199_254_740_992.0][..]));
     }
 
     #[test]

@@ -49,7 +49,7 @@ function arrange() {
   runs.order = rows.filter((row) => wanted.every((holds) => holds(row)));
   if (runs.sorted) {
     const sign = runs.descending ? -1 : 1;
-    const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+    const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true }));
     runs.order.sort((a, b) => {
       const [left, right] = [cell(runs.sorted, a), cell(runs.sorted, b)];
       // What is missing comes last, whichever way the others go.
