@@ -171,13 +171,14 @@ impl<'a> Collector<'a> {
     }
 
     /// Draws figures and the page, unless they show what is there: `reported` is what they were last made of. Results
-    /// are complete without them, so trouble with them is told and no failure.
+    /// are complete without them, but a report that is missing is told at the end like all else that cannot be written.
     pub fn report(&mut self, reported: Option<report::Contents>) {
         if reported.is_some() && reported == report::contents(self.folder.path()) {
             return;
         }
         if let Err(error) = report::write(self.folder.path(), &[]) {
-            self.event(Event::Note { message: format!("there is no report: {error}") });
+            let help = "the tables are complete; `xdlreg-run report` draws the figures and the report again";
+            self.note_trouble(Err(Error::failed(format!("the report could not be written: {error}"), help)));
         }
     }
 
