@@ -166,9 +166,11 @@ impl Training<'_> {
         let mut order: Vec<usize> = self.train_samples().collect();
         order.shuffle(&mut seed::stream(self.model.seed, "shuffle", epoch as u64));
         let mut dropout = seed::stream(self.model.seed, "dropout", epoch as u64);
-        let mut mask = vec![0.0; self.settings.batch_size * Architecture::of(self.model).features()];
+        // A batch that is larger than the training set is all of it.
+        let batch_size = self.settings.batch_size.min(order.len());
+        let mut mask = vec![0.0; batch_size * Architecture::of(self.model).features()];
         let rate = learning_rate(self.settings, epoch);
-        for batch in order.chunks(self.settings.batch_size) {
+        for batch in order.chunks(batch_size) {
             let mask = &mut mask[..batch.len() * Architecture::of(self.model).features()];
             draw_mask(&mut dropout, self.model.dropout, mask);
             engine.step(batch, mask, rate);

@@ -55,6 +55,17 @@ fn the_loss_falls_and_reported_losses_are_those_of_the_weights() {
 }
 
 #[test]
+fn a_batch_beyond_the_training_set_is_all_of_it() {
+    let history = |batch_size: usize| {
+        let trained = train(&small(), &TrainSettings { batch_size, ..settings(2) }, 60).expect("a training");
+        (losses(&trained.history), trained.weights)
+    };
+    let whole = history(48);
+    assert!(history(49) == whole && history(usize::MAX) == whole);
+    assert!(history(47) != whole);
+}
+
+#[test]
 fn a_resumed_training_equals_an_uninterrupted_one_bit_for_bit() {
     let variants = [
         (ModelSettings::default(), settings(4)),
