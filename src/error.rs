@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use miette::{Diagnostic, SourceSpan};
 use thiserror::Error;
+
+use crate::excerpt::Excerpt;
+use crate::shown::tidy;
 
 /// All runs are done.
 pub const EXIT_OK: u8 = 0;
@@ -20,7 +23,7 @@ pub const EXIT_INTERRUPTED: u8 = 130;
 pub struct SpecMistake {
     pub message: String,
     #[source_code]
-    pub source_code: NamedSource<String>,
+    pub source_code: Excerpt,
     #[label("{label}")]
     pub span: SourceSpan,
     pub label: String,
@@ -68,7 +71,7 @@ impl Error {
     }
 
     pub fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), help: Some(help.into()) }
+        Self::Usage { message: tidy(&message.into()), help: Some(tidy(&help.into())) }
     }
 
     pub fn failed(message: impl Into<String>, help: impl Into<String>) -> Self {

@@ -1,12 +1,19 @@
 //! Arguments as typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use crate::home;
 use crate::sim::{Distribution, GrowthMode};
+
+/// Reads a path with `~` for the home folder, which shells do not expand behind a `=`.
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|path| home::expand(Path::new(&path)))
+}
 
 /// Declarative experiments on explainable deep learning for regression
 #[derive(Debug, Parser)]
@@ -22,7 +29,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     /// The experiment, a TOML file
-    #[arg(required = true)]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, required = true)]
     spec: Option<PathBuf>,
     #[command(flatten)]
     flags: RunFlags,
@@ -78,13 +85,14 @@ pub struct OverArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// Folder for results folders, instead of experiment.output
-    #[arg(long, value_name = "DIR")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
     /// The experiment, a TOML file
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath)]
     pub spec: PathBuf,
     #[command(flatten)]
     pub over: OverArgs,
@@ -93,6 +101,7 @@ pub struct PlanArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// The experiment, a TOML file
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath)]
     pub spec: PathBuf,
     #[command(flatten)]
     pub flags: RunFlags,
@@ -132,14 +141,14 @@ pub struct RunFlags {
 #[derive(Debug, Clone, Args)]
 pub struct FoldersArgs {
     /// Results folders, such as results/quickstart
-    #[arg(required = true, value_name = "DIR")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, required = true, value_name = "DIR")]
     pub folders: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct OneRunArgs {
     /// A results folder, such as results/quickstart
-    #[arg(value_name = "DIR")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, value_name = "DIR")]
     pub folder: PathBuf,
     /// A run's identifier, or how it begins
     #[arg(value_name = "RUN")]
@@ -149,7 +158,7 @@ pub struct OneRunArgs {
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {
     /// A results folder, such as results/sweep
-    #[arg(value_name = "DIR")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, value_name = "DIR")]
     pub folder: PathBuf,
     /// A run's identifier, or how it begins
     #[arg(value_name = "RUN")]
@@ -162,7 +171,7 @@ pub struct CompareArgs {
 #[derive(Debug, Clone, Args)]
 pub struct CleanArgs {
     /// Folders with results folders in them, such as results
-    #[arg(required = true, value_name = "DIR")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, required = true, value_name = "DIR")]
     pub folders: Vec<PathBuf>,
     /// Remove results that no experiment's plan uses any more
     #[arg(long)]
@@ -197,20 +206,20 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "YEARS")]
     pub target_bias: Option<f64>,
     /// Seed of all that is random
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: u64,
     /// The file to write
-    #[arg(long, value_name = "SET.npz")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "SET.npz")]
     pub out: PathBuf,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
     /// A trained network
-    #[arg(long, value_name = "NET.safetensors")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "NET.safetensors")]
     pub weights: PathBuf,
     /// Images [n, height, width], float32: .npy, or a set.npz of `simulate`
-    #[arg(long, value_name = "IMAGES")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "IMAGES")]
     pub images: PathBuf,
     /// How relevance is found, such as lrp.epsilon
     #[arg(long, value_name = "NAME")]
@@ -219,29 +228,29 @@ pub struct ExplainArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
     /// The file to write: maps [n, height, width], float32
-    #[arg(long, value_name = "MAPS.npy")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "MAPS.npy")]
     pub out: PathBuf,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct RenderArgs {
     /// Images [n, height, width], float32: .npy, or a set.npz of `simulate`, whose signs are then marked
-    #[arg(long, value_name = "IMAGES")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "IMAGES")]
     pub images: PathBuf,
     /// Relevance maps [n, height, width], float32
-    #[arg(long, value_name = "MAPS.npy")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "MAPS.npy")]
     pub maps: PathBuf,
     /// Ages [n] in years, for names and titles
-    #[arg(long, value_name = "AGES.npy")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "AGES.npy")]
     pub ages: Option<PathBuf>,
     /// Predictions [n] in years, for names and titles
-    #[arg(long, value_name = "PREDICTIONS.npy")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "PREDICTIONS.npy")]
     pub predictions: Option<PathBuf>,
     /// Label the colour bar in years instead of from -1 to 1
     #[arg(long)]
     pub true_scale: bool,
     /// The folder to write pictures into
-    #[arg(long, value_name = "DIR")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "DIR")]
     pub out: PathBuf,
 }
 
@@ -251,7 +260,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "RUN_ID")]
     pub run: Vec<String>,
     /// Results folders
-    #[arg(required = true, value_name = "DIR")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, required = true, value_name = "DIR")]
     pub folders: Vec<PathBuf>,
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, ValueHint};
 
+use super::args::path;
 use super::run::execute;
 use crate::RunSimulation;
 use crate::error::Result;
@@ -16,7 +17,7 @@ use crate::sim::GrowthMode;
 #[command(name = "xdlreg", version, after_help = "For everything else there is `xdlreg-run SPEC`.")]
 pub struct Original {
     /// Folder for results
-    #[arg(long, value_name = "P", default_value = "results")]
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "P", default_value = "results")]
     pub path: PathBuf,
     /// Number of pumpkins
     #[arg(long = "n_samples", value_name = "N", default_value_t = 2000)]

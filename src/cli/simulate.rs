@@ -4,11 +4,19 @@ use super::SimulateArgs;
 use super::files::{publish, unwritable};
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
+use crate::machine;
 use crate::sim::{DataSettings, SimulateError, ages_of};
+use crate::spec::memory::{self, Need};
 use crate::stage::simulate::draw_into;
 
 pub fn run(args: &SimulateArgs) -> Result<u8> {
     let n = args.n as usize;
+    let pumpkins = n.saturating_mul(args.age.len().max(1));
+    if let Some(available) = machine::available_memory()
+        && let Some(refused) = memory::refuse(&[records(pumpkins)], available)
+    {
+        return Err(Error::usage(refused.message, refused.help));
+    }
     let ages = if args.age.is_empty() {
         let settings = DataSettings {
             n_samples: n,
@@ -27,6 +35,12 @@ pub fn run(args: &SimulateArgs) -> Result<u8> {
     })?;
     println!("{} pumpkins in {}", ages.len(), args.out.display());
     Ok(EXIT_OK)
+}
+
+/// Images are written as they are drawn; the records of their signs and ages are kept until the end.
+fn records(pumpkins: usize) -> Need {
+    const RECORD: u128 = 500;
+    Need::new("n", RECORD * pumpkins as u128, format!("--n {pumpkins}: the records of {pumpkins} pumpkins"))
 }
 
 fn refused(error: SimulateError) -> Error {

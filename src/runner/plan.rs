@@ -176,8 +176,39 @@ fn values(keys: &[&str], spec: &ExperimentSpec) -> Vec<(String, Value)> {
         return Vec::new();
     }
     let tree = serde_json::to_value(spec).expect("settings are representable in JSON");
-    let value = |key: &str| key.split('.').try_fold(&tree, |value, segment| value.get(segment)).cloned();
-    keys.iter().map(|key| ((*key).to_owned(), value(key).unwrap_or(Value::Null))).collect()
+    let value = |key: &str| {
+        key.split('.').try_fold(&tree, |value, segment| match value {
+            Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
+            value => value.get(segment),
+        })
+    };
+    keys.iter().map(|key| ((*key).to_owned(), value(key).map_or(Value::Null, readable))).collect()
+}
+
+/// A value for a cell of a table or the axis of a figure. Rules of a composite are named one after the other, as
+/// "conv: gamma(gamma=0.1); any: epsilon(epsilon=0.1)", and other tables as "ages=[20.0,30.0]".
+fn readable(value: &Value) -> Value {
+    let named = |table: &serde_json::Map<String, Value>| {
+        let parts = table.iter().map(|(key, value)| match value {
+            Value::String(text) => format!("{key}={text}"),
+            value => format!("{key}={value}"),
+        });
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    let rule = |item: &Value| {
+        let mut item = item.as_object()?.clone();
+        let (layer, rule) = (item.remove("layer")?, item.remove("rule")?);
+        let parameters = if item.is_empty() { String::new() } else { format!("({})", named(&item)) };
+        Some(format!("{}: {}{parameters}", layer.as_str()?, rule.as_str()?))
+    };
+    match value {
+        Value::Array(items) if !items.is_empty() => match items.iter().map(rule).collect::<Option<Vec<_>>>() {
+            Some(rules) => rules.join("; ").into(),
+            None => value.clone(),
+        },
+        Value::Object(table) => named(table).into(),
+        value => value.clone(),
+    }
 }
 
 /// Names a run by what it computes. How it is drawn or executed makes no other run.
@@ -219,6 +250,36 @@ mod tests {
         let (keys, other_keys) = (keys(&plan), keys(&other));
         assert_eq!((&keys[..4], &plan.runs[0].run_id), (&other_keys[..4], &other.runs[0].run_id));
         assert_ne!(keys[4], other_keys[4]);
+    }
+
+    #[test]
+    fn elements_and_composites_have_values_that_can_be_read() {
+        let spec: ExperimentSpec = toml::from_str(
+            "[model]\nconv_filters = [8, 16, 32, 64, 32]\n[data]\nseed = 9007199254740993\n[explain]\nanalyzer = 'lrp'\n\
+             reference = { ages = [20, 30] }\ncomposite = [{ layer = 'conv', rule = 'gamma', gamma = 0.25 }, \
+             { layer = 'any', rule = 'flat' }]",
+        )
+        .unwrap();
+        let keys = [
+            "explain.composite.0.gamma",
+            "explain.composite",
+            "model.conv_filters.0",
+            "model.conv_filters",
+            "explain.reference",
+            "data.seed",
+            "explain.composite.7.gamma",
+        ];
+        let values: Vec<String> = values(&keys, &spec).into_iter().map(|(_, value)| value.to_string()).collect();
+        let expected = [
+            "0.25",
+            "\"conv: gamma(gamma=0.25); any: flat\"",
+            "8",
+            "[8,16,32,64,32]",
+            "\"ages=[20.0,30.0]\"",
+            "9007199254740993",
+            "null",
+        ];
+        assert_eq!(values, expected);
     }
 
     #[test]

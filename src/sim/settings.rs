@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Invalid;
+use crate::spec::memory::{IMAGE, Need};
+use crate::spec::number::{Bound, count, number, seed};
 
 /// How ages are distributed over a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
@@ -79,18 +81,19 @@ const MAX_AGE: u32 = 120;
 impl DataSettings {
     /// Checks the settings, and names every one that cannot be used.
     pub fn validate(&self) -> Vec<Invalid> {
-        let mut problems = self.problems_of_ages();
-        if self.n_samples < MIN_SAMPLES {
-            problems.insert(
-                0,
-                Invalid::new(
-                    "data.n_samples",
-                    format!("{} pumpkins are too few to split", self.n_samples),
-                    format!("use at least {MIN_SAMPLES}"),
-                ),
-            );
-        }
+        let mut problems: Vec<Invalid> =
+            count("data.n_samples", self.n_samples, MIN_SAMPLES..=usize::MAX).into_iter().collect();
+        problems.extend(self.problems_of_ages());
+        problems.extend(seed("data.seed", self.seed));
         problems
+    }
+
+    /// Memory of the data set: a worker holds all images while it trains, and of each pumpkin the record of its signs.
+    pub fn memory(&self) -> Need {
+        /// A name, a mask and on average some dozens of signs.
+        const RECORD: u128 = 2000;
+        let bytes = (IMAGE + RECORD).saturating_mul(self.n_samples as u128);
+        Need::new("data.n_samples", bytes, format!("{} pumpkins", self.n_samples))
     }
 
     /// What keeps ages from being drawn, whatever the number of samples.
@@ -102,12 +105,16 @@ impl DataSettings {
         if self.min_age >= self.max_age {
             reject(
                 "min_age",
-                format!("the youngest age, {}, is not below the oldest, {}", self.min_age, self.max_age),
-                "choose min_age < max_age".into(),
+                format!("data.min_age must be below data.max_age, {}, got {}", self.max_age, self.min_age),
+                "choose a min_age that is below max_age".into(),
             );
         }
         if self.max_age > MAX_AGE {
-            reject("max_age", format!("no pumpkin gets {} years old", self.max_age), format!("use at most {MAX_AGE}"));
+            reject(
+                "max_age",
+                format!("data.max_age must be at most {MAX_AGE}, got {}", self.max_age),
+                format!("use at most {MAX_AGE}"),
+            );
         } else if self.growth_mode == GrowthMode::TangPing && self.max_age >= 100 {
             reject(
                 "max_age",
@@ -115,26 +122,21 @@ impl DataSettings {
                 "use a max_age below 100, or another growth_mode".into(),
             );
         }
-        if !(0.0..=1.0).contains(&self.skew_factor) {
-            reject("skew_factor", format!("{} is not a share", self.skew_factor), "use a number from 0 to 1".into());
-        }
+        problems.extend(number("data.skew_factor", self.skew_factor, Bound::From(0.0, 1.0)));
+        let mut reject = |message: &str, help: String| problems.push(Invalid::new("data.target_bias", message, help));
         let (min, max) = (self.min_age, self.max_age);
         match (self.distribution, self.target_bias) {
             (Distribution::Biased, None) => reject(
-                "target_bias",
-                "a biased distribution needs the age it gathers around".into(),
+                "a biased distribution needs the age that its ages gather around",
                 format!("add target_bias, in years between {min} and {max}, or use distribution = \"uniform\""),
             ),
             (Distribution::Uniform, Some(_)) => reject(
-                "target_bias",
-                "a uniform distribution gathers around no age".into(),
+                "the ages of a uniform distribution gather around no age",
                 "remove target_bias, or use distribution = \"biased\"".into(),
             ),
-            (Distribution::Biased, Some(bias)) if !(f64::from(min)..=f64::from(max)).contains(&bias) => reject(
-                "target_bias",
-                format!("{bias} years is no age between {min} and {max}"),
-                "choose an age between min_age and max_age".into(),
-            ),
+            (Distribution::Biased, Some(bias)) if min < max => {
+                problems.extend(number("data.target_bias", bias, Bound::From(min.into(), max.into())));
+            }
             _ => {}
         }
         problems

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::Bias;
 use super::explain_error::near_miss;
 use super::invalid::Invalid;
+use super::number::{Bound, number, plain};
 use crate::explain::{Composite, Denominator, LayerKind, LayerSite, Rule, Selector};
+use crate::shown::shown;
 
 /// The rules by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -164,7 +166,7 @@ impl CompositeEntry {
                 Some(near) => format!("did you mean `{near}`? Layers: {all}"),
                 None => format!("layers: {all}"),
             };
-            invalid.push(refuse("layer", format!("there is no layer `{}`", self.layer), &help));
+            invalid.push(refuse("layer", format!("there is no layer `{}`", shown(&self.layer)), &help));
         }
         let (name, reads) = (self.rule.name(), self.rule.reads());
         let bias = self.bias.map(|_| "bias");
@@ -182,16 +184,12 @@ impl CompositeEntry {
             return invalid;
         }
         for (key, value) in given.iter().filter_map(|(key, value)| value.map(|value| (*key, value))) {
-            let least = match key {
-                "alpha" => 1.0,
-                "low" | "high" => f64::MIN,
-                _ => 0.0,
+            let bound = match key {
+                "alpha" => Bound::AtLeast(1.0),
+                "low" | "high" => Bound::Any,
+                _ => Bound::AtLeast(0.0),
             };
-            if !(least..=f64::MAX).contains(&value) {
-                let help =
-                    if least == f64::MIN { "use a finite number".into() } else { format!("use {least} or more") };
-                invalid.push(refuse(key, format!("{value} is out of range"), &help));
-            }
+            invalid.extend(number(&format!("{place}.{key}"), value, bound));
         }
         let excess = self.alpha() - self.beta() - 1.0;
         if invalid.is_empty() && excess.abs() > 1e-9 {
@@ -203,7 +201,7 @@ impl CompositeEntry {
             match (self.low, self.high) {
                 (Some(low), Some(high)) if low < high => {}
                 (Some(low), Some(high)) => {
-                    let message = format!("no input is between {low} and {high}");
+                    let message = format!("low must be below high, but they are {} and {}", plain(low), plain(high));
                     invalid.push(refuse("low", message, "use two numbers with `low` below `high`"));
                 }
                 _ => invalid.push(refuse(
@@ -257,14 +255,14 @@ mod tests {
     fn impossible_entries_are_refused_where_they_stand() {
         for (entry, key, said) in [
             ("layer = 'any', rule = 'alpha_beta', alpha = 2, beta = 2", "0.beta", "alpha - beta must be 1"),
-            ("layer = 'any', rule = 'alpha_beta', alpha = 0.5", "0.alpha", "out of range"),
+            ("layer = 'any', rule = 'alpha_beta', alpha = 0.5", "0.alpha", "must be at least 1, got 0.5"),
             ("layer = 'any', rule = 'z_b'", "0.rule", "low = 0"),
             ("layer = 'any', rule = 'z_b', low = 0", "0.rule", "`low` and `high`"),
-            ("layer = 'any', rule = 'z_b', low = 1, high = 0", "0.low", "between 1 and 0"),
+            ("layer = 'any', rule = 'z_b', low = 1, high = 0", "0.low", "low must be below high"),
             ("layer = 'cnov1', rule = 'z'", "0.layer", "did you mean `conv1`?"),
             ("layer = 'any', rule = 'flat', epsilon = 1", "0.epsilon", "no parameters"),
             ("layer = 'any', rule = 'z', gamma = 1", "0.gamma", "reads bias"),
-            ("layer = 'any', rule = 'gamma', gamma = -1", "0.gamma", "0 or more"),
+            ("layer = 'any', rule = 'gamma', gamma = -1", "0.gamma", "at least 0, got -1"),
         ] {
             let (keys, message) = refused(&format!("{{ {entry} }}, {{ layer = 'any', rule = 'z' }}"));
             assert_eq!(keys, [format!("explain.composite.{key}")], "{entry}");

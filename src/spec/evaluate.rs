@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::explain_error::near_miss;
 use super::invalid::Invalid;
+use super::memory::{IMAGE, Need};
+use super::number::{Bound, count, number, seed};
 use crate::metric::NETWORK_METRICS;
+use crate::shown::shown;
 
 /// `[evaluate]`: the scores of explanations. Those that need nothing but maps, images and the known signs are always there;
 /// these settings are about those for which the network is asked again.
@@ -50,6 +53,9 @@ impl Default for EvaluateSettings {
     }
 }
 
+/// The widest neighbourhood of an image: pixels are from 0 to 1, and the width of the range must be a number, too.
+const WIDEST: f64 = 1e6;
+
 impl EvaluateSettings {
     /// Everything that cannot be carried out, each with its dotted key.
     pub fn validate(&self) -> Vec<Invalid> {
@@ -60,29 +66,32 @@ impl EvaluateSettings {
                 Some(near) => format!("did you mean `{near}`? Scores: {all}"),
                 None => format!("scores: {all}; all others are always there"),
             };
-            invalid.push(Invalid::new("evaluate.scores", format!("there is no score `{score}` to choose"), help));
+            invalid.push(Invalid::new(
+                "evaluate.scores",
+                format!("there is no score `{}` to choose", shown(score)),
+                help,
+            ));
         }
-        for (key, count) in
+        for (key, value) in
             [("images", self.images), ("signs", self.signs), ("steps", self.steps), ("draws", self.draws)]
         {
-            if count == 0 {
-                let help = "use at least 1; to leave a score out, take it from evaluate.scores";
-                invalid.push(Invalid::new(format!("evaluate.{key}"), "0 gives nothing to score", help));
-            }
+            let help = "use at least 1; to leave a score out, take it from evaluate.scores";
+            let zero = count(&format!("evaluate.{key}"), value, 1..=usize::MAX);
+            invalid.extend(zero.map(|invalid| Invalid { help: help.into(), ..invalid }));
         }
-        if !(self.flipped > 0.0 && self.flipped <= 1.0) {
-            let message = format!("{} is no share of an image", self.flipped);
-            invalid.push(Invalid::new("evaluate.flipped", message, "use a number above 0, at most 1"));
-        }
-        if !self.fill.is_finite() {
-            let message = format!("{} is no value of a pixel", self.fill);
-            invalid.push(Invalid::new("evaluate.fill", message, "use a finite number"));
-        }
-        if !(self.radius > 0.0 && self.radius.is_finite()) {
-            let message = format!("{} is no distance", self.radius);
-            invalid.push(Invalid::new("evaluate.radius", message, "use a finite number above 0"));
-        }
+        invalid.extend(number("evaluate.flipped", self.flipped, Bound::UpTo(1.0)));
+        invalid.extend(number("evaluate.fill", self.fill, Bound::Any));
+        invalid.extend(number("evaluate.radius", self.radius, Bound::UpTo(WIDEST)));
+        invalid.extend(seed("evaluate.seed", self.seed));
         invalid
+    }
+
+    /// Memory of the scores that ask the network: faithfulness predicts all steps of an image at once. There are never
+    /// more images and signs than the data set has, and draws follow each other.
+    pub fn memory(&self) -> Option<Need> {
+        let asked = self.scores.iter().any(|score| score == "faithfulness");
+        let bytes = (self.steps as u128 + 1) * IMAGE;
+        asked.then(|| Need::new("evaluate.steps", bytes, format!("the images of {} steps", self.steps)))
     }
 }
 

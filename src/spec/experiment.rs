@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invalid::Invalid;
 use super::{EvaluateSettings, ExplainSettings, HeatmapSettings, ModelSettings, RunSettings, TrainSettings};
+use crate::shown::shown;
 use crate::sim::DataSettings;
 
 /// `[experiment]`: what it is called and where its results go.
@@ -29,18 +30,22 @@ impl ExperimentSettings {
     fn validate(&self) -> Vec<Invalid> {
         let mut invalid = Vec::new();
         let unsafe_name = self.name.is_empty()
-            || self.name.starts_with('.')
+            || self.name.starts_with(['.', '~'])
             || self.name.len() > 100
             || self.name.chars().any(|c| c == '/' || c == '\\' || c == '\0' || c.is_control());
         if unsafe_name {
             invalid.push(Invalid::new(
                 "experiment.name",
-                format!("{:?} cannot name a results folder", self.name),
-                "use 1 to 100 characters without slashes that do not start with a dot",
+                format!("\"{}\" cannot be the name of a results folder", shown(&self.name)),
+                "use 1 to 100 bytes of text without slashes and control characters that do not begin with a dot or a tilde",
             ));
         }
         if self.output.is_empty() {
-            invalid.push(Invalid::new("experiment.output", "no folder for results", "use for example \"results\""));
+            invalid.push(Invalid::new(
+                "experiment.output",
+                "the folder for results has no name",
+                "use for example \"results\"",
+            ));
         }
         invalid
     }

@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::composite::{self, CompositeEntry};
 use super::explain_error::near_miss;
 use super::invalid::Invalid;
+use super::memory::{IMAGE, Need, SCORES};
+use super::number::{Bound, count, number, plain, seed};
 use super::{Reference, Task};
 use crate::explain::{Composite, Parameter, SigmaUnit, Smoothing, analyzer, analyzer_names, analyzers};
 use crate::raster::SIDE;
+use crate::shown::shown;
 use crate::sim::Split;
 
 /// What rules do with a layer's bias.
@@ -148,43 +151,51 @@ impl Default for ExplainSettings {
     }
 }
 
+/// At most this many passes through the network for one map.
+const MOST_PASSES: usize = 1_000_000;
+
 impl ExplainSettings {
     /// Everything that cannot be carried out, each with its dotted key.
     pub fn validate(&self) -> Vec<Invalid> {
         let mut invalid = self.validate_analyzer();
-        let side = SIDE as f64;
-        let count = |value: Option<usize>| value.map(|value| value as f64);
-        for (key, value, range) in [
-            ("epsilon", self.epsilon, 0.0..=f64::MAX),
-            ("alpha", self.alpha, 1.0..=f64::MAX),
-            ("gamma", self.gamma, 0.0..=f64::MAX),
-            ("steps", count(self.steps), 1.0..=1e6),
-            ("baseline", self.baseline, f64::MIN..=f64::MAX),
-            ("until", count(self.until), 0.0..=6.0),
-            ("samples", count(self.samples), 1.0..=1e6),
-            ("sigma", self.sigma, 0.0..=f64::MAX),
-            ("window", count(self.window), 1.0..=side),
-            ("stride", count(self.stride), 1.0..=side),
-            ("fill", self.fill, f64::MIN..=f64::MAX),
+        for (key, value, bound) in [
+            ("explain.epsilon", self.epsilon, Bound::AtLeast(0.0)),
+            ("explain.alpha", self.alpha, Bound::AtLeast(1.0)),
+            ("explain.gamma", self.gamma, Bound::AtLeast(0.0)),
+            ("explain.baseline", self.baseline, Bound::Any),
+            ("explain.sigma", self.sigma, Bound::AtLeast(0.0)),
+            ("explain.fill", self.fill, Bound::Any),
+            ("explain.low", self.low, Bound::Any),
+            ("explain.high", self.high, Bound::Any),
         ] {
-            if let Some(value) = value.filter(|value| !range.contains(value)) {
-                let help = match (*range.start(), *range.end()) {
-                    (f64::MIN, _) => "use a finite number".into(),
-                    (least, f64::MAX) => format!("use a finite number of at least {least}"),
-                    (least, most) => format!("use {least} to {most}"),
-                };
-                invalid.push(Invalid::new(format!("explain.{key}"), format!("{value} is out of range"), help));
-            }
+            invalid.extend(value.and_then(|value| number(key, value, bound)));
         }
+        for (key, value, allowed) in [
+            ("explain.steps", self.steps, 1..=MOST_PASSES),
+            ("explain.until", self.until, 0..=6),
+            ("explain.samples", self.samples, 1..=MOST_PASSES),
+            ("explain.window", self.window, 1..=SIDE),
+            ("explain.stride", self.stride, 1..=SIDE),
+        ] {
+            invalid.extend(value.and_then(|value| count(key, value, allowed)));
+        }
+        invalid.extend(self.seed.and_then(|value| seed("explain.seed", value)));
         invalid.extend(self.validate_reference());
         invalid.extend(self.validate_smoothing());
         let (low, high) = (self.low.unwrap_or(0.0), self.high.unwrap_or(1.0));
-        if !(low < high && low.is_finite() && high.is_finite()) {
+        if low >= high {
             let key = if self.low.is_some() { "explain.low" } else { "explain.high" };
-            let message = format!("no pixel is between {low} and {high}");
+            let message = format!("low must be below high, but they are {} and {}", plain(low), plain(high));
             invalid.push(Invalid::new(key, message, "use two numbers with `low` below `high`"));
         }
         invalid
+    }
+
+    /// Memory of the maps of a data set of `samples`: all of them are read when they are scored, each with its scores.
+    /// Passes through the network (`steps`, `samples`) follow each other and take none.
+    pub fn memory(&self, samples: usize) -> Option<Need> {
+        let maps = self.subset.range(samples).len() as u128;
+        Some(Need::new("explain.subset", maps * (IMAGE + SCORES), format!("the maps of {maps} images")))
     }
 
     /// The composite of the analyzer "lrp".
@@ -211,28 +222,30 @@ impl ExplainSettings {
         vec![refused]
     }
 
-    fn validate_reference(&self) -> Option<Invalid> {
-        let refuse = |message: String, help: &str| Some(Invalid::new("explain.reference", message, help));
-        match self.reference? {
-            Reference::Years(years) | Reference::Flooding(years) if !years.is_finite() => {
-                refuse(format!("{years} is no number of years"), "use a finite number")
+    fn validate_reference(&self) -> Vec<Invalid> {
+        const KEY: &str = "explain.reference";
+        match self.reference {
+            Some(Reference::Years(years) | Reference::Flooding(years)) => {
+                number(KEY, years, Bound::Any).into_iter().collect()
             }
-            Reference::Ages([from, to]) if !(from <= to && from.is_finite() && to.is_finite()) => {
-                refuse(format!("nobody is aged from {from} to {to}"), "write the lower age first")
+            Some(Reference::Ages([from, to])) => {
+                let invalid: Vec<Invalid> =
+                    [from, to].into_iter().filter_map(|age| number(KEY, age, Bound::Any)).collect();
+                if invalid.is_empty() && from > to {
+                    let message = format!("the ages from {} to {} are none", plain(from), plain(to));
+                    return vec![Invalid::new(KEY, message, "write the lower age first")];
+                }
+                invalid
             }
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
-    fn validate_smoothing(&self) -> Option<Invalid> {
-        let Smoothing { samples, sigma, .. } = self.smooth?;
-        if !(1..=1_000_000).contains(&samples) {
-            let message = format!("{samples} is out of range");
-            return Some(Invalid::new("explain.smooth.samples", message, "use 1 to 1000000"));
-        }
-        let possible = sigma.is_finite() && sigma >= 0.0;
-        let message = format!("{sigma} is out of range");
-        (!possible).then(|| Invalid::new("explain.smooth.sigma", message, "use a finite number of at least 0"))
+    fn validate_smoothing(&self) -> Vec<Invalid> {
+        let Some(Smoothing { samples, sigma, seed: noise, .. }) = self.smooth else { return Vec::new() };
+        let samples = count("explain.smooth.samples", samples, 1..=MOST_PASSES);
+        let sigma = number("explain.smooth.sigma", sigma, Bound::AtLeast(0.0));
+        [samples, sigma, seed("explain.smooth.seed", noise)].into_iter().flatten().collect()
     }
 
     fn validate_analyzer(&self) -> Vec<Invalid> {
@@ -242,7 +255,11 @@ impl ExplainSettings {
                 Some(near) => format!("did you mean `{near}`? Analyzers: {all}"),
                 None => format!("analyzers: {all}"),
             };
-            return vec![Invalid::new("explain.analyzer", format!("there is no analyzer `{}`", self.analyzer), help)];
+            return vec![Invalid::new(
+                "explain.analyzer",
+                format!("there is no analyzer `{}`", shown(&self.analyzer)),
+                help,
+            )];
         };
         let unread = |parameter: &Parameter| parameter.is_given(self) && !analyzer.reads.contains(parameter);
         let refuse = |parameter: Parameter| {
@@ -334,7 +351,7 @@ mod tests {
         );
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nhigh = -2"), ["explain.high"]);
         assert_eq!(keys("analyzer = 'occlusion'\nwindow = 99\nstride = 0"), ["explain.window", "explain.stride"]);
-        assert_eq!(keys("analyzer = 'smoothgrad'\nsamples = 0\nsigma = nan"), ["explain.samples", "explain.sigma"]);
+        assert_eq!(keys("analyzer = 'smoothgrad'\nsamples = 0\nsigma = nan"), ["explain.sigma", "explain.samples"]);
         assert_eq!(keys("analyzer = 'integrated_gradients'\nsteps = 1\nbaseline = -1"), [""; 0]);
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nlow = -1\nhigh = 0"), [""; 0]);
         assert_eq!(keys("reference = nan"), ["explain.reference"]);

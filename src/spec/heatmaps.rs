@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::memory::Need;
+
 /// How pictures are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -32,6 +34,16 @@ pub struct HeatmapSettings {
     pub true_scale: bool,
     /// How pictures are stored: "png".
     pub format: PictureFormat,
+}
+
+impl HeatmapSettings {
+    /// Memory of the pictures of `explained` images, of which no more than `count` are drawn: all are drawn, then written.
+    pub fn memory(&self, explained: usize) -> Option<Need> {
+        /// A compressed picture.
+        const PICTURE: u128 = 40_000;
+        let pictures = self.count.min(explained) as u128 * if self.pointers { 2 } else { 1 };
+        Some(Need::new("heatmaps.count", pictures * PICTURE, format!("{pictures} pictures")))
+    }
 }
 
 impl Default for HeatmapSettings {

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// One value of a specification that is well-formed but cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{key}: {message}")]
+#[error("{}", self.sentence())]
 pub struct Invalid {
     /// Dotted key, such as `data.target_bias`.
     pub key: String,
@@ -17,5 +17,13 @@ pub struct Invalid {
 impl Invalid {
     pub fn new(key: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { key: key.into(), message: message.into(), help: help.into() }
+    }
+
+    /// The message behind its key, unless the key is its subject already.
+    fn sentence(&self) -> String {
+        match self.message.strip_prefix(&self.key) {
+            Some(rest) if rest.starts_with(' ') => self.message.clone(),
+            _ => format!("{}: {}", self.key, self.message),
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! The layers that a spec is merged from: defaults < `extends` < file < environment < `--set`.
-//! Of sweeps the strongest layer's is taken whole.
+//! Of sweeps the strongest layer's is taken whole, unless a layer sets elements of it by their index.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-use figment::providers::Serialized;
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use toml::{Table, Value};
 
 use super::ExperimentSpec;
-use super::explain_error::explain;
+use super::explain_error::{at, explain, extract};
+use super::merge::{self, DEEPEST, Misplaced};
 use super::source::SourceFile;
+use super::takes::Takes;
+use super::{extends, spelling, unquoted};
 use crate::error::{Error, Result};
+use crate::shown::{escaped, shown};
 
 const ENVIRONMENT_PREFIX: &str = "XDLREG_";
 
@@ -28,13 +31,14 @@ pub enum Origin {
     CommandLine(String),
 }
 
+/// On one line, whatever characters a user's text has.
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::CommandLine(option) => write!(f, "command line {option}"),
+            Self::File(path) => f.write_str(&escaped(&path.display().to_string())),
+            Self::Environment(name) => write!(f, "environment {}", shown(name)),
+            Self::CommandLine(option) => write!(f, "command line {}", shown(option)),
         }
     }
 }
@@ -45,33 +49,18 @@ pub struct Layer {
     pub origin: Origin,
     /// The text that errors point into, for layers that are files.
     pub source: Option<SourceFile>,
-    pub values: toml::Table,
+    pub values: Table,
 }
 
 impl Layer {
     /// The value of a dotted path.
-    pub fn get(&self, path: &[&str]) -> Option<&toml::Value> {
+    pub fn get(&self, path: &[&str]) -> Option<&Value> {
         let (first, rest) = path.split_first()?;
         rest.iter().try_fold(self.values.get(*first)?, |value, segment| match value {
-            toml::Value::Table(table) => table.get(*segment),
-            toml::Value::Array(items) => items.get(segment.parse::<usize>().ok()?),
+            Value::Table(table) => table.get(*segment),
+            Value::Array(items) => items.get(merge::index(segment)?),
             _ => None,
         })
-    }
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.origin.to_string())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let mut dict = match Value::serialize(&self.values)? {
-            Value::Dict(_, dict) => dict,
-            _ => Dict::new(),
-        };
-        dict.remove(SWEEP);
-        Ok(Map::from([(Profile::Default, dict)]))
     }
 }
 
@@ -82,13 +71,16 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads a spec file with what it extends, the environment and the `--set KEY=VALUE` options.
-    pub fn read(spec: &Path, sets: &[String]) -> Result<Self> {
-        let mut layers = Self::default();
-        layers.push_file(spec, &mut Vec::new())?;
-        for (name, value) in environment() {
+    /// A spec file with what it extends, variables of the environment and `--set KEY=VALUE` options.
+    pub fn new(file: SourceFile, environment: &[(OsString, OsString)], sets: &[String]) -> Result<Self> {
+        let mut layers = Self { layers: extends::layers(file)? };
+        for (name, value) in settings_of(environment) {
             let key = name[ENVIRONMENT_PREFIX.len()..].to_lowercase().replace("__", ".");
-            layers.push_value(Origin::Environment(name), &key, parse_value(&value))?;
+            let origin = Origin::Environment(name.to_owned());
+            let Some(value) = value.to_str() else {
+                return Err(Error::usage(format!("{origin}: the value is not text in UTF-8"), "set it to text"));
+            };
+            layers.push_text(origin, &key, value)?;
         }
         layers.push_sets(sets)?;
         Ok(layers)
@@ -103,75 +95,71 @@ impl Layers {
 
     fn push_sets(&mut self, sets: &[String]) -> Result<()> {
         for set in sets {
+            let origin = Origin::CommandLine(format!("--set {set}"));
             let Some((key, value)) = set.split_once('=') else {
                 return Err(Error::usage(
-                    format!("`--set {set}` sets nothing"),
+                    format!("--set {} sets nothing", shown(set)),
                     "write it as --set KEY=VALUE, for example --set train.epochs=2",
                 ));
             };
-            self.push_value(Origin::CommandLine(format!("--set {set}")), key.trim(), parse_value(value.trim()))?;
+            self.push_text(origin, key.trim(), value)?;
         }
         Ok(())
     }
 
+    /// Adds a value as typed, which is read as what its key takes.
+    fn push_text(&mut self, origin: Origin, key: &str, text: &str) -> Result<()> {
+        let path: Vec<&str> = key.split('.').take(DEEPEST).collect();
+        let value = spelling::read(&shown(key), text, Takes::at(&path))
+            .map_err(|misspelt| Error::usage(format!("{origin}: {}", misspelt.message), misspelt.help))?;
+        self.push_value(origin, key, value)
+    }
+
     /// Adds one value on top of all layers so far.
-    pub fn push_value(&mut self, origin: Origin, key: &str, value: toml::Value) -> Result<()> {
-        let segments: Vec<&str> = key.split('.').collect();
-        if segments.iter().any(|segment| segment.is_empty()) {
+    pub fn push_value(&mut self, origin: Origin, key: &str, value: Value) -> Result<()> {
+        let segments: Vec<&str> = key.split('.').take(DEEPEST + 1).collect();
+        if segments.len() > DEEPEST || segments.iter().any(|segment| segment.is_empty()) {
             return Err(Error::usage(
-                format!("{origin}: `{key}` is no key"),
+                format!("{origin}: {} is not a key", shown(key)),
                 "write it as SECTION.KEY, such as train.epochs",
             ));
         }
         let (last, parents) = segments.split_last().expect("split yields at least one part");
-        let mut values = toml::Table::from_iter([((*last).to_owned(), value)]);
+        let mut values = Table::from_iter([((*last).to_owned(), value)]);
         for parent in parents.iter().rev() {
-            values = toml::Table::from_iter([((*parent).to_owned(), toml::Value::Table(values))]);
+            values = Table::from_iter([((*parent).to_owned(), Value::Table(values))]);
         }
         self.layers.push(Layer { origin, source: None, values });
-        Ok(())
-    }
-
-    /// Adds a file above the files it extends. `open` are the files being read, to find circles.
-    fn push_file(&mut self, path: &Path, open: &mut Vec<PathBuf>) -> Result<()> {
-        let source = SourceFile::read(path)?;
-        let mut values = source.parse()?;
-        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        open.push(canonical);
-        for base in extended_files(&source, values.remove("extends"))? {
-            let base = path.parent().unwrap_or(Path::new("")).join(base);
-            let (key, value) = source.locate(&["extends"]).unwrap_or((0..0, 0..0));
-            if base.canonicalize().is_ok_and(|base| open.contains(&base)) {
-                let message = format!("{} extends itself through {}", path.display(), base.display());
-                return Err(source.error(key, message, "leads back here".into(), Some("break the circle".into())));
-            }
-            if !base.exists() {
-                let message = format!("cannot find the spec {}", base.display());
-                let help = format!("paths in `extends` start at the folder of {}", path.display());
-                return Err(source.error(value, message, "no such file".into(), Some(help)));
-            }
-            self.push_file(&base, open)?;
-        }
-        open.pop();
-        self.layers.push(Layer { origin: Origin::File(path.to_owned()), source: Some(source), values });
         Ok(())
     }
 
     /// Merges all layers over the defaults. Unknown keys and wrong types are refused; values are not checked yet.
     /// The sweep is no setting of a run and is left out.
     pub fn merge(&self) -> Result<ExperimentSpec> {
-        self.figment().extract().map_err(|error| explain(self, &error))
+        unquoted::refuse(self)?;
+        let mut tree = Table::try_from(ExperimentSpec::default()).expect("settings are representable in TOML");
+        self.lay_over(&mut tree, |key| key != SWEEP)?;
+        extract(&tree).map_err(|error| explain(self, &error))
     }
 
-    /// As [`Self::merge`], with the settings of a cell of the sweep on top.
-    pub fn merge_with(&self, cell: toml::Table) -> Result<ExperimentSpec, Box<figment::Error>> {
-        let cell = Layer { origin: Origin::Default, source: None, values: cell };
-        self.figment().merge(&cell).extract().map_err(Box::new)
+    /// The sweep of all layers, if there is one.
+    pub fn sweep(&self) -> Result<Option<Value>> {
+        let mut tree = Table::new();
+        self.lay_over(&mut tree, |key| key == SWEEP)?;
+        Ok(tree.remove(SWEEP))
     }
 
-    fn figment(&self) -> Figment {
-        let defaults = Figment::from(Serialized::defaults(ExperimentSpec::default()));
-        self.layers.iter().fold(defaults, |figment, layer| figment.merge(layer))
+    /// Lays the values under chosen keys over a tree, weakest first.
+    fn lay_over(&self, tree: &mut Table, chosen: impl Fn(&str) -> bool) -> Result<()> {
+        for layer in &self.layers {
+            let values = layer.values.iter().filter(|(key, _)| chosen(key));
+            let values = values.map(|(key, value)| (key.clone(), value.clone())).collect();
+            merge::lay(tree, values).map_err(|Misplaced { path, message, help }| {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                at(layer, &path, true, message, "there is no such element".into(), help)
+            })?;
+        }
+        Ok(())
     }
 
     /// The strongest layer that sets the dotted path.
@@ -190,36 +178,13 @@ impl Layers {
     }
 }
 
-/// The variables that name a setting: XDLREG_SECTION__KEY. Others, such as XDLREG_CACHE, are not for the spec.
-fn environment() -> Vec<(String, String)> {
-    let mut variables: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+/// The variables that name a setting, XDLREG_SECTION__KEY, sorted by name. Others, such as XDLREG_CACHE, are not for the
+/// spec.
+fn settings_of(environment: &[(OsString, OsString)]) -> Vec<(&str, &OsString)> {
+    let named = environment.iter().filter_map(|(name, value)| Some((name.to_str()?, value)));
+    let mut settings: Vec<_> = named
         .filter(|(name, _)| name.strip_prefix(ENVIRONMENT_PREFIX).is_some_and(|rest| rest.contains("__")))
         .collect();
-    variables.sort();
-    variables
-}
-
-/// A value as TOML writes it; text that is no TOML value is a string, so that `--set data.growth_mode=eternal` works.
-fn parse_value(text: &str) -> toml::Value {
-    toml::from_str::<toml::Table>(&format!("value = {text}"))
-        .ok()
-        .and_then(|mut table| table.remove("value").filter(|_| table.is_empty()))
-        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
-}
-
-fn extended_files(source: &SourceFile, extends: Option<toml::Value>) -> Result<Vec<String>> {
-    let files = match extends {
-        None => return Ok(Vec::new()),
-        Some(toml::Value::String(file)) => Some(vec![file]),
-        Some(toml::Value::Array(files)) => {
-            files.into_iter().map(|file| file.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
-        }
-        Some(_) => None,
-    };
-    files.ok_or_else(|| {
-        let (_, span) = source.locate(&["extends"]).unwrap_or((0..0, 0..0));
-        let help = "write extends = \"base.toml\" or a list of files".to_owned();
-        source.error(span, "`extends` does not name files".into(), "no file name".into(), Some(help))
-    })
+    settings.sort();
+    settings
 }

@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::invalid::Invalid;
+use super::memory::Need;
+use super::number::{Bound, count, number, seed};
 
 /// What the network predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -119,21 +121,9 @@ impl Default for ModelSettings {
 impl ModelSettings {
     pub fn validate(&self) -> Vec<Invalid> {
         let mut invalid = Vec::new();
-        if !(0.0..1.0).contains(&self.dropout) {
-            invalid.push(Invalid::new(
-                "model.dropout",
-                format!("a share of {} cannot be dropped", self.dropout),
-                "use a number from 0 to below 1",
-            ));
-        }
-        if let OutputBias::Years(years) = self.output_bias
-            && !years.is_finite()
-        {
-            invalid.push(Invalid::new(
-                "model.output_bias",
-                format!("{years} is no number of years"),
-                "use \"target-mean\", \"zero\" or a finite number",
-            ));
+        invalid.extend(number("model.dropout", self.dropout, Bound::Below(0.0, 1.0)));
+        if let OutputBias::Years(years) = self.output_bias {
+            invalid.extend(number("model.output_bias", years, Bound::Any));
         }
         if self.task == Task::Classification && self.output_bias != OutputBias::TargetMean {
             invalid.push(Invalid::new(
@@ -142,12 +132,41 @@ impl ModelSettings {
                 "leave model.output_bias out, or use model.task = \"regression\"",
             ));
         }
-        for (key, sizes) in [("model.conv_filters", &self.conv_filters[..]), ("model.dense_units", &[self.dense_units])]
-        {
-            if sizes.iter().any(|size| !(1..=4096).contains(size)) {
-                invalid.push(Invalid::new(key, format!("{sizes:?} is out of range"), "use 1 to 4096 in each layer"));
-            }
+        for (block, &filters) in self.conv_filters.iter().enumerate() {
+            invalid.extend(count(&format!("model.conv_filters.{block}"), filters, 1..=4096));
         }
+        invalid.extend(count("model.dense_units", self.dense_units, 1..=4096));
+        invalid.extend(seed("model.seed", self.seed));
         invalid
+    }
+
+    /// Features that enter the dense layer: 4 x 4 pixels of every filter of the last convolution.
+    pub fn features(&self) -> u128 {
+        16 * self.conv_filters[4] as u128
+    }
+
+    /// Bytes of the feature maps of one image, before and after each activation.
+    pub fn activations(&self) -> u128 {
+        let sides = [98, 49, 25, 13, 7];
+        let maps = self.conv_filters.iter().zip(sides).map(|(&filters, side)| filters as u128 * side * side);
+        2 * 4 * maps.sum::<u128>()
+    }
+
+    /// Memory of the network: its weights, and feature maps.
+    pub fn memory(&self) -> [Need; 2] {
+        /// While it learns: weights, gradient, two moments, the best and a checkpoint; and all but the gradient again
+        /// in the file that is written after each epoch.
+        const COPIES: u128 = 11;
+        /// A kernel has 9 weights for each pair of channels, in the last convolution 1.
+        const KERNEL: u128 = 9;
+        let filters = self.conv_filters.map(|filters| filters as u128);
+        let pairs = filters[0] + filters[0] * filters[1] + filters[1] * filters[2] + filters[2] * filters[3];
+        let weights = KERNEL * pairs + filters[3] * filters[4];
+        let dense = self.dense_units as u128 * (self.features() + 2);
+        let convolutions = COPIES * 4 * weights + self.activations();
+        [
+            Need::new("model.conv_filters", convolutions, format!("convolutions of {:?} filters", self.conv_filters)),
+            Need::new("model.dense_units", COPIES * 4 * dense, format!("{} dense units", self.dense_units)),
+        ]
     }
 }

@@ -9,6 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::invalid::Invalid;
+use super::number::count;
+use crate::shown::shown;
 
 /// Where tensors live: "auto", "cpu", "cuda" or "cuda:N".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +41,9 @@ impl FromStr for Device {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
             "cuda" => Ok(Self::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|index| index.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| format!("`{text}` is no device: expected \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"")),
+            _ => text.strip_prefix("cuda:").and_then(|index| index.parse().ok()).map(Self::Cuda).ok_or_else(|| {
+                format!("`{}` is not a device: expected \"auto\", \"cpu\", \"cuda\" or \"cuda:N\"", shown(text))
+            }),
         }
     }
 }
@@ -170,15 +170,16 @@ impl Default for RunSettings {
     }
 }
 
+/// A worker with more threads than this would exhaust the system before it began.
+const MOST_THREADS: usize = 1024;
+
 impl RunSettings {
     pub fn validate(&self) -> Vec<Invalid> {
-        let mut invalid = Vec::new();
-        if self.workers == Workers::Count(0) {
-            invalid.push(Invalid::new("run.workers", "no worker would do the work", "use \"auto\" or at least 1"));
-        }
-        if self.threads_per_worker == 0 {
-            invalid.push(Invalid::new("run.threads_per_worker", "a worker needs a thread", "use at least 1"));
-        }
-        invalid
+        let workers = match self.workers {
+            Workers::Auto => None,
+            Workers::Count(workers) => count("run.workers", workers, 1..=usize::MAX),
+        };
+        let threads = count("run.threads_per_worker", self.threads_per_worker, 1..=MOST_THREADS);
+        workers.into_iter().chain(threads).collect()
     }
 }

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ModelSettings;
 use super::invalid::Invalid;
+use super::memory::Need;
+use super::number::{Bound, count, number};
 
 /// Which optimiser updates the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -81,46 +84,53 @@ impl Default for TrainSettings {
 
 impl TrainSettings {
     pub fn validate(&self) -> Vec<Invalid> {
-        let mut invalid = Vec::new();
-        let mut refuse = |wrong: bool, key: &str, message: String, help: &str| {
-            if wrong {
-                invalid.push(Invalid::new(format!("train.{key}"), message, help));
-            }
-        };
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        let share = |value: f64| (0.0..1.0).contains(&value);
-        refuse(self.epochs == 0, "epochs", "a training of 0 epochs learns nothing".into(), "use at least 1");
-        refuse(self.batch_size == 0, "batch_size", "a batch of 0 images is empty".into(), "use at least 1");
-        let rate = self.learning_rate;
-        refuse(
-            !positive(rate),
-            "learning_rate",
-            format!("{rate} is no step size"),
-            "use a number above 0, such as 5e-4",
-        );
-        let decay = self.weight_decay;
-        let decays = self.optimizer == Optimizer::Adamw;
-        refuse(!(decay >= 0.0 && decay.is_finite()), "weight_decay", format!("{decay} is no decay"), "use 0 or more");
-        refuse(
-            decay > 0.0 && !decays,
-            "weight_decay",
-            "only \"adamw\" decays weights".into(),
-            "set train.optimizer = \"adamw\", or leave train.weight_decay out",
-        );
-        let momentum = self.momentum;
-        refuse(!share(momentum), "momentum", format!("{momentum} is no momentum"), "use a number from 0 to below 1");
-        refuse(
-            momentum > 0.0 && self.optimizer != Optimizer::Sgd,
-            "momentum",
-            "only \"sgd\" reads a momentum".into(),
-            "set train.optimizer = \"sgd\", or leave train.momentum out",
-        );
-        refuse(
-            self.checkpoint_every == 0,
-            "checkpoint_every",
-            "checkpoints every 0 epochs make no sense".into(),
-            "use at least 1; a number above train.epochs keeps none",
-        );
+        let any = 1..=usize::MAX;
+        let mut invalid: Vec<Invalid> = [
+            count("train.epochs", self.epochs, any.clone()),
+            count("train.batch_size", self.batch_size, any.clone()),
+            number("train.learning_rate", self.learning_rate, Bound::Positive),
+            number("train.weight_decay", self.weight_decay, Bound::AtLeast(0.0)),
+            number("train.momentum", self.momentum, Bound::Below(0.0, 1.0)),
+            count("train.checkpoint_every", self.checkpoint_every, any),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if self.weight_decay > 0.0 && self.optimizer != Optimizer::Adamw {
+            invalid.push(Invalid::new(
+                "train.weight_decay",
+                "only the optimizer \"adamw\" decays weights",
+                "set train.optimizer = \"adamw\", or leave train.weight_decay out",
+            ));
+        }
+        if self.momentum > 0.0 && self.optimizer != Optimizer::Sgd {
+            invalid.push(Invalid::new(
+                "train.momentum",
+                "only the optimizer \"sgd\" uses momentum",
+                "set train.optimizer = \"sgd\", or leave train.momentum out",
+            ));
+        }
         invalid
+    }
+
+    /// Memory of a training of `samples` pumpkins.
+    pub fn memory(&self, model: &ModelSettings, samples: usize) -> [Need; 2] {
+        // The masks of dropout: a number an image and feature. They are counted for the batch as typed, although no more
+        // than the whole training set is drawn at once: a batch that no machine could hold is a slip.
+        let batch = self.batch_size as u128;
+        let masks = batch.saturating_mul(4 * model.features());
+        // With batch norm a whole batch goes forward and back at once, else image by image.
+        let together = if model.batch_norm { batch.min(samples as u128) } else { 0 };
+        let bytes = masks.saturating_add(together * model.activations());
+        // The losses of an epoch, in the state that is stored after each as well.
+        const EPOCH: u128 = 250;
+        [
+            Need::new("train.batch_size", bytes, format!("batches of {} images", self.batch_size)),
+            Need::new(
+                "train.epochs",
+                EPOCH.saturating_mul(self.epochs as u128),
+                format!("the losses of {} epochs", self.epochs),
+            ),
+        ]
     }
 }

@@ -94,7 +94,7 @@ fn broken_toml_is_shown_where_it_breaks() {
     for (spec, place) in [("[train]\nepochs =\n", "2:"), ("[train\nepochs = 1\n", "1:7"), ("a = 1\na = 2\n", "2:1")] {
         let scene = Scene::with_spec(spec);
         let ended = scene.run("spec.toml").exits(2);
-        ended.complains(&["spec.toml is no valid TOML", &format!("spec.toml:{place}")]);
+        ended.complains(&["spec.toml is not valid TOML", &format!("spec.toml:{place}")]);
         assert_eq!(scene.listing("."), ["spec.toml"]);
     }
 }
@@ -123,7 +123,7 @@ fn mistakes_of_the_command_line_and_the_environment_are_refused() {
     let scene = Scene::with_spec(TINY);
     assert_refused(&scene, "spec.toml --set train.epocs=3", &["--set train.epocs=3", "did you mean `epochs`?"]);
     assert_refused(&scene, "spec.toml --set train.epochs", &["sets nothing"]);
-    assert_refused(&scene, "spec.toml --set train..epochs=3", &["is no key"]);
+    assert_refused(&scene, "spec.toml --set train..epochs=3", &["is not a key"]);
     let before = scene.listing(".");
     let ended = Ended::of(scene.command("xdlreg-run").arg("spec.toml").env("XDLREG_TRAIN__EPOCS", "3"));
     assert_refusal(&scene, ended, &["environment XDLREG_TRAIN__EPOCS", "did you mean `epochs`?"], &before);
@@ -150,7 +150,7 @@ fn cuda_is_refused_where_there_is_none() {
     }
     let scene = Scene::with_spec(TINY);
     assert_refused(&scene, "spec.toml --set run.device=cuda", &["run.device = \"cuda\"", "no NVIDIA driver"]);
-    assert_refused(&scene, "spec.toml --set run.device=tpu", &["`tpu` is no device"]);
+    assert_refused(&scene, "spec.toml --set run.device=tpu", &["`tpu` is not a device"]);
 }
 
 /// A scene with a network of Keras in `net.safetensors` and an image in `images.npy`.

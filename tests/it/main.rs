@@ -20,6 +20,7 @@ mod library;
 mod original;
 mod power_loss;
 mod report;
+mod requests;
 mod resume;
 mod run;
 mod scores;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::cell::{Assignment, CellSettings, get};
+use super::cell::{Assignment, CellSettings};
 use super::draw::{MAX_SOBOL, Sampler, random, sobol};
 use super::when::{Condition, When};
-use super::{Draws, MAX_CELLS, Place, Range, SweepBlock, mistake};
+use super::{Draws, MAX_CELLS, Place, Range, SweepBlock, Written};
 use crate::error::{Error, Result};
+use crate::shown::shown;
 use crate::spec::explain_error::near_miss;
-use crate::spec::layers::Layer;
+use crate::spec::merge::get;
 
 /// Sections of which the runs of an experiment share one.
 const APART: [&str; 3] = ["experiment", "heatmaps", "run"];
@@ -22,7 +23,7 @@ type Dimension = Vec<Vec<Arc<Assignment>>>;
 
 /// A block that was read, with its dimensions not yet crossed.
 struct Dimensions<'a> {
-    layer: &'a Layer,
+    written: Written<'a>,
     place: Place,
     dimensions: Vec<Dimension>,
     replicates: Option<u64>,
@@ -31,7 +32,7 @@ struct Dimensions<'a> {
 }
 
 /// The cells of all blocks, in order. `base` is the spec outside of the sweep, every default filled in.
-pub fn expand(layer: &Layer, blocks: &[SweepBlock], base: &Table) -> Result<Vec<CellSettings>> {
+pub fn expand(written: Written, blocks: &[SweepBlock], base: &Table) -> Result<Vec<CellSettings>> {
     let mut all = Vec::with_capacity(blocks.len());
     let mut count: u128 = 0;
     for (index, block) in blocks.iter().enumerate() {
@@ -40,9 +41,9 @@ pub fn expand(layer: &Layer, blocks: &[SweepBlock], base: &Table) -> Result<Vec<
         count = count.saturating_add(cells_of(block));
         if count > MAX_CELLS {
             let message = format!("the sweep has {count} cells; at most {MAX_CELLS} are allowed");
-            return Err(mistake(layer, &place, message, "vary fewer keys, or draw some of the cells with `random`"));
+            return Err(written.mistake(&place, message, "vary fewer keys, or draw some of the cells with `random`"));
         }
-        all.push(Dimensions::read(layer, place, block)?);
+        all.push(Dimensions::read(written, place, block)?);
     }
     let mut cells = Vec::new();
     for block in all {
@@ -69,9 +70,9 @@ fn cells_of(block: &SweepBlock) -> u128 {
 }
 
 impl<'a> Dimensions<'a> {
-    fn read(layer: &'a Layer, place: Place, block: &SweepBlock) -> Result<Self> {
+    fn read(written: Written<'a>, place: Place, block: &SweepBlock) -> Result<Self> {
         let mut read = Self {
-            layer,
+            written,
             place,
             dimensions: Vec::new(),
             replicates: block.seeds,
@@ -106,29 +107,25 @@ impl<'a> Dimensions<'a> {
     }
 
     fn mistake(&self, path: &[&str], message: impl Into<String>, help: impl Into<String>) -> Error {
-        mistake(self.layer, &self.below(path), message, help)
+        self.written.mistake(&self.below(path), message, help)
     }
 
     /// Leaves in the order in which they stand in the file; tables in memory are sorted by key.
     fn as_written<'t>(&self, mut leaves: Vec<(String, &'t Value, Place)>) -> Vec<(String, &'t Value, Place)> {
-        if let Some(source) = &self.layer.source {
-            leaves.sort_by_cached_key(|(_, _, place)| {
-                let path: Vec<&str> = place.iter().map(String::as_str).collect();
-                source.locate(&path).map(|(key, _)| key.start)
-            });
-        }
+        leaves.sort_by_cached_key(|(_, _, place)| self.written.position(place));
         leaves
     }
 
     /// The values of a key that is written with a list.
     fn values(&self, key: &str, values: &Value, place: &Place) -> Result<Vec<Arc<Assignment>>> {
         let Value::Array(values) = values else {
+            let (key, values) = (shown(key), shown(&values.to_string()));
             let help = format!("write {key} = [{values}, ...], or set it outside of the sweep if it does not vary");
-            return Err(mistake(self.layer, place, format!("{key}: expected a list of values"), help));
+            return Err(self.written.mistake(place, format!("{key}: expected a list of values"), help));
         };
         if values.is_empty() {
             let help = "give at least one value, or remove the key";
-            return Err(mistake(self.layer, place, format!("{key}: the list of values is empty"), help));
+            return Err(self.written.mistake(place, format!("{key}: the list of values is empty"), help));
         }
         let assignment = |(index, value): (usize, &Value)| {
             let mut place = place.clone();
@@ -142,7 +139,7 @@ impl<'a> Dimensions<'a> {
         for (index, zip) in zips.iter().enumerate() {
             // A single group is written without a list around it.
             let listed = self.below(&["zip", &index.to_string()]);
-            let is_list = self.layer.get(&listed.iter().map(String::as_str).collect::<Vec<_>>()).is_some();
+            let is_list = self.written.get(&listed).is_some();
             let place = if is_list { listed } else { self.below(&["zip"]) };
             let mut columns = Vec::new();
             for (key, values, place) in self.as_written(flatten(zip, &place)) {
@@ -152,7 +149,7 @@ impl<'a> Dimensions<'a> {
             if columns.iter().any(|(_, values)| values.len() != length) {
                 let lengths = columns.iter().map(|(key, values)| format!("{key} has {}", values.len()));
                 let message = format!("zip of unequal lengths: {}", lengths.collect::<Vec<_>>().join(", "));
-                return Err(mistake(self.layer, &place, message, "give every key of a zip as many values"));
+                return Err(self.written.mistake(&place, message, "give every key of a zip as many values"));
             }
             let point = |row: usize| columns.iter().map(|(_, values)| Arc::clone(&values[row])).collect();
             self.dimensions.push((0..length).map(point).collect());
@@ -161,8 +158,7 @@ impl<'a> Dimensions<'a> {
     }
 
     fn read_list(&mut self, list: &[Table]) -> Result<()> {
-        let given = self.layer.get(&["sweep", &self.place[1], "list"]).is_some();
-        if !given {
+        if self.written.get(&self.below(&["list"])).is_none() {
             return Ok(());
         }
         if list.is_empty() {
@@ -189,10 +185,14 @@ impl<'a> Dimensions<'a> {
         {
             let range = Range::deserialize(value.clone()).map_err(|_| {
                 let help = "write { low = 1e-4, high = 1e-2, scale = \"log\" } or { choices = [1, 2, 4] }";
-                mistake(self.layer, &place, format!("{key}: {value} is no range"), help)
+                self.written.mistake(
+                    &place,
+                    format!("{}: {} is not a range", shown(&key), shown(&value.to_string())),
+                    help,
+                )
             })?;
             let sampler = Sampler::new(&range)
-                .map_err(|(message, help)| mistake(self.layer, &place, format!("{key}: {message}"), help))?;
+                .map_err(|(message, help)| self.written.mistake(&place, format!("{key}: {message}"), help))?;
             ranges.push((key, sampler, place));
         }
         if ranges.is_empty() {
@@ -224,7 +224,7 @@ impl<'a> Dimensions<'a> {
     }
 
     fn read_conditions(&mut self, block: &SweepBlock) -> Result<()> {
-        self.whens = When::read(self.layer, &self.below(&["when"]), &block.when)?;
+        self.whens = When::read(self.written, &self.below(&["when"]), &block.when)?;
         self.excludes = block.exclude.iter().map(|table| Condition::new(plain(table))).collect();
         Ok(())
     }
@@ -235,22 +235,23 @@ impl<'a> Dimensions<'a> {
         for assignment in self.dimensions.iter().flatten().flatten() {
             let section = assignment.key.split('.').next().unwrap_or_default();
             if APART.contains(&section) {
-                let message = format!("{} makes no other run: it cannot vary", assignment.key);
+                let message = format!("{} cannot vary: it does not make another run", shown(&assignment.key));
                 let help = format!("set it in [{section}], outside of the sweep");
-                return Err(mistake(self.layer, &assignment.place, message, help));
+                return Err(self.written.mistake(&assignment.place, message, help));
             }
         }
         for dimension in &self.dimensions {
             let mut own = BTreeSet::new();
             for assignment in dimension.iter().flatten() {
                 if known.contains(&assignment.key) {
-                    let message = format!("{} varies in two dimensions of one block", assignment.key);
-                    return Err(mistake(self.layer, &assignment.place, message, "let it vary in one of them"));
+                    let message = format!("{} varies in two dimensions of one block", shown(&assignment.key));
+                    return Err(self.written.mistake(&assignment.place, message, "let it vary in one of them"));
                 }
                 own.insert(assignment.key.clone());
             }
             known.extend(own);
         }
+        self.check_overlaps(&known)?;
         if self.replicates.is_some() {
             if let Some(key) = ["data.seed", "model.seed"].into_iter().find(|key| known.contains(*key)) {
                 let message = format!("`seeds` sets {key}, which also varies by itself");
@@ -261,9 +262,9 @@ impl<'a> Dimensions<'a> {
         let unknown = |key: &str, place: &[String], what: &str| {
             let help = match near_miss(key, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`? Dotted keys are written in quotes"),
-                None => format!("these vary: {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
+                None => format!("these vary: {}", known.iter().map(|key| shown(key)).collect::<Vec<_>>().join(", ")),
             };
-            mistake(self.layer, place, format!("{what}: {key} does not vary in this block"), help)
+            self.written.mistake(place, format!("{what}: {} does not vary in this block", shown(key)), help)
         };
         if let Some(when) = self.whens.iter().find(|when| !known.contains(&when.key)) {
             return Err(unknown(&when.key, &when.place, "when"));
@@ -271,10 +272,22 @@ impl<'a> Dimensions<'a> {
         for (index, exclude) in self.excludes.iter().enumerate() {
             let place = self.below(&["exclude", &index.to_string()]);
             if exclude.parts.is_empty() {
-                return Err(mistake(self.layer, &place, "exclude: no values are given", "name at least one key"));
+                return Err(self.written.mistake(&place, "exclude: no values are given", "name at least one key"));
             }
             if let Some((key, _)) = exclude.parts.iter().find(|(key, _)| !known.contains(key)) {
                 return Err(unknown(key, &place, "exclude"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A value and a part of it cannot both vary: whichever is set last would hide the other.
+    fn check_overlaps(&self, known: &BTreeSet<String>) -> Result<()> {
+        for assignment in self.dimensions.iter().flatten().flatten() {
+            let dots = assignment.key.match_indices('.').map(|(dot, _)| &assignment.key[..dot]);
+            if let Some(whole) = dots.into_iter().find(|whole| known.contains(*whole)) {
+                let message = format!("{} is a part of {whole}, which varies as a whole", shown(&assignment.key));
+                return Err(self.written.mistake(&assignment.place, message, "let one of the two vary"));
             }
         }
         Ok(())
@@ -291,8 +304,8 @@ impl<'a> Dimensions<'a> {
             };
             cells = cells.iter().flat_map(|cell| dimension.iter().map(move |point| extended(cell, point))).collect();
         }
-        When::apply(self.layer, &self.whens, &mut cells, base)?;
-        let cells = self.replicate(cells, base);
+        When::apply(self.written, &self.whens, &mut cells, base)?;
+        let cells = self.replicate(cells, base)?;
         let kept: Vec<CellSettings> = cells
             .into_iter()
             .filter(|cell| !self.excludes.iter().any(|exclude| exclude.holds(|key| cell.get(key))))
@@ -304,14 +317,18 @@ impl<'a> Dimensions<'a> {
     }
 
     /// Every cell once for each replicate: the seeds of data and model are raised together.
-    fn replicate(&self, cells: Vec<CellSettings>, base: &Table) -> Vec<CellSettings> {
-        let Some(replicates) = self.replicates else { return cells };
+    fn replicate(&self, cells: Vec<CellSettings>, base: &Table) -> Result<Vec<CellSettings>> {
+        let Some(replicates) = self.replicates else { return Ok(cells) };
         let seeds =
             ["data.seed", "model.seed"].map(|key| (key, get(base, key).and_then(Value::as_integer).unwrap_or(0)));
         let place = self.below(&["seeds"]);
+        if let Some((key, seed)) = seeds.iter().find(|(_, seed)| seed.checked_add_unsigned(replicates - 1).is_none()) {
+            let message = format!("{replicates} replicates raise {key} from {seed} beyond {}", i64::MAX);
+            return Err(self.written.mistake(&place, message, format!("begin with a smaller {key}")));
+        }
         let raised = |replicate: u64| {
             seeds.map(|(key, seed)| {
-                let value = Value::Integer(seed.saturating_add(replicate as i64));
+                let value = Value::Integer(seed.saturating_add_unsigned(replicate));
                 Arc::new(Assignment { key: key.to_owned(), value, place: place.clone() })
             })
         };
@@ -322,11 +339,8 @@ impl<'a> Dimensions<'a> {
             cell.replicate = Some(replicate as u64);
             cell
         };
-        cells
-            .iter()
-            .flat_map(|cell| (0..raised.len()).map(move |index| (cell, index)))
-            .map(|(cell, index)| with_seeds(cell, index))
-            .collect()
+        let replicated = cells.iter().flat_map(|cell| (0..raised.len()).map(move |index| (cell, index)));
+        Ok(replicated.map(|(cell, index)| with_seeds(cell, index)).collect())
     }
 }
 

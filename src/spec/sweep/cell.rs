@@ -6,6 +6,8 @@ use std::sync::Arc;
 use toml::Value;
 
 use super::Place;
+use crate::shown::shown;
+use crate::spec::merge::{Misplaced, set};
 
 /// A key with one of its values.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,10 +42,13 @@ impl CellSettings {
     }
 
     /// Lays the assignments over a tree of settings.
-    pub fn apply(&self, tree: &mut toml::Table) {
-        for assignment in &self.assignments {
-            set(tree, &assignment.key, assignment.value.clone());
-        }
+    ///
+    /// # Errors
+    /// An element of a list that is not there, with the assignment that names it.
+    pub fn apply(&self, tree: &mut toml::Table) -> Result<(), (&Assignment, Misplaced)> {
+        self.assignments.iter().try_for_each(|assignment| {
+            set(tree, &assignment.key, assignment.value.clone()).map_err(|misplaced| (&**assignment, misplaced))
+        })
     }
 }
 
@@ -52,33 +57,9 @@ impl fmt::Display for CellSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, assignment) in self.assignments.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{} = {}", assignment.key, assignment.value)?;
+            let (key, value) = (shown(&assignment.key), shown(&assignment.value.to_string()));
+            write!(f, "{comma}{key} = {value}")?;
         }
         Ok(())
-    }
-}
-
-/// The value of a dotted key in a tree.
-pub fn get<'a>(tree: &'a toml::Table, key: &str) -> Option<&'a Value> {
-    let mut segments = key.split('.');
-    let first = tree.get(segments.next()?)?;
-    segments.try_fold(first, |value, segment| value.as_table()?.get(segment))
-}
-
-/// Sets a dotted key in a tree; what stands in the way of its tables is replaced.
-fn set(tree: &mut toml::Table, key: &str, value: Value) {
-    match key.split_once('.') {
-        None => {
-            tree.insert(key.to_owned(), value);
-        }
-        Some((section, rest)) => {
-            let inner = tree.entry(section).or_insert_with(|| Value::Table(toml::Table::new()));
-            if !inner.is_table() {
-                *inner = Value::Table(toml::Table::new());
-            }
-            if let Value::Table(inner) = inner {
-                set(inner, rest, value);
-            }
-        }
     }
 }

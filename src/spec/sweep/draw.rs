@@ -4,7 +4,7 @@ use rand::RngExt;
 use toml::Value;
 
 use super::{Range, Scale};
-use crate::seed::stream;
+use crate::seed::{derive, stream};
 
 /// The longest sequence, and the most dimensions, that the Sobol generator has.
 pub const MAX_SOBOL: (u64, usize) = (1 << 16, sobol_burley::NUM_DIMENSIONS as usize);
@@ -29,10 +29,13 @@ impl Sampler {
         };
         let number = |value: &Value| value.as_float().or(value.as_integer().map(|whole| whole as f64));
         let (Some(from), Some(to)) = (number(low), number(high)) else {
-            return Err(("low and high are no numbers".into(), "write for example { low = 1e-4, high = 1e-2 }"));
+            return Err(("low and high are not both numbers".into(), "write for example { low = 1e-4, high = 1e-2 }"));
         };
-        if !(from <= to && from.is_finite() && to.is_finite()) {
-            return Err((format!("there is nothing from {low} to {high}"), "let low be at most high"));
+        if !(from <= to && from.is_finite() && to.is_finite() && (to - from).is_finite()) {
+            return Err((
+                format!("there is nothing to draw from {low} to {high}"),
+                "let low be at most high, both finite",
+            ));
         }
         if scale == Scale::Log && from <= 0.0 {
             return Err((format!("{low} has no logarithm"), "let low be above 0, or use scale = \"linear\""));
@@ -51,12 +54,15 @@ impl Sampler {
             Self::Real { low, high, scale: Scale::Log } => {
                 Value::Float((low.ln() + u * (high.ln() - low.ln())).exp().clamp(*low, *high))
             }
-            Self::Whole { low, high, scale } => {
+            // In whole numbers, because a float does not tell neighbours beyond 2^53 apart.
+            Self::Whole { low, high, scale: Scale::Linear } => {
+                let count = (i128::from(*high) - i128::from(*low) + 1) as f64;
+                let value = i128::from(*low) + (u * count) as i128;
+                Value::Integer(value.min((*high).into()) as i64)
+            }
+            Self::Whole { low, high, scale: Scale::Log } => {
                 let (from, to) = (*low as f64, *high as f64 + 1.0);
-                let value = match scale {
-                    Scale::Linear => from + u * (to - from),
-                    Scale::Log => (from.ln() + u * (to.ln() - from.ln())).exp(),
-                };
+                let value = (from.ln() + u * (to.ln() - from.ln())).exp();
                 Value::Integer((value.floor() as i64).clamp(*low, *high))
             }
         }
@@ -73,9 +79,40 @@ pub fn random(ranges: &[(&str, Sampler)], n: u64, seed: u64) -> Vec<Vec<Value>> 
 
 /// The first `n` points of an Owen-scrambled Sobol sequence (Burley 2020, "Practical Hash-based Owen Scrambling").
 pub fn sobol(ranges: &[(&str, Sampler)], n: u64, seed: u64) -> Vec<Vec<Value>> {
+    // Scrambling takes 32 bits; a seed that has more is drawn from, so that no two of them share a sequence by their ends.
+    let scramble = u32::try_from(seed).unwrap_or_else(|_| derive(seed, "sobol", 0) as u32);
     let point = |index: u64| {
-        let at = |dimension: usize| f64::from(sobol_burley::sample(index as u32, dimension as u32, seed as u32));
+        let at = |dimension: usize| f64::from(sobol_burley::sample(index as u32, dimension as u32, scramble));
         ranges.iter().enumerate().map(|(dimension, (_, sampler))| sampler.at(at(dimension))).collect()
     };
     (0..n).map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampler(low: i64, high: i64) -> Sampler {
+        Sampler::Whole { low, high, scale: Scale::Linear }
+    }
+
+    #[test]
+    fn whole_numbers_beyond_two_to_the_53_are_drawn_exactly() {
+        let base = (1_i64 << 53) + 1;
+        let drawn = |low: i64, high: i64, u: f64| sampler(low, high).at(u).as_integer().unwrap();
+        assert_eq!([0.0, 0.3, 0.5, 0.9].map(|u| drawn(base, base + 3, u) - base), [0, 1, 2, 3]);
+        assert_eq!(drawn(i64::MAX - 1, i64::MAX, 0.1), i64::MAX - 1);
+        assert_eq!(drawn(i64::MIN, i64::MAX, 0.0), i64::MIN);
+        assert_eq!(drawn(i64::MIN, i64::MAX, 1.0 - f64::EPSILON / 2.0) > i64::MAX - (1 << 12), true);
+        assert_eq!([0.0, 0.49, 0.5, 0.999].map(|u| drawn(1, 2, u)), [1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn seeds_that_agree_in_their_last_bits_give_other_draws() {
+        let ranges = [("train.epochs", sampler(1, 1_000_000)), ("data.seed", sampler(0, i64::MAX))];
+        for (one, other) in [(1, (1 << 32) + 1), (1 << 53, (1 << 53) + 1), (0, i64::MAX as u64)] {
+            assert_ne!(sobol(&ranges, 8, one), sobol(&ranges, 8, other));
+            assert_ne!(random(&ranges, 8, one), random(&ranges, 8, other));
+        }
+    }
 }

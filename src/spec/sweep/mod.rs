@@ -16,11 +16,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value as Json};
+use toml::Value;
 
 pub use cell::CellSettings;
 pub use resolve::{Cell, resolve};
 
-use super::layers::Layer;
+use super::explain_error::at;
+use super::layers::Layers;
+use super::merge;
 use crate::error::Error;
 
 /// A sweep with more cells than this is refused before it is expanded.
@@ -114,20 +117,45 @@ fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<toml
 /// A place in the sweep: the path to a value from the top of the spec, through list indices.
 pub type Place = Vec<String>;
 
-/// A mistake at a place of the sweep, which `layer` holds.
-fn mistake(layer: &Layer, place: &[String], message: impl Into<String>, help: impl Into<String>) -> Error {
-    point(layer, place, false, message.into(), "here".into(), help.into())
+/// The sweep of all layers together, with the layers that it was written in.
+#[derive(Clone, Copy)]
+pub struct Written<'a> {
+    pub layers: &'a Layers,
+    pub sweep: &'a Value,
 }
 
-/// An error that points at the value of a place, or at its key.
-fn point(layer: &Layer, place: &[String], at_key: bool, message: String, label: String, help: String) -> Error {
-    let path: Vec<&str> = place.iter().map(String::as_str).collect();
-    let named = if at_key { path.iter().rposition(|part| part.parse::<usize>().is_err()) } else { None };
-    let path = named.map_or(&path[..], |last| &path[..=last]);
-    // What cannot be found, because it was left to its default, is shown where it would stand.
-    let found = layer.source.as_ref().and_then(|source| {
-        let (key, value) = (1..=path.len()).rev().find_map(|end| source.locate(&path[..end]))?;
-        Some(source.error(if at_key { key } else { value }, message.clone(), label, Some(help.clone())))
-    });
-    found.unwrap_or_else(|| Error::usage(format!("{}: {message}", layer.origin), help))
+impl<'a> Written<'a> {
+    /// What stands at a place, if anything does.
+    pub fn get(self, place: &[String]) -> Option<&'a Value> {
+        place.iter().skip(1).try_fold(self.sweep, |value, part| match value {
+            Value::Table(table) => table.get(part),
+            Value::Array(items) => items.get(merge::index(part)?),
+            _ => None,
+        })
+    }
+
+    /// Where in its file a key stands; none for what is not in a file.
+    pub fn position(self, place: &[String]) -> Option<usize> {
+        let path: Vec<&str> = place.iter().map(String::as_str).collect();
+        let (key, _) = self.layers.strongest(&path)?.source.as_ref()?.locate(&path)?;
+        Some(key.start)
+    }
+
+    /// A mistake in the value at a place.
+    pub fn mistake(self, place: &[String], message: impl Into<String>, help: impl Into<String>) -> Error {
+        self.point(place, false, message.into(), "here".into(), help.into())
+    }
+
+    /// An error that points at the value of a place, or at its key.
+    pub fn point(self, place: &[String], at_key: bool, message: String, label: String, help: String) -> Error {
+        let path: Vec<&str> = place.iter().map(String::as_str).collect();
+        let named = if at_key { path.iter().rposition(|part| merge::index(part).is_none()) } else { None };
+        let path = named.map_or(&path[..], |last| &path[..=last]);
+        // What cannot be found, because it was left to its default, is shown where it would stand.
+        let found = (1..=path.len()).rev().find_map(|end| Some((self.layers.strongest(&path[..end])?, &path[..end])));
+        match found {
+            Some((layer, path)) => at(layer, path, at_key, message, label, help),
+            None => Error::usage(message, help),
+        }
+    }
 }

@@ -8,12 +8,12 @@ use toml::{Table, Value};
 
 use super::block::expand;
 use super::cell::{Assignment, CellSettings};
-use super::{SweepBlock, mistake, point};
+use super::{SweepBlock, Written};
 use crate::error::{Error, Result};
-use crate::spec::explain_error::{find, place};
-use crate::spec::layers::{Layer, Layers, SWEEP};
+use crate::spec::explain_error::{extract, find, place};
+use crate::spec::layers::{Layers, SWEEP};
 use crate::spec::resolved::check;
-use crate::spec::{ExperimentSpec, Invalid};
+use crate::spec::{ExperimentSpec, Invalid, memory};
 
 /// So many mistakes are told at once.
 const TOLD: usize = 10;
@@ -25,40 +25,59 @@ pub struct Cell {
     pub spec: ExperimentSpec,
 }
 
-/// The cells of a spec; without a sweep that is one. `base` is the spec outside of the sweep.
-pub fn resolve(layers: &Layers, base: &ExperimentSpec) -> Result<Vec<Cell>> {
-    let layer = layers.strongest(&[SWEEP]);
-    let blocks = layer.map(read_blocks).transpose()?.unwrap_or_default();
-    let (Some(layer), false) = (layer, blocks.is_empty()) else {
-        check(layers, base.validate())?;
-        return Ok(vec![Cell { settings: CellSettings::default(), spec: base.clone() }]);
+/// The cells of a spec; without a sweep that is one. `base` is the spec outside of the sweep. What needs more than the
+/// `available` bytes of memory is refused, before any work begins: a run, or the tables of all.
+pub fn resolve(
+    layers: &Layers,
+    sweep: Option<&Value>,
+    base: &ExperimentSpec,
+    available: Option<u64>,
+) -> Result<Vec<Cell>> {
+    let available = available.unwrap_or(u64::MAX);
+    let check_spec = |spec: &ExperimentSpec| {
+        let invalid = spec.validate();
+        match invalid.is_empty() {
+            true => memory::refuse(&memory::of_run(spec), available).into_iter().collect(),
+            false => invalid,
+        }
     };
-    let tree = Table::try_from(base).expect("settings are representable in TOML");
-    let settings = expand(layer, &blocks, &tree)?;
-    let mut mistakes = Mistakes { layers, layer, base: base.validate(), told: BTreeSet::new(), errors: Vec::new() };
+    let none = Value::Array(Vec::new());
+    let written = Written { layers, sweep: sweep.unwrap_or(&none) };
+    let blocks = read_blocks(written)?;
+    if blocks.is_empty() {
+        check(layers, check_spec(base))?;
+        return Ok(vec![Cell { settings: CellSettings::default(), spec: base.clone() }]);
+    }
+    let tree = Table::try_from(base).map_err(|error| Error::usage(error.to_string(), "use smaller numbers"))?;
+    let settings = expand(written, &blocks, &tree)?;
+    let mut mistakes = Mistakes { written, base: check_spec(base), told: BTreeSet::new(), errors: Vec::new() };
     let mut cells = Vec::with_capacity(settings.len());
     for settings in settings {
         let mut cell = tree.clone();
-        settings.apply(&mut cell);
-        match ExperimentSpec::deserialize(cell) {
-            Ok(spec) => {
-                spec.validate().into_iter().for_each(|invalid| mistakes.add_invalid(&settings, invalid));
+        match settings.apply(&mut cell).map(|()| ExperimentSpec::deserialize(cell)) {
+            Ok(Ok(spec)) => {
+                check_spec(&spec).into_iter().for_each(|invalid| mistakes.add_invalid(&settings, invalid));
                 cells.push(Cell { settings, spec });
             }
-            Err(error) => mistakes.add_unreadable(&settings, &error),
+            Ok(Err(error)) => mistakes.add_unreadable(&settings, &tree, &error),
+            Err((assignment, misplaced)) => {
+                let label = "there is no such element".to_owned();
+                mistakes.add(&settings, Some(assignment), true, misplaced.message, label, misplaced.help);
+            }
         }
         if mistakes.errors.len() >= TOLD {
             break;
         }
     }
     Error::all(mistakes.errors)?;
+    check(layers, memory::refuse(&[memory::of_tables(&cells)], available).into_iter().collect())?;
     Ok(cells)
 }
 
-fn read_blocks(layer: &Layer) -> Result<Vec<SweepBlock>> {
+fn read_blocks(written: Written) -> Result<Vec<SweepBlock>> {
     let place = vec![SWEEP.to_owned()];
-    let Some(Value::Array(blocks)) = layer.values.get(SWEEP) else {
-        return Err(mistake(layer, &place, "`sweep` is no list of blocks", "write it as [[sweep]]"));
+    let Value::Array(blocks) = written.sweep else {
+        return Err(written.mistake(&place, "`sweep` is not a list of blocks", "write it as [[sweep]]"));
     };
     let mut read = Vec::with_capacity(blocks.len());
     for (index, block) in blocks.iter().enumerate() {
@@ -67,7 +86,7 @@ fn read_blocks(layer: &Layer) -> Result<Vec<SweepBlock>> {
             // Figment knows where in the block it is.
             let found = Figment::from(figment::providers::Serialized::defaults(block));
             match found.extract::<SweepBlock>() {
-                Ok(_) => mistake(layer, &place, error.message().to_owned(), "see `xdlreg-run schema`"),
+                Ok(_) => written.mistake(&place, error.message().to_owned(), "see `xdlreg-run schema`"),
                 Err(error) => {
                     let found = find(&error);
                     let place: Vec<String> = place.into_iter().chain(found.path).collect();
@@ -75,7 +94,7 @@ fn read_blocks(layer: &Layer) -> Result<Vec<SweepBlock>> {
                         true => found.message.replace("the spec", "[[sweep]]"),
                         false => format!("sweep.{}", found.message),
                     };
-                    point(layer, &place, found.at_key, message, found.label, found.help)
+                    written.point(&place, found.at_key, message, found.label, found.help)
                 }
             }
         })?);
@@ -85,8 +104,7 @@ fn read_blocks(layer: &Layer) -> Result<Vec<SweepBlock>> {
 
 /// What cannot be carried out, each mistake once.
 struct Mistakes<'a> {
-    layers: &'a Layers,
-    layer: &'a Layer,
+    written: Written<'a>,
     /// Those of the spec outside of the sweep, which cells may mend or share.
     base: Vec<Invalid>,
     told: BTreeSet<(Vec<String>, String)>,
@@ -100,21 +118,20 @@ impl Mistakes<'_> {
         let varied = cell.find(&invalid.key);
         if varied.is_none() && self.base.contains(&invalid) {
             if self.told.insert((Vec::new(), invalid.to_string())) {
-                self.errors.push(place(self.layers, invalid));
+                self.errors.push(place(self.written.layers, invalid));
             }
             return;
         }
         let beside = || cell.assignments.iter().find(|assignment| assignment.key.split('.').next() == Some(section));
         let blamed = varied.or_else(beside).or(cell.assignments.first());
-        let text = format!("{}: {}", invalid.key, invalid.message);
+        let text = invalid.to_string();
         self.add(cell, blamed.map(AsRef::as_ref), false, text, invalid.message, invalid.help);
     }
 
     /// A key that does not exist, or a value of the wrong type.
-    fn add_unreadable(&mut self, cell: &CellSettings, error: &toml::de::Error) {
-        let mut tree = Table::new();
-        cell.apply(&mut tree);
-        let Err(found) = self.layers.merge_with(tree) else {
+    fn add_unreadable(&mut self, cell: &CellSettings, base: &Table, error: &toml::de::Error) {
+        let mut tree = base.clone();
+        let (Ok(()), Err(found)) = (cell.apply(&mut tree), extract(&tree)) else {
             let (text, help) = (error.message().to_owned(), "see `xdlreg-run schema` for what is allowed".to_owned());
             return self.add(cell, cell.assignments.first().map(AsRef::as_ref), false, text.clone(), text, help);
         };
@@ -139,7 +156,7 @@ impl Mistakes<'_> {
         let told = if at_key { Vec::new() } else { place.clone() };
         if self.told.insert((told, text.clone())) {
             let message = format!("{text}, in the cell {cell}");
-            self.errors.push(point(self.layer, &place, at_key, message, label, help));
+            self.errors.push(self.written.point(&place, at_key, message, label, help));
         }
     }
 }

@@ -177,7 +177,7 @@ fn bad_sweeps_get_one_clear_message() {
         ("[[sweep]]\nseeds = 0\n", "2:9", "seeds = 0"),
         ("[[sweep]]\nseeds = -1\n", "2:9", "sweep.seeds"),
         ("[[sweep]]\n", "1:1", "varies nothing"),
-        ("sweep = 3\n", "1:9", "no list of blocks"),
+        ("sweep = 3\n", "1:9", "not a list of blocks"),
         (
             "[[sweep]]\ngrid = { 'data.seed' = [1, 2] }\nexclude = [{ 'data.seed' = [1, 2] }]\n",
             "3:11",
@@ -206,13 +206,13 @@ fn bad_sweeps_get_one_clear_message() {
         ),
         ("[[sweep]]\ngrid = { 'data.seed' = [1] }\nseeds = 2\n", "3:9", "`seeds` sets data.seed"),
         ("[[sweep]]\ngrid = { 'data.seed' = [1] }\nlist = [{ 'data.seed' = 1 }]\n", "3:25", "two dimensions"),
-        ("[[sweep]]\ngrid = { 'heatmaps.count' = [1] }\n", "2:30", "makes no other run"),
+        ("[[sweep]]\ngrid = { 'heatmaps.count' = [1] }\n", "2:30", "does not make another run"),
         (
             "[[sweep]]\nrandom = { n = 3, ranges = { 'train.epochs' = { low = 3, high = 1 } } }\n",
             "2:47",
-            "nothing from 3 to 1",
+            "nothing to draw from 3 to 1",
         ),
-        ("[[sweep]]\nrandom = { n = 3, ranges = { 'train.epochs' = 4 } }\n", "2:47", "is no range"),
+        ("[[sweep]]\nrandom = { n = 3, ranges = { 'train.epochs' = 4 } }\n", "2:47", "is not a range"),
         (
             "[[sweep]]\nsobol = { n = 3, ranges = { 'train.learning_rate' = { low = 0.0, high = 1.0, scale = 'log' } } }\n",
             "2:53",

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 use super::block::plain;
-use super::cell::{CellSettings, get};
-use super::{Place, mistake};
+use super::cell::CellSettings;
+use super::{Place, Written};
 use crate::error::Result;
-use crate::spec::layers::Layer;
+use crate::shown::shown;
+use crate::spec::merge::get;
 
 /// A key that varies only where a condition holds.
 #[derive(Debug)]
@@ -20,20 +21,21 @@ pub struct When {
 
 impl When {
     /// Reads a table of key -> condition, each after those that its condition depends on.
-    pub fn read(layer: &Layer, place: &Place, table: &Table) -> Result<Vec<Self>> {
+    pub fn read(written: Written, place: &Place, table: &Table) -> Result<Vec<Self>> {
         let mut whens = Vec::new();
         for (key, condition) in table {
             let place = [place.clone(), vec![key.clone()]].concat();
             let Value::Table(condition) = condition else {
+                let key = shown(key);
                 let help = format!("write when = {{ \"{key}\" = {{ \"data.distribution\" = \"biased\" }} }}");
-                return Err(mistake(layer, &place, format!("when: {key} has no condition"), help));
+                return Err(written.mistake(&place, format!("when: {key} has no condition"), help));
             };
             whens.push(Self { key: key.clone(), condition: Condition::new(plain(condition)), place });
         }
-        Self::order(layer, whens)
+        Self::order(written, whens)
     }
 
-    fn order(layer: &Layer, mut waiting: Vec<Self>) -> Result<Vec<Self>> {
+    fn order(written: Written, mut waiting: Vec<Self>) -> Result<Vec<Self>> {
         let mut ordered = Vec::new();
         while !waiting.is_empty() {
             let keys: BTreeSet<String> = waiting.iter().map(|when| when.key.clone()).collect();
@@ -42,7 +44,7 @@ impl When {
             if now.is_empty() {
                 let circle = later.iter().map(|when| when.key.as_str()).collect::<Vec<_>>().join(" and ");
                 let message = format!("when: {circle} depend on each other");
-                return Err(mistake(layer, &later[0].place, message, "let one of them vary unconditionally"));
+                return Err(written.mistake(&later[0].place, message, "let one of them vary unconditionally"));
             }
             ordered.extend(now);
             waiting = later;
@@ -55,7 +57,7 @@ impl When {
     ///
     /// # Errors
     /// A condition that no cell meets.
-    pub fn apply(layer: &Layer, whens: &[Self], cells: &mut [CellSettings], base: &Table) -> Result<()> {
+    pub fn apply(written: Written, whens: &[Self], cells: &mut [CellSettings], base: &Table) -> Result<()> {
         let mut met = vec![false; whens.len()];
         for cell in cells {
             for (when, met) in whens.iter().zip(&mut met) {
@@ -70,7 +72,7 @@ impl When {
             None => Ok(()),
             Some(when) => {
                 let message = format!("when: {} never varies, because no cell has {}", when.key, when.condition);
-                Err(mistake(layer, &when.place, message, "let a cell meet the condition, or remove the key"))
+                Err(written.mistake(&when.place, message, "let a cell meet the condition, or remove the key"))
             }
         }
     }
