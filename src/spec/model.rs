@@ -97,11 +97,19 @@ pub struct ModelSettings {
     /// Share of features dropped before the dense layers while training, 0 to below 1.
     pub dropout: f64,
     /// Filters of the five convolutions (3 x 3, the last 1 x 1).
+    #[serde(deserialize_with = "five")]
     pub conv_filters: [usize; 5],
     /// Units of the hidden dense layer.
     pub dense_units: usize,
     /// Seed of initial weights, shuffling and dropout.
     pub seed: u64,
+}
+
+/// Exactly five numbers. An array alone would take the first five of more.
+fn five<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[usize; 5], D::Error> {
+    let filters = Vec::<usize>::deserialize(deserializer)?;
+    let count = filters.len();
+    filters.try_into().map_err(|_| de::Error::custom(format!("expected a list of 5 numbers, found {count}")))
 }
 
 impl Default for ModelSettings {

@@ -85,6 +85,8 @@ fn other_spellings_are_refused_with_the_right_one() {
         ("heatmaps.pointers=ja", "true or false"),
         ("evaluate.scores=[causal]", "with texts in quotes"),
         ("evaluate.scores=causal", "a list"),
+        ("model.conv_filters=[1, 2, 3, 4]", "expected a list of 5 numbers, found 4"),
+        ("model.conv_filters=[1, 2, 3, 4, 5, 6]", "expected a list of 5 numbers, found 6"),
         ("data.target_bias=inf", "target_bias"),
     ] {
         let said = said(set("", option));
