@@ -161,7 +161,7 @@ fn what_is_nested_or_long_beyond_measure_gives_one_message() {
         format!("[train]\nkeep = \"{}\"", "漢".repeat(100_000)),
         format!("[experiment]\nname = \"{}\"", "\\n".repeat(100_000)),
         format!("x = [{}]", "1,".repeat(200_000)),
-        format!("\u{feff}[train]\r\nepochs = 0\r\n"),
+        "\u{feff}[train]\r\nepochs = 0\r\n".into(),
         format!("[[sweep]]\ngrid = {{ '{key}' = [1] }}"),
         format!("[[sweep]]\ngrid = {{ {key} = [1] }}"),
         "[[sweep]]\nseeds = 9223372036854775807".into(),
