@@ -4,6 +4,8 @@
 //! cargo run --release --example run_simulation -- [FOLDER] [N_SAMPLES] [EPOCHS]
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program of its own prints as it likes")]
+
 use std::error::Error;
 
 use xdlreg::{RunSimulation, run_simulation};

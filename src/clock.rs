@@ -15,8 +15,13 @@ fn text(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST)).to_string()
 }
 
-/// A duration in words: "850 ms", "12.3 s", "3 min 10 s", "2 h 5 min".
+/// A duration in words: "850 ms", "12.3 s", "3 min 10 s", "2 h 5 min". One below zero is none; one that is not a number is
+/// "unknown".
 pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() {
+        return "unknown".to_owned();
+    }
+    let seconds = seconds.max(0.0);
     let whole = seconds.round() as u64;
     match seconds {
         s if s < 1.0 => format!("{:.0} ms", s * 1e3),
@@ -42,5 +47,6 @@ mod tests {
     fn durations_read_like_words() {
         let words = [0.85, 12.34, 59.96, 190.2, 7500.0].map(duration);
         assert_eq!(words, ["850 ms", "12.3 s", "1 min 0 s", "3 min 10 s", "2 h 5 min"]);
+        assert_eq!([-3.0, -1e300, f64::NAN, f64::INFINITY].map(duration), ["0 ms", "0 ms", "unknown", "unknown"]);
     }
 }

@@ -4,6 +4,7 @@
 //! pumpkins ([`sim`]), train a network, explain its predictions, score the explanations ([`metric`]) and draw
 //! them ([`figure`]). What needs libtorch is in the package `xdlreg-tensor`; nothing here loads it.
 
+pub mod alive;
 pub mod cli;
 pub mod clock;
 pub mod disk;
@@ -26,6 +27,7 @@ mod simulation;
 pub mod spec;
 pub mod stage;
 pub mod store;
+pub mod terminal;
 
 /// The recipes of CONTRIBUTING.md, as tests.
 #[cfg(doctest)]

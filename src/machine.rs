@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The name of this machine.
 pub fn host() -> String {
@@ -46,6 +47,23 @@ pub fn stay_on(cores: &[usize]) -> std::io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub fn stay_on(_: &[usize]) -> std::io::Result<()> {
     Ok(())
+}
+
+/// Processor time that this process has used, all its threads together; zero where the system does not tell.
+#[cfg(unix)]
+pub fn processor_time() -> Duration {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
+    let microseconds = |time: nix::sys::time::TimeVal| {
+        u64::try_from(time.tv_sec()).unwrap_or(0) * 1_000_000 + u64::try_from(time.tv_usec()).unwrap_or(0)
+    };
+    Duration::from_micros(microseconds(usage.user_time()) + microseconds(usage.system_time()))
+}
+
+/// Processor time that this process has used; the system does not tell.
+#[cfg(not(unix))]
+pub fn processor_time() -> Duration {
+    Duration::ZERO
 }
 
 /// The processor's name.

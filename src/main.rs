@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use xdlreg::cli::{self, Cli, Command};
 
 fn main() -> ExitCode {
-    cli::finish(match Cli::parse().verb() {
+    let command = match cli::parse::<Cli>() {
+        Ok(cli) => cli.verb(),
+        Err(code) => return code,
+    };
+    cli::finish(match command {
         Command::Run(args) => cli::run::run(&args),
         Command::Plan(args) => cli::plan::run(&args),
         Command::Status(args) => cli::status::run(&args),

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use xdlreg::cli::{self, original};
 
 fn main() -> ExitCode {
-    cli::finish(original::run(original::Original::parse()))
+    match cli::parse() {
+        Ok(flags) => cli::finish(original::run(flags)),
+        Err(code) => code,
+    }
 }

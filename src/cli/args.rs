@@ -23,7 +23,7 @@ pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Exit codes: 0 all done; 1 some runs failed; 2 the spec or the command line is wrong, nothing was \
-                  written; 130 interrupted, the same command goes on."
+                  written; 130 interrupted, the same command goes on later."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -115,7 +115,7 @@ pub struct RunFlags {
     /// Worker processes at once, instead of run.workers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Help another xdlreg-run that is at the same experiment
+    /// Help another xdlreg-run that works on the same experiment
     #[arg(long)]
     pub join: bool,
     /// Stop at the first failure

@@ -3,16 +3,17 @@
 use super::FoldersArgs;
 use crate::error::{EXIT_OK, Result};
 use crate::runner::{ResultsFolder, Standing};
+use crate::terminal::print_line;
 
 pub fn run(args: &FoldersArgs) -> Result<u8> {
     for path in &args.folders {
         let standing = Standing::read(path)?;
         if !standing.running {
-            println!("{}: nothing is running", standing.frozen.name);
+            print_line(&format!("{}: nothing is running", standing.frozen.name));
             continue;
         }
         ResultsFolder::at(path).ask_to_cancel()?;
-        println!("{}: asked to stop; the same command goes on later", standing.frozen.name);
+        print_line(&format!("{}: asked to stop; run the same command again to go on", standing.frozen.name));
     }
     Ok(EXIT_OK)
 }

@@ -12,6 +12,7 @@ use crate::error::{EXIT_OK, Error, Result};
 use crate::runner::{EVENTS, FrozenPlan, ResultsFolder, STORE};
 use crate::stage::StageName;
 use crate::store::{Found, Key, Manifest, Store};
+use crate::terminal::{print_line, tell_line};
 
 pub fn run(args: &CleanArgs) -> Result<u8> {
     if !args.orphans && args.older_than.is_none() && args.max_size.is_none() {
@@ -57,7 +58,7 @@ fn clean(args: &CleanArgs, output: &Path) -> Result<()> {
         for found in survey(&store, stage) {
             match found {
                 Found::Entry(entry) => entries.push(entry),
-                Found::Unknown { path, reason } => eprintln!("kept {}: {reason}", path.display()),
+                Found::Unknown { path, reason } => tell_line(&format!("kept {}: {reason}", path.display())),
             }
         }
     }
@@ -74,7 +75,8 @@ fn clean(args: &CleanArgs, output: &Path) -> Result<()> {
             continue;
         }
         if args.dry_run {
-            println!("{} {}  {}  {}", entry.stage, entry.key.short(10), bytes(entry.bytes()), entry.created_at);
+            let (stage, key, size) = (entry.stage, entry.key.short(10), bytes(entry.bytes()));
+            print_line(&format!("{stage} {key}  {size}  {}", entry.created_at));
         } else {
             store.discard(entry.stage, &entry.key).map_err(unusable)?;
         }
@@ -90,13 +92,8 @@ fn clean(args: &CleanArgs, output: &Path) -> Result<()> {
         }
     }
     let verb = if args.dry_run { "would remove" } else { "removed" };
-    println!(
-        "{}: {} results of {}; {verb} {removed} of {}",
-        store.root().display(),
-        entries.len(),
-        bytes(total),
-        bytes(freed)
-    );
+    let (root, count) = (store.root().display(), entries.len());
+    print_line(&format!("{root}: {count} results of {}; {verb} {removed} of {}", bytes(total), bytes(freed)));
     Ok(())
 }
 

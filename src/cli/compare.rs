@@ -1,51 +1,67 @@
 //! `xdlreg-run compare DIR RUN RUN`: which settings of two runs differ, and their scores side by side.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::CompareArgs;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::runner::{FrozenPlan, PlannedRun, find_run, read_plan};
 use crate::stage::Job;
 use crate::store::table::{Cells, Table};
+use crate::terminal::layout::{Side, align, shorten};
+use crate::terminal::{columns, print_lines};
 
 pub fn run(args: &CompareArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
-    let runs = [&args.one, &args.other].map(|run| find_run(&frozen, run));
-    let [one, other] = runs.map(|run| run.map(|run| &frozen.plan.runs[run]));
-    let (one, other) = (one?, other?);
-    println!("{:<28} {:>24} {:>24}", "", one.run_id, other.run_id);
-    let (ours, theirs) = (settings(&frozen, one), settings(&frozen, other));
-    let mut keys: Vec<&String> = ours.keys().chain(theirs.keys()).collect();
-    keys.sort();
-    keys.dedup();
-    for key in keys.into_iter().filter(|key| ours.get(*key) != theirs.get(*key)) {
-        let shown = |settings: &Map<String, Value>| settings.get(key).map_or("-".to_owned(), Value::to_string);
-        println!("{key:<28} {:>24} {:>24}", shown(&ours), shown(&theirs));
-    }
+    let run = |prefix| Ok(&frozen.plan.runs[find_run(&frozen, prefix)?]);
+    let runs = [run(&args.one)?, run(&args.other)?];
     let table = Table::read(&args.folder.join("runs.parquet"), None)
         .map_err(|error| Error::failed(error.to_string(), "run the experiment first"))?;
-    let rows = [one, other].map(|run| row_of(&table, &run.run_id));
-    println!();
-    for (name, cells) in &table.columns {
-        let Cells::Numbers(numbers) = cells else { continue };
-        let shown = |row: Option<usize>| match row.map(|row| numbers[row]).filter(|number| number.is_finite()) {
-            Some(number) => format!("{number:.4}"),
-            None => "-".to_owned(),
-        };
-        let [one, other] = rows.map(shown);
-        println!("{name:<28} {one:>24} {other:>24}");
-    }
+    let mut rows = vec![vec![String::new(), runs[0].run_id.clone(), runs[1].run_id.clone()]];
+    rows.extend(differences(&runs.map(|run| settings(&frozen, run))));
+    rows.push(Vec::new());
+    // What was varied stands among the settings.
+    let varied = |name: &str| frozen.plan.runs.iter().any(|run| run.settings.iter().any(|(key, _)| key == name));
+    rows.extend(scores(&table, runs, varied));
+    let lines = align(&rows, &[Side::Left, Side::Right, Side::Right]);
+    print_lines(&lines.iter().map(|line| shorten(line, columns()).into_owned()).collect::<Vec<_>>());
     Ok(EXIT_OK)
 }
 
-fn row_of(table: &Table, run_id: &str) -> Option<usize> {
-    let ids = table.texts("run_id")?;
-    (0..table.rows).find(|&row| ids.get(row) == Some(run_id))
+/// The settings that differ, with both values.
+fn differences([one, other]: &[BTreeMap<String, String>; 2]) -> Vec<Vec<String>> {
+    let mut keys: Vec<&String> = one.keys().chain(other.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let shown =
+        |settings: &BTreeMap<String, String>, key: &String| settings.get(key).map_or("-", String::as_str).to_owned();
+    let differing = keys.into_iter().filter(|key| one.get(*key) != other.get(*key));
+    differing.map(|key| vec![key.clone(), shown(one, key), shown(other, key)]).collect()
 }
 
-/// All settings of a run under their dotted keys.
-fn settings(frozen: &FrozenPlan, run: &PlannedRun) -> Map<String, Value> {
-    let mut found = Map::new();
+/// What the table of runs says in numbers, but for what was `varied`.
+fn scores(table: &Table, runs: [&PlannedRun; 2], varied: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
+    let ids = table.texts("run_id");
+    let row_of =
+        |run: &PlannedRun| (0..table.rows).find(|&row| ids.is_some_and(|ids| ids.get(row) == Some(&run.run_id)));
+    let places = runs.map(row_of);
+    let row = |(name, cells): &(String, Cells)| {
+        let Cells::Numbers(numbers) = cells else { return None };
+        let whole = numbers.iter().filter(|number| number.is_finite()).all(|number| number.fract() == 0.0);
+        let shown = |place: Option<usize>| match place.map(|row| numbers[row]).filter(|number| number.is_finite()) {
+            Some(number) if whole => format!("{number:.0}"),
+            Some(number) => format!("{number:.4}"),
+            None => "-".to_owned(),
+        };
+        (!varied(name)).then(|| vec![name.clone(), shown(places[0]), shown(places[1])])
+    };
+    table.columns.iter().filter_map(row).collect()
+}
+
+/// All settings of a run under their dotted keys, as JSON.
+fn settings(frozen: &FrozenPlan, run: &PlannedRun) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
     for &task in &run.tasks {
         let sections = match &frozen.plan.tasks[task].job {
             Job::Simulate { data } => vec![("data", serde_json::to_value(data))],
@@ -53,13 +69,69 @@ fn settings(frozen: &FrozenPlan, run: &PlannedRun) -> Map<String, Value> {
                 vec![("model", serde_json::to_value(model)), ("train", serde_json::to_value(train))]
             }
             Job::Explain { explain, .. } => vec![("explain", serde_json::to_value(explain))],
-            Job::Evaluate { .. } | Job::Render { .. } => vec![],
+            Job::Evaluate { evaluate, .. } => vec![("evaluate", serde_json::to_value(evaluate))],
+            Job::Render { heatmaps, .. } => vec![("heatmaps", serde_json::to_value(heatmaps))],
         };
         for (section, values) in sections {
-            if let Ok(Value::Object(values)) = values {
-                found.extend(values.into_iter().map(|(key, value)| (format!("{section}.{key}"), value)));
-            }
+            leaves(section.to_owned(), &values.unwrap_or_default(), &mut found);
         }
     }
     found
+}
+
+/// Every value of a tree under its dotted name; the elements of a list of tables have numbers.
+fn leaves(name: String, value: &Value, found: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(member, value)| leaves(format!("{name}.{member}"), value, found));
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().enumerate().for_each(|(index, value)| leaves(format!("{name}.{index}"), value, found));
+        }
+        Value::Null => {}
+        value => {
+            found.insert(name, value.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_value_has_a_dotted_name() {
+        let mut found = BTreeMap::new();
+        let tree = json!({ "seed": u64::MAX, "filters": [1, 2], "none": null, "composite": [{ "rule": "z" }, { "low": 0.5 }] });
+        leaves("a".into(), &tree, &mut found);
+        let lines: Vec<String> = found.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        assert_eq!(
+            lines,
+            [
+                "a.composite.0.rule = \"z\"",
+                "a.composite.1.low = 0.5",
+                "a.filters = [1,2]",
+                "a.seed = 18446744073709551615"
+            ]
+        );
+    }
+
+    #[test]
+    fn numbers_are_written_by_their_kind_and_varied_keys_are_left_out() {
+        let texts = crate::store::table::Texts { distinct: vec!["a".into(), "b".into()], rows: vec![Some(0), Some(1)] };
+        let table = Table {
+            rows: 2,
+            columns: vec![
+                ("run_id".into(), Cells::Texts(texts)),
+                ("data.seed".into(), Cells::Numbers(vec![0.0, 1.0])),
+                ("peak_memory_bytes".into(), Cells::Numbers(vec![194_973_696.0, f64::NAN])),
+                ("test_mae".into(), Cells::Numbers(vec![6.0, 5.25])),
+            ],
+        };
+        let run = |id: &str| PlannedRun { run_id: id.into(), settings: vec![], replicate: None, tasks: [0; 5] };
+        let rows = scores(&table, [&run("b"), &run("a")], |name| name == "data.seed");
+        assert_eq!(rows, [["peak_memory_bytes", "-", "194973696"], ["test_mae", "5.2500", "6.0000"]]);
+    }
 }

@@ -7,8 +7,9 @@ use super::ExplainArgs;
 use super::files::{absolute, publish};
 use crate::error::{EXIT_OK, Error, Result};
 use crate::machine;
-use crate::runner::{Heard, NO_LOG, Reply, Request, Worker, WorkerPlace, resolve_device};
+use crate::runner::{AwakeClock, Heard, NO_LOG, Reply, Request, Worker, WorkerPlace, resolve_device};
 use crate::spec::{Device, Layers, Origin, check};
+use crate::terminal::print_line;
 
 pub fn run(args: &ExplainArgs) -> Result<u8> {
     let mut layers = Layers::from_sets(&args.sets)?;
@@ -28,7 +29,7 @@ pub fn run(args: &ExplainArgs) -> Result<u8> {
         };
         ask(&request, spec.run.device)
     })?;
-    println!("maps in {}", args.out.display());
+    print_line(&format!("maps in {}", args.out.display()));
     Ok(EXIT_OK)
 }
 
@@ -37,9 +38,9 @@ const HELP: &str = "weights: a .safetensors file with the names and shapes of re
 
 /// Has a worker of its own fulfil one request. What the worker refuses is a mistake in the files given.
 fn ask(request: &Request, device: Device) -> Result<()> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(64);
     let place = WorkerPlace { device, threads: machine::cores(), cores: Vec::new() };
-    let mut worker = Worker::start(0, &place, Path::new(NO_LOG), sender)?;
+    let mut worker = Worker::start(0, &place, Path::new(NO_LOG), sender, &AwakeClock::default())?;
     let lost = |worker: &mut Worker| Error::Failed { message: worker.epitaph(), help: None };
     worker.send(request).map_err(|_| lost(&mut worker))?;
     for (_, heard) in receiver {

@@ -7,6 +7,7 @@ use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
 use crate::event::{Event, StageRef};
 use crate::runner::{Events, Recorded, ResultsFolder, find_run, read_plan};
+use crate::terminal::print_line;
 
 pub fn run(args: &OneRunArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
@@ -14,17 +15,17 @@ pub fn run(args: &OneRunArgs) -> Result<u8> {
     let folder = ResultsFolder::at(&args.folder);
     let Events { recorded: events, trouble } = Events::read(folder.folder());
     if let Some(trouble) = trouble {
-        println!("note: {trouble}");
+        print_line(&format!("note: {trouble}"));
     }
     let logs = WorkerLogs::of(&events);
     for one in &events {
         if let Some(line) = line(&one.event, run_id) {
-            println!("{}  {line}", one.time);
+            print_line(&format!("{}  {line}", one.time));
         }
         if let Event::StageStarted { stage, log, log_offset, .. } = &one.event
             && stage.run_ids.contains(run_id)
         {
-            logs.part(&folder, log, *log_offset).lines().for_each(|line| println!("    {line}"));
+            logs.part(&folder, log, *log_offset).lines().for_each(|line| print_line(&format!("    {line}")));
         }
     }
     Ok(EXIT_OK)

@@ -11,6 +11,7 @@ use crate::runner::{Plan, PlannedRun, places, resolve_device};
 use crate::spec::ResolvedSpec;
 use crate::stage::StageName;
 use crate::store::Store;
+use crate::terminal::print;
 
 /// So many runs are listed one by one.
 const SHOWN: usize = 40;
@@ -31,7 +32,7 @@ pub fn show(spec: &Path, over: &OverArgs, jobs: Option<usize>) -> Result<u8> {
         let _ = writeln!(text, "note: {note}");
     }
     text += &describe(&plan, &store, places.len());
-    print!("{text}");
+    print(&text);
     Ok(EXIT_OK)
 }
 

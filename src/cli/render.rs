@@ -7,6 +7,7 @@ use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::figure::{self, Heatmap, Signs};
 use crate::store::inputs::{read_images, read_maps, read_values};
+use crate::terminal::print_line;
 
 pub fn run(args: &RenderArgs) -> Result<u8> {
     let (images, pumpkins) = read_images(&args.images)?;
@@ -55,6 +56,6 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
     for (name, picture) in names.iter().zip(&drawn) {
         out.replace(name, picture).map_err(|error| unwritable(&args.out.join(name), &error))?;
     }
-    println!("{} pictures in {}", drawn.len(), args.out.display());
+    print_line(&format!("{} pictures in {}", drawn.len(), args.out.display()));
     Ok(EXIT_OK)
 }

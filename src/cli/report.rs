@@ -3,6 +3,7 @@
 use super::ReportArgs;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::report::{self, ReportError};
+use crate::terminal::print_line;
 
 pub fn run(args: &ReportArgs) -> Result<u8> {
     for folder in &args.folders {
@@ -14,7 +15,7 @@ pub fn run(args: &ReportArgs) -> Result<u8> {
             ReportError::NoRun(_) => Error::usage(error.to_string(), "runs.parquet names the runs"),
             _ => Error::Failed { message: error.to_string(), help: None },
         })?;
-        println!("{} figures, and {}", made.figures, made.page.display());
+        print_line(&format!("{} figures, and {}", made.figures, made.page.display()));
     }
     Ok(EXIT_OK)
 }

@@ -6,6 +6,7 @@ use crate::reporter::{Style, reporter, summarize};
 use crate::runner::{RunOptions, run_experiment};
 use crate::spec::ResolvedSpec;
 use crate::store::Check;
+use crate::terminal::{self, tell_line};
 
 pub fn run(args: &RunArgs) -> Result<u8> {
     let flags = &args.flags;
@@ -32,7 +33,12 @@ pub fn run(args: &RunArgs) -> Result<u8> {
 pub fn execute(resolved: &ResolvedSpec, options: &RunOptions, style: Style) -> Result<u8> {
     let outcome = run_experiment(resolved, options, reporter(style).as_mut(), stop::on_signal()?)?;
     if style == Style::Auto {
-        print!("{}", summarize(&outcome));
+        terminal::print_lines(&summarize(&outcome, terminal::columns()));
+    }
+    if let Some(trouble) = terminal::take_trouble() {
+        // The exit code tells of the runs; they are complete.
+        let folder = outcome.folder.display();
+        tell_line(&format!("standard output could not be written ({trouble}); the results are in {folder}"));
     }
     Ok(if outcome.is_complete() { EXIT_OK } else { EXIT_FAILED })
 }

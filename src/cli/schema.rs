@@ -2,8 +2,9 @@
 
 use crate::error::{EXIT_OK, Result};
 use crate::spec::schema;
+use crate::terminal::print_json;
 
 pub fn run() -> Result<u8> {
-    println!("{}", serde_json::to_string_pretty(schema()).expect("a schema is JSON"));
+    print_json(&format!("{:#}\n", schema()));
     Ok(EXIT_OK)
 }

@@ -8,6 +8,7 @@ use crate::machine;
 use crate::sim::{DataSettings, SimulateError, ages_of};
 use crate::spec::memory::{self, Need};
 use crate::stage::simulate::draw_into;
+use crate::terminal::print_line;
 
 pub fn run(args: &SimulateArgs) -> Result<u8> {
     let n = args.n as usize;
@@ -33,7 +34,7 @@ pub fn run(args: &SimulateArgs) -> Result<u8> {
     publish(&args.out, |path| {
         draw_into(path, &ages, args.growth_mode, args.seed, &silent).map_err(|error| unwritable(path, &error))
     })?;
-    println!("{} pumpkins in {}", ages.len(), args.out.display());
+    print_line(&format!("{} pumpkins in {}", ages.len(), args.out.display()));
     Ok(EXIT_OK)
 }
 

@@ -8,10 +8,11 @@ use crate::error::{EXIT_OK, Result};
 use crate::event::RunStatus;
 use crate::reporter::Forecast;
 use crate::runner::Standing;
+use crate::terminal::{escape, print};
 
 pub fn run(args: &FoldersArgs) -> Result<u8> {
     for folder in &args.folders {
-        print!("{}", describe(&Standing::read(folder)?));
+        print(&describe(&Standing::read(folder)?));
     }
     Ok(EXIT_OK)
 }
@@ -19,28 +20,28 @@ pub fn run(args: &FoldersArgs) -> Result<u8> {
 /// What is done, what is under way, and what went wrong.
 fn describe(standing: &Standing) -> String {
     let plan = &standing.frozen.plan;
-    let name = &standing.frozen.name;
+    let name = escape::line(&standing.frozen.name);
     let state = match standing.running {
         true => format!("running for {}", duration(standing.seconds)),
         false if standing.count(RunStatus::Pending) == 0 => "finished".to_owned(),
-        false => "stopped; the same command goes on".to_owned(),
+        false => "stopped; run the same command again to go on".to_owned(),
     };
     let counts = [RunStatus::Done, RunStatus::Failed, RunStatus::Invalid, RunStatus::Pending]
         .map(|status| format!("{} {}", standing.count(status), status.name()));
     let mut text = format!(
-        "{name}: {state}\n  {} runs: {}\n  {} of {} stages done{}\n",
-        plan.runs.len(),
+        "{name}: {state}\n  {}: {}\n  {} of {} stages done{}\n",
+        number(plan.runs.len()),
         counts.join(", "),
         standing.stages_done,
         plan.tasks.len(),
         left(standing)
     );
     for trouble in &standing.trouble {
-        let _ = writeln!(text, "  note: {trouble}");
+        let _ = writeln!(text, "  note: {}", escape::line(trouble));
     }
     for under_way in standing.under_way.values() {
         let epochs = under_way.epochs.map_or(String::new(), |(epoch, of)| format!(", epoch {epoch} of {of}"));
-        let runs = under_way.stage.run_ids.join(" ");
+        let runs = escape::line(&under_way.stage.run_ids.join(" ")).into_owned();
         let _ = writeln!(text, "  worker {}: {} for {runs}{epochs}", under_way.worker, under_way.stage.stage);
     }
     for status in [RunStatus::Failed, RunStatus::Invalid] {
@@ -48,17 +49,22 @@ fn describe(standing: &Standing) -> String {
         for (run, (_, reason)) in ended {
             let label = run.label();
             let label = if label.is_empty() { label } else { format!(" ({label})") };
-            let reason = reason.as_deref().unwrap_or("for no known reason");
+            let reason = escape::line(reason.as_deref().unwrap_or("the reason is not known"));
             let _ = writeln!(text, "  {} {}{label}: {reason}", status.name(), run.run_id);
         }
     }
     text
 }
 
+/// "1 run", "24 runs".
+fn number(runs: usize) -> String {
+    format!("{runs} run{}", if runs == 1 { "" } else { "s" })
+}
+
 fn left(standing: &Standing) -> String {
     let mut forecast = Forecast::default();
-    standing.events.iter().for_each(|event| forecast.observe(event));
-    match forecast.seconds_left() {
+    standing.events.iter().for_each(|(at, event)| forecast.observe(event, *at));
+    match forecast.seconds_left(standing.seconds) {
         Some(left) if standing.running && left > 0.0 => format!(", about {} left", duration(left)),
         _ => String::new(),
     }

@@ -10,14 +10,15 @@ use crate::error::{EXIT_OK, Result};
 use crate::runner::{ResultsFolder, Task, find_run, read_plan};
 use crate::stage::StageName;
 use crate::store::{Check, Lookup, Manifest, Store};
+use crate::terminal::{print, print_line};
 
 pub fn run(args: &OneRunArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
     let run = &frozen.plan.runs[find_run(&frozen, &args.run)?];
     let store = ResultsFolder::at(&args.folder).store();
-    println!("run {}  {}", run.run_id, run.label());
+    print_line(&format!("run {}  {}", run.run_id, run.label()));
     for stage in StageName::ALL {
-        print!("{}", describe(&frozen.plan.tasks[run.task(stage)], &store));
+        print(&describe(&frozen.plan.tasks[run.task(stage)], &store));
     }
     Ok(EXIT_OK)
 }

@@ -1,5 +1,7 @@
 //! Sums and fits in `f64` that metrics share.
 
+use crate::alive;
+
 pub fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = values.len() as f64;
     values.sum::<f64>() / count
@@ -42,6 +44,7 @@ pub fn pearson(x: &[f64], y: &[f64]) -> f64 {
 
 /// Spearman's rank correlation: Pearson's of the ranks, equal values sharing the mean of theirs.
 pub fn spearman(x: &[f64], y: &[f64]) -> f64 {
+    alive::tick();
     pearson(&ranks(x), &ranks(y))
 }
 

@@ -4,9 +4,9 @@ mod bars;
 mod forecast;
 mod json;
 mod lines;
+mod margin;
+mod settings;
 mod summary;
-
-use std::io::IsTerminal;
 
 pub use bars::Bars;
 pub use forecast::Forecast;
@@ -15,6 +15,7 @@ pub use lines::Lines;
 pub use summary::summarize;
 
 use crate::event::{Event, EventSink};
+use crate::terminal::{self, tell_line};
 
 /// How much is shown, and in what form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub enum Style {
 pub fn reporter(style: Style) -> Box<dyn EventSink> {
     match style {
         Style::Quiet => Box::new(Quiet),
-        Style::Json => Box::new(JsonLines),
-        Style::Auto if std::io::stderr().is_terminal() => Box::new(Bars::new()),
+        Style::Json => Box::new(JsonLines::default()),
+        Style::Auto if terminal::has_live_errors() => Box::new(Bars::new()),
         Style::Auto => Box::new(Lines::new()),
     }
 }
@@ -42,7 +43,7 @@ struct Quiet;
 impl EventSink for Quiet {
     fn emit(&mut self, event: &Event) {
         let (Event::StageFailed { stage, reason } | Event::StageInvalid { stage, reason }) = event else { return };
-        eprintln!("{} failed ({}): {reason}", stage.stage, runs(&stage.run_ids));
+        tell_line(&format!("{} failed ({}): {reason}", stage.stage, runs(&stage.run_ids)));
     }
 }
 

@@ -191,7 +191,7 @@ impl<'a> Collector<'a> {
             [RunStatus::Done, RunStatus::Failed, RunStatus::Invalid, RunStatus::Pending].map(count);
         self.event(Event::ExperimentFinished { done, failed, invalid, seconds: start.elapsed().as_secs_f64() });
         let runs = self.records.iter().zip(&self.plan.runs).filter(|(record, _)| record.status != RunStatus::Pending);
-        let runs = runs.map(|(record, run)| RunOutcome::of(record, run.label())).collect();
+        let runs = runs.map(|(record, run)| RunOutcome::of(record, run)).collect();
         Ok(Outcome { folder: self.folder.path().to_owned(), done, failed, invalid, pending, runs })
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use super::awake::AwakeClock;
 use super::protocol::Reply;
 use super::worker::{Heard, NO_LOG, Worker, WorkerPlace};
 use crate::error::{Error, Result};
@@ -13,6 +14,9 @@ use crate::stage::Compute;
 
 /// Loading CUDA on a busy machine can take a while.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How many lines are passed over that are not replies.
+const MOST_GARBLED: usize = 100;
 
 /// Where an experiment computes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +50,15 @@ pub fn resolve(device: Device) -> Result<Resolved> {
         Device::Auto | Device::Cuda(_) => {}
     }
     // Only a worker can load CUDA: ask one.
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1);
     let place = WorkerPlace { device, threads: 1, cores: Vec::new() };
-    let mut worker = Worker::start(0, &place, Path::new(NO_LOG), sender)?;
-    match receiver.recv_timeout(PATIENCE) {
+    let mut worker = Worker::start(0, &place, Path::new(NO_LOG), sender, &AwakeClock::default())?;
+    // Libraries may have their say before the worker has.
+    let mut heard = (0..MOST_GARBLED).map(|_| receiver.recv_timeout(PATIENCE));
+    let Some(answer) = heard.find(|heard| !matches!(heard, Ok((_, Heard::Garbled(_))))) else {
+        return Err(Error::Failed { message: "the worker writes lines that are not replies".into(), help: None });
+    };
+    match answer {
         Ok((_, Heard::Reply(Reply::Ready { compute, devices, note, .. }))) => Ok(match (compute, device) {
             (Compute::Cpu, _) => Resolved::cpu(note),
             (Compute::Cuda(_), Device::Auto) => {

@@ -13,7 +13,7 @@ use super::frozen::FrozenPlan;
 use super::journal::{Journal, Recorder};
 use super::local::{Execution, Observer, execute};
 use super::places::places;
-use super::plan::Plan;
+use super::plan::{Plan, PlannedRun};
 use super::provenance;
 use super::results::{ResultsFolder, STORE};
 use super::worker::WorkerPlace;
@@ -75,6 +75,8 @@ pub struct RunOutcome {
     pub reason: Option<String>,
     /// What sets it apart: "data.target_bias = 30, model.seed = 1".
     pub label: String,
+    /// The values of the keys that vary, but for seeds; "-" for what is not set.
+    pub setting: Vec<(String, String)>,
     /// Its scores by name; those that are not defined are left out.
     pub scores: Vec<(String, f64)>,
 }
@@ -87,13 +89,14 @@ impl Outcome {
 }
 
 impl RunOutcome {
-    pub(super) fn of(record: &RunRecord, label: String) -> Self {
+    pub(super) fn of(record: &RunRecord, run: &PlannedRun) -> Self {
         Self {
             run_id: record.run_id.clone(),
             status: record.status,
             complete: record.total_seconds.is_some(),
             reason: record.reason.clone(),
-            label,
+            label: run.label(),
+            setting: run.setting(),
             scores: record.measurements.iter().filter_map(|row| Some((row.column()?, row.value?))).collect(),
         }
     }
@@ -280,7 +283,12 @@ fn log_to(logs: &Folder) -> Result<tracing::subscriber::DefaultGuard> {
     let file = logs.make().and_then(|()| logs.append(LOG));
     let file = file.map_err(|error| Error::io("write", &logs.path_of(LOG), &error))?.into_file();
     let filter = tracing_subscriber::EnvFilter::try_from_env("XDLREG_LOG").unwrap_or_else(|_| "info".into());
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(Mutex::new(file)).with_ansi(false).with_env_filter(filter).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(Mutex::new(file))
+        .with_ansi(false)
+        .with_env_filter(filter)
+        // A full disk is told where results are written; the library would panic where standard error is closed too.
+        .log_internal_errors(false)
+        .finish();
     Ok(tracing::subscriber::set_default(subscriber))
 }

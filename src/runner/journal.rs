@@ -1,7 +1,7 @@
 //! `events.jsonl`: all that happened, a JSON object a line, appended over all starts of an experiment.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +17,16 @@ pub const EVENTS: &str = "events.jsonl";
 pub struct Stamped<'a> {
     /// RFC 3339, UTC.
     pub time: String,
+    /// Since the runner started to write, whatever was done to the clock meanwhile.
+    pub elapsed_seconds: f64,
     #[serde(flatten)]
     pub event: &'a Event,
 }
 
 impl<'a> Stamped<'a> {
-    pub fn now(event: &'a Event) -> Self {
-        Self { time: clock::now(), event }
+    /// An event of now, of a runner that started to write at `start`.
+    pub fn now(event: &'a Event, start: Instant) -> Self {
+        Self { time: clock::now(), elapsed_seconds: start.elapsed().as_secs_f64(), event }
     }
 
     /// One line of JSON, with its line end.
@@ -38,6 +41,9 @@ impl<'a> Stamped<'a> {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Recorded {
     pub time: String,
+    /// As [`Stamped::elapsed_seconds`]; earlier versions did not record it.
+    #[serde(default)]
+    pub elapsed_seconds: Option<f64>,
     #[serde(flatten)]
     pub event: Event,
 }
@@ -107,6 +113,7 @@ impl<'a> Recorder<'a> {
 #[derive(Debug)]
 pub struct Journal {
     file: Appender,
+    start: Instant,
     /// Whether the file may end amid a line, since its last writer was killed or the disk was full.
     torn: bool,
 }
@@ -115,7 +122,7 @@ impl Journal {
     pub fn open(folder: &Folder) -> io::Result<Self> {
         let file = folder.append(EVENTS)?;
         let torn = ends_amid_a_line(file.file())?;
-        Ok(Self { file, torn })
+        Ok(Self { file, start: Instant::now(), torn })
     }
 
     /// Appends an event in one write, so that lines of several processes stay apart. Progress within a stage is not
@@ -124,7 +131,7 @@ impl Journal {
         if matches!(event, Event::StageProgress { .. }) {
             return Ok(());
         }
-        let mut line = Stamped::now(event).to_line()?;
+        let mut line = Stamped::now(event, self.start).to_line()?;
         if self.torn {
             line.insert(0, b'\n');
         }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use super::hands::Hands;
 use super::plan::Plan;
 use super::protocol::{Reply, Request};
-use super::worker::{Heard, Worker, WorkerPlace};
+use super::worker::{Heard, WorkerPlace};
 use crate::error::{Error, Result};
 use crate::event::{Event, Progress, StageRef};
 use crate::spec::RunSettings;
@@ -18,7 +18,7 @@ use crate::store::Store;
 /// How often the runner looks up from waiting: for Ctrl-C, hanging workers and retries that are due.
 const HEARTBEAT: Duration = Duration::from_millis(100);
 
-/// Another process is at a task: how long until it is asked for again.
+/// Another process does a task: how long until it is asked for again.
 const BUSY_PAUSE: Duration = Duration::from_millis(300);
 
 /// How a task ended.
@@ -65,11 +65,6 @@ pub trait Observer {
     fn task_ended(&mut self, task: usize, end: &TaskEnd);
 }
 
-struct Running {
-    task: usize,
-    last_heard: Instant,
-}
-
 struct Executor<'a, 'o> {
     execution: Execution<'a>,
     observer: &'o mut dyn Observer,
@@ -77,19 +72,14 @@ struct Executor<'a, 'o> {
     /// Tasks that read a task's result.
     downstream: Vec<Vec<usize>>,
     ready: BTreeSet<usize>,
-    /// Tasks to try later: those of lost workers, and those that another process is at.
+    /// Tasks to try later: those of lost workers, and those that another process does.
     delayed: Vec<(Instant, usize)>,
     attempts: HashMap<usize, usize>,
-    workers: HashMap<usize, Worker>,
-    /// Which of the places each worker has.
-    places: HashMap<usize, usize>,
-    running: HashMap<usize, Running>,
-    idle: Vec<usize>,
-    started: usize,
+    hands: Hands<'a>,
+    /// The task that a worker does.
+    running: HashMap<usize, usize>,
     /// After a failure under `fail_fast`.
     stopping: bool,
-    sender: Sender<(usize, Heard)>,
-    receiver: Receiver<(usize, Heard)>,
 }
 
 /// Does every task that is not `done` yet. Failures are told to the observer; an error means that nothing more could
@@ -108,8 +98,8 @@ pub fn execute(execution: Execution, done: &[bool], observer: &mut dyn Observer)
         task.upstream.iter().for_each(|&up| downstream[up].push(index));
     }
     let ready = (0..states.len()).filter(|&index| states[index] == TaskState::Ready).collect();
-    let (sender, receiver) = mpsc::channel();
     Executor {
+        hands: Hands::new(execution.places),
         execution,
         observer,
         states,
@@ -117,14 +107,8 @@ pub fn execute(execution: Execution, done: &[bool], observer: &mut dyn Observer)
         ready,
         delayed: Vec::new(),
         attempts: HashMap::new(),
-        workers: HashMap::new(),
-        places: HashMap::new(),
         running: HashMap::new(),
-        idle: Vec::new(),
-        started: 0,
         stopping: false,
-        sender,
-        receiver,
     }
     .run()
 }
@@ -133,12 +117,12 @@ impl Executor<'_, '_> {
     fn run(mut self) -> Result<()> {
         loop {
             if self.execution.interrupted.load(Ordering::Relaxed) || self.execution.cancel.exists() {
-                self.workers.values_mut().for_each(Worker::kill);
+                self.hands.kill_all();
                 return Err(Error::Interrupted);
             }
             if self.stopping {
                 // What is under way is resumed by the next start.
-                self.workers.values_mut().for_each(Worker::kill);
+                self.hands.kill_all();
                 return Ok(());
             }
             self.wake_delayed();
@@ -146,28 +130,25 @@ impl Executor<'_, '_> {
             if self.running.is_empty() && self.ready.is_empty() && self.delayed.is_empty() {
                 return Ok(());
             }
-            match self.receiver.recv_timeout(HEARTBEAT) {
-                Ok((worker, heard)) => self.hear(worker, heard)?,
-                Err(RecvTimeoutError::Timeout) => self.kill_hanging(),
-                Err(RecvTimeoutError::Disconnected) => unreachable!("the executor holds a sender"),
+            if let Some((worker, heard)) = self.hands.listen(HEARTBEAT) {
+                self.hear(worker, heard)?;
             }
+            // However much the others say.
+            self.kill_hanging();
         }
     }
 
     /// Gives ready tasks to idle workers; starts workers as long as there is work for them.
     fn assign(&mut self) -> Result<()> {
         while !self.ready.is_empty() {
-            let worker = match self.idle.pop() {
-                Some(worker) => worker,
-                None if self.workers.len() < self.execution.places.len() => self.start_worker()?,
-                None => return Ok(()),
-            };
+            let (logs, prefix) = (self.execution.logs, self.execution.log_prefix);
+            let Some(worker) = self.hands.free(|place| logs.join(log_name(prefix, place)))? else { return Ok(()) };
             let Some(task) = self.ready.pop_first() else { return Ok(()) };
             let planned = &self.execution.plan.tasks[task];
             let request = Request::Stage { job: planned.job.clone(), store: self.execution.store.root().to_owned() };
             self.states[task] = TaskState::Running;
-            self.running.insert(worker, Running { task, last_heard: Instant::now() });
-            let sent = self.workers.get_mut(&worker).map(|worker| worker.send(&request));
+            self.running.insert(worker, task);
+            let sent = self.hands.employ(worker).map(|worker| worker.send(&request));
             if !matches!(sent, Some(Ok(()))) {
                 // It is dying: the end of its output will tell why.
                 tracing::warn!(worker, "a request did not reach its worker");
@@ -176,25 +157,10 @@ impl Executor<'_, '_> {
         Ok(())
     }
 
-    fn start_worker(&mut self) -> Result<usize> {
-        let id = self.started;
-        self.started += 1;
-        let taken = |place: &usize| self.places.values().any(|taken| taken == place);
-        let place = (0..self.execution.places.len()).find(|place| !taken(place)).expect("fewer workers than places");
-        let log = self.execution.logs.join(self.log(place));
-        let worker = Worker::start(id, &self.execution.places[place], &log, self.sender.clone())?;
-        self.workers.insert(id, worker);
-        self.places.insert(id, place);
-        Ok(id)
-    }
-
     fn hear(&mut self, worker: usize, heard: Heard) -> Result<()> {
-        if let Some(running) = self.running.get_mut(&worker) {
-            running.last_heard = Instant::now();
-        }
         match heard {
-            // Its note on the device was told when the device was resolved.
-            Heard::Reply(Reply::Ready { .. }) => {}
+            // Its note on the device was told when the device was resolved; when it was alive is known already.
+            Heard::Reply(Reply::Ready { .. } | Reply::Alive) => {}
             Heard::Reply(Reply::NoDevice { reason }) => {
                 return Err(Error::Failed { message: reason, help: None });
             }
@@ -231,34 +197,33 @@ impl Executor<'_, '_> {
                     self.give_up(task, &end);
                 }
             }
-            Heard::Garbled(line) => tracing::warn!(worker, line, "a worker wrote something else than a reply"),
+            Heard::Garbled(line) => {
+                if let Some(reason) = self.hands.overhear(worker, &line) {
+                    self.lose(worker, Some(reason));
+                }
+            }
             Heard::Closed => self.lose(worker, None),
         }
         Ok(())
     }
 
-    /// The worker has nothing to do any more. Returns the task that it was at.
+    /// The worker has nothing to do any more. Returns the task that it did.
     fn release(&mut self, worker: usize) -> Option<usize> {
-        let Running { task, .. } = self.running.remove(&worker)?;
-        self.idle.push(worker);
+        let task = self.running.remove(&worker)?;
+        self.hands.release(worker);
         Some(task)
     }
 
     fn begin(&mut self, worker: usize) {
-        let Some(task) = self.running.get(&worker).map(|running| running.task) else { return };
-        let log_offset = self.workers.get(&worker).map_or(0, Worker::log_offset);
-        let place = self.places.get(&worker).copied().unwrap_or_default();
-        let (stage, log) = (self.stage_ref(task), self.log(place));
+        let (Some(&task), Some((place, log_offset))) = (self.running.get(&worker), self.hands.place(worker)) else {
+            return;
+        };
+        let (stage, log) = (self.stage_ref(task), log_name(self.execution.log_prefix, place));
         self.observer.event(Event::StageStarted { stage, worker: place, log, log_offset });
     }
 
-    /// The name of the log of the worker at a place.
-    fn log(&self, place: usize) -> String {
-        format!("{}worker-{place}.log", self.execution.log_prefix)
-    }
-
     fn progress(&mut self, worker: usize, progress: Progress) {
-        let Some(task) = self.running.get(&worker).map(|running| running.task) else { return };
+        let Some(&task) = self.running.get(&worker) else { return };
         let stage = self.stage_ref(task);
         self.observer.event(match progress {
             Progress::Step { done, total, unit } => Event::StageProgress { stage, done, total, unit },
@@ -307,16 +272,17 @@ impl Executor<'_, '_> {
         }
     }
 
-    /// A worker is gone: its task is tried again with a pause that doubles, or has failed.
+    /// A worker is gone, or is given up for a reason: its task is tried again with a pause that doubles, or has failed.
     fn lose(&mut self, worker: usize, reason: Option<String>) {
-        let Some(mut gone) = self.workers.remove(&worker) else { return };
-        self.places.remove(&worker);
-        self.idle.retain(|&idle| idle != worker);
+        let Some(mut gone) = self.hands.remove(worker) else { return };
         let reason = match reason {
-            Some(reason) => [vec![reason], gone.last_words()].concat().join(" | "),
+            Some(reason) => {
+                gone.kill();
+                [vec![reason], gone.last_words()].concat().join(" | ")
+            }
             None => gone.epitaph(),
         };
-        let Some(Running { task, .. }) = self.running.remove(&worker) else { return };
+        let Some(task) = self.running.remove(&worker) else { return };
         let attempt = self.attempts.entry(task).or_insert(0);
         *attempt += 1;
         if *attempt > self.execution.settings.retries {
@@ -341,21 +307,17 @@ impl Executor<'_, '_> {
         if timeout.is_zero() {
             return;
         }
-        let hanging: Vec<usize> = self
-            .running
-            .iter()
-            .filter(|(_, running)| running.last_heard.elapsed() > timeout)
-            .map(|(&worker, _)| worker)
-            .collect();
-        for worker in hanging {
-            if let Some(worker) = self.workers.get_mut(&worker) {
-                worker.kill();
-            }
-            self.lose(worker, Some(format!("the worker gave no sign of life for {} s", timeout.as_secs())));
+        for (worker, silence) in self.hands.hanging(self.running.keys().copied(), timeout) {
+            self.lose(worker, Some(format!("the worker gave no sign of life for {} s", silence.as_secs())));
         }
     }
 
     fn stage_ref(&self, task: usize) -> StageRef {
         self.execution.plan.stage_ref(task)
     }
+}
+
+/// The name of the log of the worker at a place.
+fn log_name(prefix: &str, place: usize) -> String {
+    format!("{prefix}worker-{place}.log")
 }

@@ -1,12 +1,16 @@
 //! From a resolved spec to finished results: plan, carry out, collect.
 
+mod awake;
 mod collector;
 mod device;
 mod ensembles;
 mod experiment;
 mod frozen;
+mod hands;
 mod journal;
+mod lines;
 mod local;
+pub mod pause;
 mod places;
 mod plan;
 mod protocol;
@@ -17,10 +21,12 @@ mod standing;
 mod validity;
 mod worker;
 
+pub use awake::AwakeClock;
 pub use device::{Resolved as ResolvedDevice, resolve as resolve_device};
 pub use experiment::{Outcome, RunOptions, RunOutcome, run_experiment};
 pub use frozen::{FrozenPlan, PLAN};
 pub use journal::{EVENTS, Events, Recorded, Stamped};
+pub use lines::{Line, next_line};
 pub use places::places;
 pub use plan::{Plan, PlannedRun, Task, run_id};
 pub use protocol::{Reply, Request};

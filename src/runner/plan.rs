@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::StageRef;
+use crate::figure::study::is_seed;
 use crate::spec::{self, Cell, ExperimentSpec};
 use crate::stage::{Compute, Job, StageName};
 use crate::store::{Key, read_run_id};
@@ -51,6 +52,17 @@ impl PlannedRun {
     pub fn label(&self) -> String {
         let set = self.settings.iter().filter(|(_, value)| !value.is_null());
         set.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What it has in common with its replicates: the keys that vary but for seeds, and their values as text.
+    pub fn setting(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| match value {
+            Value::Null => "-".to_owned(),
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        let varied = self.settings.iter().filter(|(key, _)| !is_seed(key));
+        varied.map(|(key, value)| (key.clone(), text(value))).collect()
     }
 }
 

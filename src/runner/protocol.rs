@@ -41,6 +41,8 @@ pub enum Reply {
     /// The work begins.
     Started,
     Progress(Progress),
+    /// The work goes on: see [`crate::alive`].
+    Alive,
     Done {
         seconds: f64,
     },

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::frozen::FrozenPlan;
 use super::journal::{Events, Recorded};
@@ -12,7 +12,10 @@ use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus, StageRef};
 use crate::store::Key;
 
-/// A stage that a worker is at.
+/// Longer than this nothing goes on without an event.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A stage that a worker does.
 #[derive(Debug, Clone)]
 pub struct UnderWay {
     pub stage: StageRef,
@@ -36,8 +39,8 @@ pub struct Standing {
     pub trouble: Vec<String>,
     /// By their keys.
     pub under_way: BTreeMap<Key, UnderWay>,
-    /// The events since the last start.
-    pub events: Vec<Event>,
+    /// The events since the last start, and the seconds from there to each.
+    pub events: Vec<(f64, Event)>,
 }
 
 impl Standing {
@@ -61,7 +64,7 @@ impl Standing {
             stages_done: 0,
             trouble: trouble.into_iter().chain(unknown).collect(),
             under_way: BTreeMap::new(),
-            events: recorded.iter().map(|one| one.event.clone()).collect(),
+            events: since_start(recorded),
             frozen,
         };
         let index: HashMap<String, usize> =
@@ -71,9 +74,10 @@ impl Standing {
         if !standing.running {
             standing.under_way.clear();
         }
-        let last = if standing.running { Some(SystemTime::now()) } else { recorded.last().and_then(Recorded::when) };
-        let span = recorded.first().and_then(Recorded::when).zip(last);
-        standing.seconds = span.and_then(|(from, to)| to.duration_since(from).ok()).map_or(0.0, |d| d.as_secs_f64());
+        standing.seconds = standing.events.last().map_or(0.0, |(at, _)| *at);
+        if standing.running {
+            standing.seconds += recorded.last().map_or(0.0, |last| since(last.when(), SystemTime::now()));
+        }
         Ok(standing)
     }
 
@@ -118,6 +122,30 @@ impl Standing {
     pub fn count(&self, status: RunStatus) -> usize {
         self.runs.iter().filter(|(known, _)| *known == status).count()
     }
+}
+
+/// Events with the seconds from the first to each: by the clock of the runner that only goes forward, or, where an earlier
+/// version did not record it, by the time of day. They never go back.
+fn since_start(recorded: &[Recorded]) -> Vec<(f64, Event)> {
+    let first = recorded.first();
+    let mut reached = 0.0;
+    let at = |one: &Recorded| match (first.and_then(|first| first.elapsed_seconds), one.elapsed_seconds) {
+        (Some(first), Some(elapsed)) => elapsed - first,
+        _ => {
+            first.and_then(Recorded::when).map_or(0.0, |first| one.when().map_or(0.0, |when| since(Some(first), when)))
+        }
+    };
+    let event = |one: &Recorded| {
+        reached = at(one).max(reached);
+        (reached, one.event.clone())
+    };
+    recorded.iter().map(event).collect()
+}
+
+/// Seconds from one time of day to another. A day without an event, or less than nothing, is a clock that was set.
+fn since(from: Option<SystemTime>, to: SystemTime) -> f64 {
+    let passed = from.and_then(|from| to.duration_since(from).ok()).unwrap_or_default();
+    if passed < A_DAY { passed.as_secs_f64() } else { 0.0 }
 }
 
 /// The plan of a results folder.

@@ -1,10 +1,15 @@
 //! A worker process, seen from the runner.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::Sender;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
+use super::awake::AwakeClock;
+use super::lines::{Line, next_line};
 use super::protocol::{Reply, Request};
 use crate::disk;
 use crate::error::{Error, Result};
@@ -18,11 +23,14 @@ pub const NO_LOG: &str = "/dev/null";
 /// How many lines of its log tell why a worker is gone.
 const LAST_WORDS: usize = 5;
 
+/// How much of a line is quoted that is not a reply.
+const QUOTED: usize = 100;
+
 /// What the runner hears of a worker.
 #[derive(Debug)]
 pub enum Heard {
     Reply(Reply),
-    /// A line that is no reply; workers do not write such.
+    /// How a line begins that is not a reply; workers do not write such, but libraries may.
     Garbled(String),
     /// Its output has ended: it exited or was killed.
     Closed,
@@ -44,13 +52,23 @@ pub struct Worker {
     child: Child,
     requests: Option<ChildStdin>,
     log: PathBuf,
-    /// Where the log of the work at hand begins.
+    /// Where the log of its present work begins.
     log_offset: u64,
+    clock: AwakeClock,
+    /// When it was last heard, in milliseconds of the clock.
+    last_heard: Arc<AtomicU64>,
 }
 
 impl Worker {
-    /// Starts a worker whose replies arrive in `heard` under `id`. What it prints to standard error goes to `log`.
-    pub fn start(id: usize, place: &WorkerPlace, log: &Path, heard: Sender<(usize, Heard)>) -> Result<Self> {
+    /// Starts a worker whose replies arrive in `heard` under `id`. What it prints to standard error goes to `log`. A worker
+    /// that says more than is listened to has to wait.
+    pub fn start(
+        id: usize,
+        place: &WorkerPlace,
+        log: &Path,
+        heard: SyncSender<(usize, Heard)>,
+        clock: &AwakeClock,
+    ) -> Result<Self> {
         let program = find_worker()?;
         let errors: Stdio = match log == Path::new(NO_LOG) {
             true => Stdio::null(),
@@ -72,24 +90,38 @@ impl Worker {
         let mut child = command.spawn().map_err(|error| Error::io("start", &program, &error))?;
         let requests = child.stdin.take();
         let replies = child.stdout.take().expect("standard output is piped");
+        let last_heard = Arc::new(AtomicU64::new(milliseconds(clock.now())));
+        let (clock_there, last_heard_there) = (clock.clone(), Arc::clone(&last_heard));
         std::thread::spawn(move || {
-            for line in BufReader::new(replies).lines() {
-                let Ok(line) = line else { break };
-                let message = match serde_json::from_str(&line) {
-                    Ok(reply) => Heard::Reply(reply),
-                    Err(_) => Heard::Garbled(line),
-                };
+            let mut replies = BufReader::new(replies);
+            while let Ok(Some(line)) = next_line(&mut replies) {
+                let message = understand(&line);
+                // Noted here, not when the message is taken from the queue: others may stand before it.
+                if let Heard::Reply(_) = message {
+                    last_heard_there.store(milliseconds(clock_there.now()), Ordering::Relaxed);
+                }
                 if heard.send((id, message)).is_err() {
                     return;
                 }
             }
             let _ = heard.send((id, Heard::Closed));
         });
-        Ok(Self { child, requests, log: log.to_owned(), log_offset: 0 })
+        Ok(Self { child, requests, log: log.to_owned(), log_offset: 0, clock: clock.clone(), last_heard })
+    }
+
+    /// Its process, and its process group.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How long it has said nothing since it was last sent something, by the clock that it was started with.
+    pub fn silence(&self) -> Duration {
+        self.clock.now().saturating_sub(Duration::from_millis(self.last_heard.load(Ordering::Relaxed)))
     }
 
     pub fn send(&mut self, request: &Request) -> io::Result<()> {
         self.log_offset = disk::open(&self.log).and_then(|log| log.metadata()).map_or(0, |about| about.len());
+        self.last_heard.store(milliseconds(self.clock.now()), Ordering::Relaxed);
         let pipe = self.requests.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -121,7 +153,7 @@ impl Worker {
         }
     }
 
-    /// The last lines that it logged about the work at hand.
+    /// The last lines that it logged about its present work.
     pub fn last_words(&self) -> Vec<String> {
         let log = disk::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(log.get(self.log_offset as usize..).unwrap_or_default()).into_owned();
@@ -137,6 +169,21 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn understand(line: &Line) -> Heard {
+    let (bytes, reply) = match line {
+        Line::Whole(bytes) => (bytes, serde_json::from_slice(bytes).ok()),
+        Line::TooLong(bytes) => (bytes, None),
+    };
+    match reply {
+        Some(reply) => Heard::Reply(reply),
+        None => Heard::Garbled(String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTED)]).into_owned()),
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(unix)]

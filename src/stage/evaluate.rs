@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{StageContext, StageError, files};
+use crate::alive;
 use crate::event::Progress;
 use crate::metric::ledger::{self, Kept, kept_by_layers};
 use crate::metric::statistics::mean_of_defined;
@@ -128,8 +129,10 @@ pub fn run(
         rows.iter_mut().filter(|row| row.unit == "years").for_each(|row| row.unit = "logits".into());
     }
 
-    let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;
-    draft.write(files::MEASUREMENTS, &text).map_err(StageError::io(draft.folder()))
+    alive::during(|| {
+        let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;
+        draft.write(files::MEASUREMENTS, &text).map_err(StageError::io(draft.folder()))
+    })
 }
 
 fn score_predictions(targets: &[f64], predictions: &[f64], task: Task) -> Vec<Measurement> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::{Explained, StageContext, StageError, StageName, Trained, files};
+use crate::alive;
 use crate::metric::ledger::Kept;
 use crate::raster::RasterStack;
 use crate::sim::Dataset;
@@ -13,7 +14,8 @@ use crate::store::{Entry, Key, arrays, dataset};
 
 impl StageContext<'_> {
     fn entry(&self, stage: StageName, key: &Key) -> Result<Entry, StageError> {
-        self.verified.require(self.store, stage, key).map_err(StageError::io(self.store.root()))
+        // Its files are read to verify them.
+        alive::during(|| self.verified.require(self.store, stage, key)).map_err(StageError::io(self.store.root()))
     }
 
     fn json<T: DeserializeOwned>(&self, stage: StageName, key: &Key, file: &str) -> Result<T, StageError> {
@@ -34,7 +36,10 @@ impl StageContext<'_> {
 
     /// The data set of a finished simulation.
     pub fn dataset(&self, key: &Key) -> Result<Arc<Dataset>, StageError> {
-        self.memory.dataset(key, || dataset::load(&self.dataset_file(key)?).map_err(StageError::failed))
+        self.memory.dataset(key, || {
+            let file = self.dataset_file(key)?;
+            alive::during(|| dataset::load(&file)).map_err(StageError::failed)
+        })
     }
 
     /// The weights file of a finished training.
@@ -71,7 +76,7 @@ impl StageContext<'_> {
     /// The maps of a finished explanation, with the output that each one explains.
     pub fn relevance(&self, key: &Key) -> Result<(RasterStack, Vec<f32>), StageError> {
         let entry = self.entry(StageName::Explain, key)?;
-        let maps = arrays::read_stack(&entry.file(files::RELEVANCE)).map_err(StageError::failed)?;
+        let maps = alive::during(|| arrays::read_stack(&entry.file(files::RELEVANCE))).map_err(StageError::failed)?;
         let outputs = arrays::read_vector(&entry.file(files::OUTPUTS)).map_err(StageError::failed)?;
         Ok((maps, outputs))
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::{StageContext, StageError, files};
+use crate::alive;
 use crate::event::ProgressSink;
 use crate::sim::{DataSettings, GrowthMode, ages_of, simulate_parts};
 use crate::store::{Draft, dataset};
@@ -23,5 +24,9 @@ pub fn draw_into(
     seed: u64,
     progress: &dyn ProgressSink,
 ) -> io::Result<()> {
-    dataset::save_drawn(path, ages.len(), growth_mode, |write| simulate_parts(ages, growth_mode, seed, progress, write))
+    alive::during(|| {
+        dataset::save_drawn(path, ages.len(), growth_mode, |write| {
+            simulate_parts(ages, growth_mode, seed, progress, write)
+        })
+    })
 }

@@ -2,17 +2,18 @@
 //!
 //! It reads requests as JSON lines from standard input, replies on standard output, and ends with its input.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufReader, Write};
+use std::process::ExitCode;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use xdlreg::event::{Progress, ProgressSink};
-use xdlreg::machine;
-use xdlreg::runner::{Reply, Request};
+use xdlreg::runner::{Line, Reply, Request, next_line};
 use xdlreg::spec::Device;
 use xdlreg::stage::{LIBTORCH_VERSION, Memory, StageError};
 use xdlreg::store::Store;
+use xdlreg::{alive, cli, machine, terminal};
 use xdlreg_tensor::net::device;
 use xdlreg_tensor::stage::{Carried, carry_out, explain_files};
 
@@ -31,9 +32,25 @@ struct Args {
     cores: Vec<usize>,
 }
 
-fn main() -> io::Result<()> {
-    let args = Args::parse();
+/// How often the runner is told that the work goes on.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
+
+fn main() -> ExitCode {
+    let args = match cli::parse() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     log_to_standard_error();
+    match serve(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::tell_line(&format!("xdlreg-worker: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(args: &Args) -> io::Result<()> {
     // Before any thread is started, so that all inherit it.
     machine::stay_on(&args.cores)?;
     let (compute, note) = match device::prepare(args.device) {
@@ -44,21 +61,42 @@ fn main() -> io::Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global().map_err(io::Error::other)?;
     let devices = device::count(compute);
     reply(&Reply::Ready { compute, devices, libtorch: LIBTORCH_VERSION.to_owned(), note })?;
+    std::thread::spawn(show_life);
     let memory = Memory::default();
     for request in requests() {
-        reply(&answer(request?, device::of(compute), &memory)?)?;
+        let answer = match request {
+            Ok(request) => answer(request, device::of(compute), &memory)?,
+            Err(reason) => Reply::Failed { reason },
+        };
+        reply(&answer)?;
     }
     Ok(())
 }
 
-/// Requests as they arrive. When the runner is gone this process ends, even amid work: nobody would take the result,
-/// and another runner may already be at it.
-fn requests() -> impl Iterator<Item = io::Result<Request>> {
-    let (sender, receiver) = mpsc::channel();
+/// Tells the runner as long as the work goes on, and not when it hangs.
+fn show_life() {
+    let mut watch = alive::Watch::default();
+    loop {
+        std::thread::sleep(SIGN_OF_LIFE);
+        if watch.saw(machine::processor_time()) {
+            // A runner that went away closes standard input too, which ends this worker.
+            let _ = reply(&Reply::Alive);
+        }
+    }
+}
+
+/// Requests as they arrive, or why they cannot be understood. When the runner is gone this process ends, even amid work:
+/// nobody would take the result, and another runner may already do the same.
+fn requests() -> impl Iterator<Item = Result<Request, String>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let request = line.and_then(|line| Ok(serde_json::from_str(&line)?));
-            if sender.send(request).is_err() {
+        let mut input = BufReader::new(io::stdin());
+        while let Ok(Some(line)) = next_line(&mut input) {
+            let request = match line {
+                Line::Whole(line) => serde_json::from_slice(&line).map_err(|error| error.to_string()),
+                Line::TooLong(_) => Err("it is longer than a mebibyte".to_owned()),
+            };
+            if sender.send(request.map_err(|error| format!("the request cannot be understood: {error}"))).is_err() {
                 return;
             }
         }
@@ -92,6 +130,7 @@ fn answer(request: Request, device: tch::Device, memory: &Memory) -> io::Result<
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "replies are not for a terminal")]
 fn reply(reply: &Reply) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
@@ -102,7 +141,7 @@ fn reply(reply: &Reply) -> io::Result<()> {
 
 fn log_to_standard_error() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("XDLREG_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_env_filter(filter).init();
+    tracing_subscriber::fmt().with_writer(terminal::log).with_ansi(false).with_env_filter(filter).init();
 }
 
 /// Passes progress on, steps no more often than a person can see.
@@ -130,6 +169,7 @@ impl Throttled {
 
 impl ProgressSink for Throttled {
     fn report(&self, progress: Progress) {
+        alive::tick();
         if self.is_due(&progress) {
             // A runner that went away closes standard input too, which ends this worker.
             let _ = reply(&Reply::Progress(progress));

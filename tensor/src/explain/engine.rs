@@ -1,6 +1,7 @@
 //! What carries out a composite on a batch of images.
 
 use tch::{Device, Tensor, no_grad};
+use xdlreg::alive;
 use xdlreg::explain::{Composite, Start};
 use xdlreg::raster::SIDE;
 use xdlreg::spec::Task;
@@ -79,9 +80,13 @@ impl Engine {
     pub fn output(&mut self, images: &[f32]) -> Vec<f32> {
         #[cfg(target_arch = "x86_64")]
         if let Some(kernels) = &mut self.kernels {
-            return images.chunks_exact(AREA).flat_map(|image| kernels.output(image).to_vec()).collect();
+            let output = |image| {
+                alive::tick();
+                kernels.output(image).to_vec()
+            };
+            return images.chunks_exact(AREA).flat_map(output).collect();
         }
-        no_grad(|| floats(&self.propagator.forward(&self.tensor(images)).output))
+        alive::during(|| no_grad(|| floats(&self.propagator.forward(&self.tensor(images)).output)))
     }
 
     /// Writes the relevance of every pixel into `maps`, and what layers keep into `ledger`. Relevance starts at the
@@ -100,6 +105,7 @@ impl Engine {
             let mut outputs = Vec::with_capacity(images.len() / AREA * count);
             let targets = maps.chunks_exact_mut(AREA).zip(ledger.chunks_exact_mut(self.layers));
             for (index, (image, (map, ledger))) in images.chunks_exact(AREA).zip(targets).enumerate() {
+                alive::tick();
                 outputs.extend_from_slice(kernels.output(image));
                 let (relevance, lost) = top.relevance(index, &outputs[index * count..], kernels.units());
                 match top.root {
@@ -112,7 +118,7 @@ impl Engine {
             }
             return outputs;
         }
-        no_grad(|| {
+        let propagated = || {
             let trace = self.propagator.forward(&self.tensor(images));
             let (outputs, units) = (floats(&trace.output), floats(trace.units()));
             let width = units.len() / (outputs.len() / count).max(1);
@@ -129,7 +135,8 @@ impl Engine {
                 }
             }
             outputs
-        })
+        };
+        alive::during(|| no_grad(propagated))
     }
 
     fn tensor(&self, images: &[f32]) -> Tensor {

@@ -19,6 +19,7 @@ mod stabilise;
 use std::io;
 use std::ops::ControlFlow;
 
+use xdlreg::alive;
 use xdlreg::event::ProgressSink;
 use xdlreg::explain::analyzer;
 use xdlreg::raster::{Planes, RasterStack, SIDE};
@@ -123,7 +124,7 @@ pub fn explain_each(
         return Err(ExplainError::ClassOfRegression);
     }
     let class = settings.class.and_then(xdlreg::spec::Class::output);
-    let root = Root::find(settings.reference.unwrap_or(Reference::None), net, samples)?;
+    let root = alive::during(|| Root::find(settings.reference.unwrap_or(Reference::None), net, samples))?;
     let non_negative = look(net, images, root.as_ref())?;
     let layers = linear_layers(net);
     let about = AboutMaps {
@@ -162,6 +163,7 @@ fn look(net: &PumpkinNet, images: &dyn Planes, root: Option<&Root>) -> Result<bo
     let mut non_negative = true;
     let mut missed = Missed::default();
     images.visit(LOOK, &mut |pixels| {
+        alive::tick();
         non_negative &= pixels.iter().fold(true, |none, &pixel| none & (pixel >= 0.0));
         if let Some(root) = root {
             root.look(net, &RasterStack::new(SIDE, SIDE, pixels.to_vec()), &mut missed);

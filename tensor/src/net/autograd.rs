@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
+use xdlreg::alive;
 use xdlreg::raster::RasterStack;
 use xdlreg::spec::{Task, TrainSettings};
 
@@ -81,9 +82,10 @@ impl Engine for Autograd {
         let indices: Vec<i64> = batch.iter().map(|&sample| sample as i64).collect();
         let indices = Tensor::from_slice(&indices).to_device(self.device);
         let mask = Tensor::from_slice(mask).view([batch.len() as i64, -1]).to_device(self.device);
-        let output = forward_training(&self.net, &self.images.index_select(0, &indices), &mask);
+        let images = self.images.index_select(0, &indices);
+        let output = alive::during(|| forward_training(&self.net, &images, &mask));
         let loss = self.loss(&output, &self.targets.index_select(0, &indices));
-        let gradients = Tensor::run_backward(&[loss], &self.leaves, false, false);
+        let gradients = alive::during(|| Tensor::run_backward(&[loss], &self.leaves, false, false));
         self.outputs.push(output.detach());
         no_grad(|| {
             let flat: Vec<Tensor> = gradients.iter().map(|gradient| gradient.reshape(-1)).collect();
@@ -102,7 +104,7 @@ impl Engine for Autograd {
         for start in samples.clone().step_by(BATCH) {
             let length = BATCH.min(samples.end - start);
             let batch = self.images.narrow(0, start as i64, length as i64);
-            outputs.extend(values(&no_grad(|| self.net.forward(&batch))));
+            outputs.extend(alive::during(|| values(&no_grad(|| self.net.forward(&batch)))));
         }
         outputs
     }

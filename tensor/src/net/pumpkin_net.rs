@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tch::{Device, Tensor, no_grad};
+use xdlreg::alive;
 use xdlreg::raster::RasterStack;
 use xdlreg::spec::Task;
 
@@ -91,7 +92,7 @@ impl PumpkinNet {
         for start in (0..images.len()).step_by(BATCH) {
             let end = images.len().min(start + BATCH);
             let batch = to_tensor(images, start..end).to_device(self.device);
-            let output = no_grad(|| self.forward(&batch));
+            let output = alive::during(|| no_grad(|| self.forward(&batch)));
             outputs.extend(Vec::<f32>::try_from(output.reshape(-1)).expect("f32 outputs"));
         }
         outputs

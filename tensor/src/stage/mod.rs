@@ -8,16 +8,16 @@ use std::time::Instant;
 
 use tch::Device;
 use xdlreg::event::ProgressSink;
-use xdlreg::machine;
 use xdlreg::stage::{Job, Memory, StageContext, StageError, render, simulate};
 use xdlreg::store::{Check, Lookup, Store};
+use xdlreg::{alive, machine};
 
 pub use explain::explain_files;
 
 /// What became of a job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Carried {
-    /// Another process is at it.
+    /// Another process does it.
     Busy,
     /// Its result was there already.
     Found,
@@ -41,7 +41,7 @@ pub fn carry_out(
 ) -> Result<Carried, StageError> {
     let (stage, key) = (job.stage(), job.key());
     let Some(_claim) = store.claim(&key).map_err(StageError::io(store.root()))? else { return Ok(Carried::Busy) };
-    if let Lookup::Hit(_) = store.lookup(stage, &key, Check::Contents) {
+    if let Lookup::Hit(_) = alive::during(|| store.lookup(stage, &key, Check::Contents)) {
         return Ok(Carried::Found);
     }
     begin();
@@ -65,7 +65,8 @@ pub fn carry_out(
         }
     }
     let seconds = start.elapsed().as_secs_f64();
-    draft.publish(job.inputs(), seconds, machine::peak_memory_bytes()).map_err(StageError::io(store.root()))?;
+    let memory = machine::peak_memory_bytes();
+    alive::during(|| draft.publish(job.inputs(), seconds, memory)).map_err(StageError::io(store.root()))?;
     // What a later attempt would have gone on from is of no more use.
     let _ = store.remove_scratch(&key);
     Ok(Carried::Done(seconds))

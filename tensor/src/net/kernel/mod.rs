@@ -21,6 +21,7 @@ mod winners;
 
 use std::ops::Range;
 
+use xdlreg::alive;
 use xdlreg::raster::RasterStack;
 use xdlreg::spec::TrainSettings;
 
@@ -113,6 +114,7 @@ impl Engine for Kernels<'_> {
             space.gradient.fill(0.0);
             let mut outputs = Vec::with_capacity(part.len() * layout.outputs);
             for index in part {
+                alive::tick();
                 let (sample, batch) = (batch[index], batch.len());
                 let (image, mask) = (images.get(sample).pixels, &mask[index * features..][..features]);
                 isa.run(&mut Learn { space, layout, inputs, turned, image, mask, objective, sample, batch });

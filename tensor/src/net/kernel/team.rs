@@ -51,6 +51,7 @@ impl Team {
         self.share(samples.len(), |space, layout, part| {
             let mut outputs = Vec::with_capacity(part.len() * layout.outputs);
             for index in part {
+                xdlreg::alive::tick();
                 let image = images.get(samples.start + index).pixels;
                 isa.run(&mut Predict { space, layout, inputs, image });
                 outputs.extend(&space.forward.hidden.outputs);
