@@ -49,8 +49,10 @@ fn each_dependency_has_its_place() {
     assert_used_only_in("kuva", &["src/figure/"]);
     assert_used_only_in("indicatif", &["src/reporter/"]);
     assert_used_only_in("tiny_skia", &["src/figure/"]);
-    assert_used_only_in("ctrlc", &["src/cli/"]);
     assert_used_only_in("rustix", &["src/disk/"]);
+    assert_used_only_in("signal_hook", &["src/cli/stop.rs", "src/runner/pause.rs"]);
+    assert_used_only_in("console", &["src/reporter/", "src/terminal/"]);
+    assert_used_only_in("textwrap", &["src/terminal/"]);
 }
 
 #[test]
@@ -76,6 +78,7 @@ fn what_is_below_knows_nothing_of_what_is_above() {
         ("runner", &["cli", "reporter"]),
         ("report", &["runner", "cli", "reporter"]),
         ("reporter", &["cli"]),
+        ("terminal", &["runner", "cli", "reporter", "store", "stage", "report", "error", "event"]),
     ] {
         for (name, text) in sources(&format!("src/{lower}")) {
             for upper in uppers {

@@ -2,7 +2,9 @@
 //! with other readers than their own.
 
 mod bad_input;
+mod clocks;
 mod configs;
+mod control_characters;
 mod determinism;
 mod diverge;
 mod ensembles;
@@ -17,6 +19,7 @@ mod kill;
 mod layering;
 mod layers;
 mod library;
+mod liveness;
 mod original;
 mod power_loss;
 mod report;
@@ -25,4 +28,6 @@ mod resume;
 mod run;
 mod scores;
 mod simulate_render;
+mod streams;
 mod sweep;
+mod terminals;
