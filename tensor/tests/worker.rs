@@ -25,13 +25,13 @@ impl Worker {
         writeln!(self.requests, "{request}").expect("the worker listens");
     }
 
-    /// The next reply that is not about progress.
+    /// The next reply that is not about progress, or that the work goes on.
     fn reply(&mut self) -> Value {
         loop {
             let mut line = String::new();
             self.replies.read_line(&mut line).expect("the worker talks");
             let reply: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
-            if reply["reply"] != "progress" {
+            if reply["reply"] != "progress" && reply["reply"] != "alive" {
                 return reply;
             }
         }
@@ -73,6 +73,24 @@ fn a_worker_survives_requests_that_it_cannot_fulfil() {
     }
     assert_eq!(worker.end().0, Some(0));
     assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
+}
+
+#[test]
+fn whatever_a_worker_is_asked_it_answers_once_and_goes_on() {
+    let mut worker = Worker::start(&["--device", "cpu"]);
+    worker.reply();
+    let odd: [&[u8]; 8] =
+        [b"", b"no json", b"\xff\xfe", b"null", b"{}", b"{\"request\":\"unheard_of\"}", b"[[[[", &[b'x'; 3 << 20]];
+    for line in odd {
+        worker.requests.write_all(&[line, b"\n"].concat()).expect("the worker listens");
+        let failed = worker.reply();
+        assert_eq!(failed["reply"], "failed");
+        assert!(failed["reason"].as_str().is_some_and(|reason| reason.contains("cannot be understood")), "{failed}");
+    }
+    worker.ask(&explain("nowhere.safetensors", "maps.npy"));
+    let failed = worker.reply();
+    assert!(failed["reason"].as_str().is_some_and(|reason| reason.contains("nowhere.safetensors")), "{failed}");
+    assert_eq!(worker.end(), (Some(0), vec![]));
 }
 
 #[test]

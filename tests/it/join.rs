@@ -45,7 +45,10 @@ fn cancel_stops_a_runner_from_another_terminal() {
     scene.run("cancel results/spec").succeeds();
     assert_eq!(runner.wait().expect("it ends").code(), Some(130));
     let status = scene.run("status results/spec").succeeds().stdout;
-    assert!(status.contains("stopped; the same command goes on") && status.contains("1 pending"), "{status}");
+    assert!(
+        status.contains("stopped; run the same command again to go on") && status.contains("1 pending"),
+        "{status}"
+    );
     let said = scene.run("cancel results/spec").succeeds().stdout;
     assert!(said.contains("nothing is running"), "{said}");
     scene.run("spec.toml --set train.epochs=1").succeeds();
