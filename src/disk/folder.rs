@@ -1,7 +1,7 @@
 //! A folder whose contents are not trusted.
 
 use std::ffi::CString;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, linkat, mkdirat, r
 use rustix::io::Errno;
 
 use super::handle::{kind_of, open_file, open_folder, open_root};
-use super::name::{is_relative, temporary};
+use super::name::{is_relative, is_temporary, temporary};
 use super::operation::{self, Operation, perform};
 use super::remove::remove_all;
 use super::replacement::Replacement;
@@ -272,11 +272,6 @@ impl Folder {
         self.sync_file(name, &copy)
     }
 
-    /// What is known of a regular file.
-    pub fn metadata(&self, name: &str) -> io::Result<Metadata> {
-        self.open(name)?.metadata()
-    }
-
     /// Removes a name that is not a folder's; a link is removed itself. That there is none is no error.
     pub fn remove_file(&self, name: &str) -> io::Result<()> {
         let removed = self.parent_of(name).and_then(|(parent, last)| {
@@ -295,6 +290,18 @@ impl Folder {
             Ok((parent, last)) => remove_all(&parent, &CString::new(last)?, &self.path_of(name)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what processes that were killed had begun to write: here, and in all folders below where it is `deep`.
+    pub fn remove_temporary(&self, deep: bool) {
+        for item in self.list().unwrap_or_default() {
+            if is_temporary(&item.name) {
+                // What cannot be removed is only untidy.
+                let _ = self.remove_all(&item.name);
+            } else if deep && item.kind == Kind::Folder {
+                self.folder(&item.name).remove_temporary(true);
+            }
         }
     }
 

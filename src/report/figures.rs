@@ -94,8 +94,9 @@ fn finish(
     }))
 }
 
-/// Writes the figures below the results folder; those of an earlier report that are not among them are removed.
-pub fn save(figures: &Figures, folder: &Folder) -> Result<(), ReportError> {
+/// Writes the figures below the results folder, and returns the names of their files. Those of an earlier report that are
+/// not among them are removed.
+pub fn save(figures: &Figures, folder: &Folder) -> Result<Vec<String>, ReportError> {
     let unwritable = |path: PathBuf| move |source| ReportError::Unwritable { path, source };
     let mut written: HashSet<String> = HashSet::new();
     for figure in &figures.drawn {
@@ -107,7 +108,8 @@ pub fn save(figures: &Figures, folder: &Folder) -> Result<(), ReportError> {
             written.insert(name);
         }
     }
-    remove_others(&written, folder).map_err(unwritable(folder.path_of(FOLDER)))
+    remove_others(&written, folder).map_err(unwritable(folder.path_of(FOLDER)))?;
+    Ok(written.into_iter().collect())
 }
 
 /// Removes figures that are not among the `written` ones; what else a user has put there stays.

@@ -11,7 +11,8 @@ mod page;
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Folder, Kind};
+use crate::disk::Folder;
+use crate::store::Receipt;
 use crate::store::arrays::ArrayError;
 use crate::store::table::UnreadableTable;
 
@@ -38,6 +39,8 @@ pub enum ReportError {
 
 /// The page, in a results folder.
 const PAGE: &str = "report.html";
+/// What a report was made of, and its files.
+const RECEIPT: &str = ".report.json";
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,15 +50,10 @@ pub struct Made {
     pub figures: usize,
 }
 
-/// What a report tells of: the settings and the runs, as their files hold them.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Contents([Vec<u8>; 2]);
-
-/// What a report of this folder tells of; none where there is no report, or nothing to tell.
-pub fn contents(folder: &Path) -> Option<Contents> {
-    let folder = Folder::at(folder);
-    (folder.kind(PAGE) == Some(Kind::File)).then_some(())?;
-    Some(Contents([folder.read("spec.toml").ok()?, folder.read("runs.parquet").ok()?]))
+/// Whether the report of a folder tells of the settings and the runs that are in it now, and is all there: page and figures
+/// as they were made.
+pub fn is_up_to_date(folder: &Path) -> bool {
+    Receipt::holds(&Folder::at(folder), RECEIPT)
 }
 
 /// Draws the figures of a results folder and writes its `report.html`; what was there is replaced. Of many runs, some
@@ -69,10 +67,13 @@ pub fn write(folder: &Path, wanted: &[String]) -> Result<Made, ReportError> {
     let chosen = choice::choose(&results, wanted)?;
     let figures = figures::draw(&chosen)?;
     let own = Folder::at(folder);
-    figures::save(&figures, &own)?;
+    let mut files = figures::save(&figures, &own)?;
     let gallery = gallery::gather(&results, &chosen)?;
     let page = folder.join(PAGE);
     let text = page::render(&results, &figures, &gallery);
-    own.replace(PAGE, text.as_bytes()).map_err(|source| ReportError::Unwritable { path: page.clone(), source })?;
+    let unwritable = |source| ReportError::Unwritable { path: page.clone(), source };
+    own.replace(PAGE, text.as_bytes()).map_err(unwritable)?;
+    files.extend(["spec.toml", "runs.parquet", PAGE].map(str::to_owned));
+    Receipt::write(&own, RECEIPT, &files).map_err(unwritable)?;
     Ok(Made { page, figures: figures.drawn.len() })
 }

@@ -170,10 +170,10 @@ impl<'a> Collector<'a> {
         self.note_trouble(written);
     }
 
-    /// Draws figures and the page, unless they show what is there: `reported` is what they were last made of. Results
-    /// are complete without them, but a report that is missing is told at the end like all else that cannot be written.
-    pub fn report(&mut self, reported: Option<report::Contents>) {
-        if reported.is_some() && reported == report::contents(self.folder.path()) {
+    /// Draws figures and the page, unless they are there and show these results. Results are complete without them, but a
+    /// report that is missing is told at the end like all else that cannot be written.
+    pub fn report(&mut self) {
+        if report::is_up_to_date(self.folder.path()) {
             return;
         }
         if let Err(error) = report::write(self.folder.path(), &[]) {

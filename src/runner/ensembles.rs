@@ -15,9 +15,9 @@ use crate::metric::ENSEMBLE_METRICS;
 use crate::spec::{ExplainSettings, ModelSettings, Task};
 use crate::stage::ensemble::{Agreement, Member, combine, metrics};
 use crate::stage::{Job, StageName};
-use crate::store::Key;
 use crate::store::table::Table;
 use crate::store::tables::{self, EnsembleImage, EnsembleRecord, RunRecord};
+use crate::store::{Key, Receipt};
 
 /// Raised when the same members would give other maps or scores.
 const VERSION: u32 = 1;
@@ -25,17 +25,20 @@ const VERSION: u32 = 1;
 /// Where their maps are, below the results folder.
 pub const FOLDER: &str = "relevance/ensembles";
 
+/// What is there of them, with checksums: what has changed since is made again.
+const RECEIPT: &str = ".ensembles.json";
+
 /// Writes mean and standard deviation over the members of each ensemble, and tables of how far they agree. What is there
 /// already of the same members stays; what belongs to no ensemble goes.
 pub fn write(plan: &Plan, records: &[RunRecord], folder: &ResultsFolder) -> Result<()> {
     let ensembles = find(plan, records);
     let (results, maps) = (folder.folder(), folder.folder().folder(FOLDER));
     if ensembles.is_empty() {
-        let removed = [FOLDER].iter().chain(&tables::ENSEMBLES).try_for_each(|name| results.remove_all(name));
+        let removed = [FOLDER, RECEIPT].iter().chain(&tables::ENSEMBLES).try_for_each(|name| results.remove_all(name));
         return removed.map_err(|error| Error::io("remove ensembles from", folder.path(), &error));
     }
     maps.make().map_err(|error| Error::io("write", &maps.path(), &error))?;
-    let known = Known::read(folder.path());
+    let known = if Receipt::holds(results, RECEIPT) { Known::read(folder.path()) } else { Known::default() };
     let mut rows = Vec::with_capacity(ensembles.len());
     for ensemble in &ensembles {
         let images = match known.images(ensemble, plan, records, &maps) {
@@ -48,7 +51,10 @@ pub fn write(plan: &Plan, records: &[RunRecord], folder: &ResultsFolder) -> Resu
         message: format!("cannot write the tables of ensembles in {}: {error}", folder.path().display()),
         help: None,
     })?;
-    remove_others(&maps, &ensembles).map_err(|error| Error::io("remove other maps from", &maps.path(), &error))
+    remove_others(&maps, &ensembles).map_err(|error| Error::io("remove other maps from", &maps.path(), &error))?;
+    let files = ensembles.iter().flat_map(Ensemble::files).map(|name| format!("{FOLDER}/{name}"));
+    let files: Vec<String> = files.chain(tables::ENSEMBLES.map(str::to_owned)).collect();
+    Receipt::write(results, RECEIPT, &files).map_err(|error| Error::io("write", &results.path_of(RECEIPT), &error))
 }
 
 /// Runs that make an ensemble.
@@ -164,6 +170,7 @@ impl Ensemble {
 }
 
 /// What an earlier start of the experiment left.
+#[derive(Default)]
 struct Known {
     /// The keys of ensembles by their names.
     keys: HashMap<String, String>,

@@ -21,7 +21,6 @@ use crate::clock;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink, RunStatus};
-use crate::report;
 use crate::spec::{ResolvedSpec, RunSettings};
 use crate::store::tables::RunRecord;
 use crate::store::{Check, InUse, Store};
@@ -126,6 +125,12 @@ pub fn run_experiment(
     let folder = ResultsFolder::new(output, &spec.experiment.name);
     let store = Store::new(output.join(STORE));
     let settings = RunSettings { fail_fast: spec.run.fail_fast || options.fail_fast, ..spec.run.clone() };
+    if let Err(error) = store.exists()
+        && error.kind() == io::ErrorKind::InvalidData
+    {
+        let help = "a store is not reached through a link: set experiment.output to where the results really are";
+        return Err(Error::usage(format!("cannot use the store: {error}"), help));
+    }
     open_folder(&folder)?;
     let _log = log_to(&folder.logs())?;
     let _in_use = work_on(&store, sink, interrupted)?;
@@ -147,7 +152,6 @@ pub fn run_experiment(
     store.remove_abandoned_drafts();
     folder.remove_leftovers();
     folder.forget_cancel()?;
-    let reported = report::contents(folder.path());
     let about = provenance::describe(resolved, options.spec_path.as_deref(), device.compute, places.len());
     write(folder.folder(), "spec.toml", resolved.to_toml().as_bytes())?;
     write(folder.folder(), "provenance.json", format!("{about:#}\n").as_bytes())?;
@@ -185,7 +189,7 @@ pub fn run_experiment(
     executed?;
     store.remove_abandoned_drafts();
     collector.write_ensembles();
-    collector.report(reported);
+    collector.report();
     collector.end(start)
 }
 

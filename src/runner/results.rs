@@ -8,7 +8,7 @@ use super::frozen::PLAN;
 use super::journal::EVENTS;
 use super::plan::{Plan, PlannedRun};
 use super::reader::Reader;
-use crate::disk::{Folder, Kind, is_temporary, temporary};
+use crate::disk::{Folder, Kind, temporary};
 use crate::error::{Error, Result};
 use crate::stage::{StageName, files};
 use crate::store::{Entry, Store, is_run_id};
@@ -176,18 +176,8 @@ impl ResultsFolder {
 
     /// Removes what processes that were killed had begun to write, at any depth. The caller holds the lock.
     pub fn remove_leftovers(&self) {
-        fn clear(folder: &Folder, deep: bool) {
-            for item in folder.list().unwrap_or_default() {
-                if is_temporary(&item.name) {
-                    // What cannot be removed is only untidy.
-                    let _ = folder.remove_all(&item.name);
-                } else if deep && item.kind == Kind::Folder {
-                    clear(&folder.folder(&item.name), true);
-                }
-            }
-        }
-        clear(&self.folder, false);
-        OF_RUNS.iter().for_each(|(name, _)| clear(&self.folder.folder(name), true));
+        self.folder.remove_temporary(false);
+        OF_RUNS.iter().for_each(|(name, _)| self.folder.folder(name).remove_temporary(true));
     }
 }
 

@@ -2,9 +2,11 @@
 //! with other readers than their own.
 
 mod bad_input;
+mod clean;
 mod clocks;
 mod configs;
 mod control_characters;
+mod damage;
 mod determinism;
 mod diverge;
 mod ensembles;

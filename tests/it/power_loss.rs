@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Ended, Scene, TINY};
+use crate::harness::{Ended, Results, Scene, TINY, assert_no_leftovers, assert_same_tables, listing};
 
 /// Runs an experiment and returns what all its processes did to the disk.
 fn trace(scene: &Scene) -> Vec<Value> {
@@ -133,4 +133,38 @@ fn what_is_reported_as_finished_is_on_the_disk() {
     let counts =
         ["experiment_started", "epoch_finished", "stage_finished", "run_finished", "experiment_finished"].map(count);
     assert_eq!(counts, [1, 6, 10, 2, 1], "{reported:?}");
+}
+
+/// Crashes before and amid operations of a program, from the first on, with a few steps between them.
+fn crash_at_many_operations(program: &str, step: usize) {
+    let spec = format!("{}\n[[sweep]]\nseeds = 2\n", TINY.replace("[run]", "[run]\nretries = 0"));
+    let scene = Scene::with_spec(&spec);
+    scene.run("spec.toml --output undisturbed").succeeds();
+    let undisturbed = Results { folder: scene.path("undisturbed/spec") };
+    for (round, operation) in (1..).step_by(step).enumerate() {
+        let amid = if round % 2 == 0 { "" } else { "+" };
+        let output = format!("crashed-{operation}");
+        let mut command = scene.command("xdlreg-run");
+        command.args(["spec.toml", "--quiet", "--output", &output]);
+        let ended = Ended::of(command.env("XDLREG_CRASH_AT", format!("{program}:{operation}{amid}")));
+        if ended.code == Some(0) {
+            assert!(round > 3, "it crashed {round} times only");
+            return;
+        }
+        scene.run(&format!("spec.toml --output {output}")).succeeds();
+        let results = Results { folder: scene.path(&output).join("spec") };
+        assert_same_tables(&undisturbed, &results);
+        assert_no_leftovers(&scene.path(&output));
+        assert_eq!(listing(&results.path("heatmaps")), listing(&undisturbed.path("heatmaps")));
+    }
+}
+
+#[test]
+fn a_runner_that_crashed_at_any_operation_goes_on_to_the_same_tables() {
+    crash_at_many_operations("xdlreg-run", 37);
+}
+
+#[test]
+fn a_worker_that_crashed_at_any_operation_costs_nothing_but_time() {
+    crash_at_many_operations("xdlreg-worker", 11);
 }

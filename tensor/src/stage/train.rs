@@ -33,6 +33,7 @@ pub fn run(
     let training = Training { images: &data.images, ages: &ages, model, settings, device };
     let scratch = context.store.scratch(key);
     scratch.make().map_err(StageError::io(scratch.path()))?;
+    scratch.remove_temporary(false);
     let resume = resume(&scratch, context.progress);
 
     let all_threads = tch::get_num_threads();
