@@ -123,6 +123,23 @@ pub trait Planes {
     fn visit(&self, batch: usize, visit: &mut dyn FnMut(&[f32]) -> ControlFlow<()>) -> Result<(), UnreadablePlanes>;
 }
 
+/// The smallest and the largest of all pixels; infinite where there are none. All planes are read once, so that damage
+/// shows before long work begins.
+///
+/// # Errors
+/// See [`Planes::visit`].
+pub fn extent(planes: &dyn Planes) -> Result<[f32; 2], UnreadablePlanes> {
+    /// Planes that are looked at together.
+    const BATCH: usize = 64;
+    let mut extent = [f32::INFINITY, f32::NEG_INFINITY];
+    planes.visit(BATCH, &mut |pixels| {
+        let [low, high] = &mut extent;
+        pixels.iter().for_each(|pixel| (*low, *high) = (low.min(*pixel), high.max(*pixel)));
+        ControlFlow::Continue(())
+    })?;
+    Ok(extent)
+}
+
 impl Planes for RasterStack {
     fn shape(&self) -> [usize; 3] {
         [self.len(), self.height, self.width]

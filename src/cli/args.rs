@@ -215,10 +215,10 @@ pub struct SimulateArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
-    /// A trained network
+    /// A trained network; state dicts of PyTorch are read, too
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "NET.safetensors")]
     pub weights: PathBuf,
-    /// Images [n, height, width], float32: .npy, or a set.npz of `simulate`
+    /// Images [n, height, width], as .npy or .npz, such as `simulate` writes
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "IMAGES")]
     pub images: PathBuf,
     /// How relevance is found, such as lrp.epsilon
@@ -234,13 +234,13 @@ pub struct ExplainArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct RenderArgs {
-    /// Images [n, height, width], float32: .npy, or a set.npz of `simulate`, whose signs are then marked
+    /// Images [n, height, width], as .npy or .npz; the signs in a file of `simulate` are marked
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "IMAGES")]
     pub images: PathBuf,
-    /// Relevance maps [n, height, width], float32
+    /// Relevance maps [n, height, width], such as `explain` writes
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "MAPS.npy")]
     pub maps: PathBuf,
-    /// Ages [n] in years, for names and titles
+    /// Ages [n] in years, of any type of numbers, for names and titles
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "AGES.npy")]
     pub ages: Option<PathBuf>,
     /// Predictions [n] in years, for names and titles

@@ -6,10 +6,11 @@ use std::sync::mpsc;
 use super::ExplainArgs;
 use super::files::{absolute, publish};
 use crate::error::{EXIT_OK, Error, Result};
+use crate::event::Progress;
 use crate::machine;
 use crate::runner::{AwakeClock, Heard, NO_LOG, Reply, Request, Worker, WorkerPlace, resolve_device};
 use crate::spec::{Device, Layers, Origin, check};
-use crate::terminal::print_line;
+use crate::terminal::{print_line, tell_line};
 
 pub fn run(args: &ExplainArgs) -> Result<u8> {
     let mut layers = Layers::from_sets(&args.sets)?;
@@ -33,8 +34,8 @@ pub fn run(args: &ExplainArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-const HELP: &str = "weights: a .safetensors file with the names and shapes of results/NAME/models; images: [n, 98, 98] \
-                    float32 in .npy, or a set.npz of `xdlreg-run simulate`";
+const HELP: &str = "weights: a .safetensors file with the names and shapes of results/NAME/models; images: an array \
+                    [n, 98, 98] as .npy or .npz, such as `xdlreg-run simulate` writes";
 
 /// Has a worker of its own fulfil one request. What the worker refuses is a mistake in the files given.
 fn ask(request: &Request, device: Device) -> Result<()> {
@@ -49,6 +50,7 @@ fn ask(request: &Request, device: Device) -> Result<()> {
             Heard::Reply(Reply::Failed { reason } | Reply::Invalid { reason } | Reply::NoDevice { reason }) => {
                 return Err(Error::usage(reason, HELP));
             }
+            Heard::Reply(Reply::Progress(Progress::Note { message })) => tell_line(&format!("note: {message}")),
             Heard::Closed => break,
             Heard::Reply(_) | Heard::Garbled(_) => {}
         }

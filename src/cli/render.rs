@@ -6,11 +6,11 @@ use crate::disk::Folder;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::figure::{self, Heatmap, Signs};
-use crate::store::inputs::{read_images, read_maps, read_values};
-use crate::terminal::print_line;
+use crate::store::inputs::{Images, read_ages, read_images, read_maps, read_predictions};
+use crate::terminal::{print_line, tell_line};
 
 pub fn run(args: &RenderArgs) -> Result<u8> {
-    let (images, pumpkins) = read_images(&args.images)?;
+    let Images { stack: images, pumpkins, note } = read_images(&args.images)?;
     let maps = read_maps(&args.maps)?;
     let shape = |stack: &crate::raster::RasterStack| (stack.len(), stack.height(), stack.width());
     if shape(&images) != shape(&maps) {
@@ -25,18 +25,20 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
             "give the maps of these images",
         ));
     }
-    let values =
-        |path: &Option<std::path::PathBuf>| path.as_deref().map(|path| read_values(path, images.len())).transpose();
-    let (ages, predictions) = (values(&args.ages)?, values(&args.predictions)?);
+    let ages = args.ages.as_deref().map(|path| read_ages(path, images.len())).transpose()?;
+    let predictions = args.predictions.as_deref().map(|path| read_predictions(path, images.len())).transpose()?;
+    if let Some(note) = note {
+        tell_line(&format!("note: {note}"));
+    }
     let age = |index: usize| match (&ages, &pumpkins) {
-        (Some(ages), _) => Some(f64::from(ages[index])),
-        (None, Some(pumpkins)) => Some(f64::from(pumpkins[index].age)),
+        (Some(ages), _) => Some(ages[index]),
+        (None, Some(pumpkins)) => Some(pumpkins[index].age as f32),
         (None, None) => None,
     };
     let mut names = Vec::new();
     let mut pictures = Vec::new();
     for index in 0..images.len() {
-        let prediction = predictions.as_ref().map(|values| f64::from(values[index]));
+        let prediction = predictions.as_ref().map(|values| values[index]);
         let signs = pumpkins.as_ref().map(|pumpkins| Signs::from(&pumpkins[index]));
         for signs in std::iter::once(None).chain(signs.map(Some)) {
             names.push(figure::file_name(index, age(index), prediction, signs.is_some()));

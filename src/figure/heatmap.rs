@@ -98,19 +98,25 @@ fn layout(heatmap: &Heatmap) -> (usize, usize, bool) {
 
 /// The name of a heatmap's file: `LRP_S0_age-66_pred-67.1.png`, with `_pointer` where signs are marked.
 ///
-/// `index` counts the explained images; what is not known of one is left out of the name.
-pub fn file_name(index: usize, age: Option<f64>, prediction: Option<f64>, pointer: bool) -> String {
-    let age = age.map(|age| format!("_age-{age}")).unwrap_or_default();
+/// `index` counts the explained images; what is not known of one is left out of the name. An age has the fewest digits that
+/// tell it from other float32 numbers.
+pub fn file_name(index: usize, age: Option<f32>, prediction: Option<f32>, pointer: bool) -> String {
+    let age = age.map(|age| format!("_age-{}", unsigned_zero(age))).unwrap_or_default();
     let prediction = prediction.map(|prediction| format!("_pred-{prediction:.1}")).unwrap_or_default();
     let pointer = if pointer { "_pointer" } else { "" };
     format!("LRP_S{index}{age}{prediction}{pointer}.png")
 }
 
 /// A heatmap's title: "S0 · age 66 · predicted 67.1".
-pub fn title(index: usize, age: Option<f64>, prediction: Option<f64>) -> String {
-    let age = age.map(|age| format!(" · age {age}"));
+pub fn title(index: usize, age: Option<f32>, prediction: Option<f32>) -> String {
+    let age = age.map(|age| format!(" · age {}", unsigned_zero(age)));
     let prediction = prediction.map(|prediction| format!(" · predicted {prediction:.1}"));
     format!("S{index}{}{}", age.unwrap_or_default(), prediction.unwrap_or_default())
+}
+
+/// The same number, but 0 for -0.
+fn unsigned_zero(number: f32) -> f32 {
+    number + 0.0
 }
 
 #[cfg(test)]
@@ -167,6 +173,9 @@ mod tests {
         assert_eq!(file_name(0, Some(66.0), Some(67.149), false), "LRP_S0_age-66_pred-67.1.png");
         assert_eq!(file_name(12, Some(66.0), Some(67.149), true), "LRP_S12_age-66_pred-67.1_pointer.png");
         assert_eq!(file_name(5, Some(20.5), None, false), "LRP_S5_age-20.5.png");
+        assert_eq!(file_name(5, Some(45.3), None, false), "LRP_S5_age-45.3.png");
+        assert_eq!(file_name(5, Some(-0.0), None, false), "LRP_S5_age-0.png");
+        assert_eq!(title(5, Some(45.3), None), "S5 · age 45.3");
         assert_eq!(file_name(5, None, None, true), "LRP_S5_pointer.png");
         assert_eq!(title(3, Some(66.0), Some(67.12)), "S3 · age 66 · predicted 67.1");
         assert_eq!(title(3, None, None), "S3");

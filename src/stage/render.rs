@@ -23,8 +23,8 @@ pub fn run(
     let mut names = Vec::new();
     let mut pictures = Vec::new();
     for (index, &sample) in samples.iter().enumerate() {
-        let age = Some(f64::from(data.pumpkins[sample].age));
-        let prediction = Some(f64::from(predictions[sample]));
+        let age = Some(data.pumpkins[sample].age as f32);
+        let prediction = Some(predictions[sample]);
         for &pointer in pointers {
             names.push(figure::file_name(index, age, prediction, pointer));
             pictures.push(Heatmap {

@@ -1,13 +1,15 @@
-//! Images, maps and vectors as `.npy` files that NumPy opens.
+//! Images, maps and vectors as `.npy` files that NumPy opens, and as NumPy and others write them.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::npy;
 pub use super::npy::NpyError;
-use super::npy::{self, Header, read_floats};
+pub use super::npz::NpzError;
+pub use super::source::ArrayProblem;
+use super::source::{Wanted, read_array};
 use crate::disk;
 use crate::raster::RasterStack;
 
@@ -16,25 +18,69 @@ use crate::raster::RasterStack;
 #[error("{}: {problem}", path.display())]
 pub struct ArrayError {
     pub path: PathBuf,
-    pub problem: NpyError,
+    pub problem: ArrayProblem,
 }
 
-/// Reads planes of shape `[n, height, width]`, float32 or float64.
+/// What is expected of planes in messages.
+const PLANES: &str = "[n, height, width] (or [n, 1, height, width], [n, height, width, 1], [height, width])";
+/// Arrays of images.
+pub(super) const IMAGES: Wanted = Wanted { names: &["images"], fits: is_planes, expected: PLANES };
+/// Arrays of relevance maps.
+pub(super) const MAPS: Wanted = Wanted { names: &["maps", "relevance"], fits: is_planes, expected: PLANES };
+/// Ages in years.
+pub(super) const AGES: Wanted = Wanted { names: &["age", "ages"], fits: is_vector, expected: "[n]" };
+/// Predictions in years.
+pub(super) const PREDICTIONS: Wanted =
+    Wanted { names: &["predictions", "prediction"], fits: is_vector, expected: "[n]" };
+const TRIPLES: Wanted = Wanted { names: &["ledger"], fits: |shape| matches!(shape, [_, _, 3]), expected: "[n, m, 3]" };
+
+/// The number, the height and the width of planes in an array of this shape. Axes of length 1 stand for the channel, as
+/// other programs have it, or are missing for a single plane.
+pub(super) fn planes_of(shape: &[usize]) -> Option<[usize; 3]> {
+    let planes = match *shape {
+        [height, width] => [1, height, width],
+        // A column of pixels is no image, so the last axis is the channel.
+        [height, width, 1] if height > 1 && width > 1 => [1, height, width],
+        [count, height, width] | [count, 1, height, width] | [count, height, width, 1] => [count, height, width],
+        _ => return None,
+    };
+    (planes[1] > 0 && planes[2] > 0).then_some(planes)
+}
+
+fn is_planes(shape: &[usize]) -> bool {
+    planes_of(shape).is_some()
+}
+
+/// Whether at most one axis is longer than 1.
+fn is_vector(shape: &[usize]) -> bool {
+    shape.iter().filter(|&&length| length != 1).count() <= 1
+}
+
+/// Reads planes in whatever type of numbers and order.
 pub fn read_stack(path: &Path) -> Result<RasterStack, ArrayError> {
-    let (shape, values) =
-        read(path, |shape| matches!(shape, &[_, height, width] if height > 0 && width > 0), "[n, height, width]")?;
-    Ok(RasterStack::new(shape[1], shape[2], values))
+    let (shape, values) = read(path, MAPS)?;
+    let [_, height, width] = planes_of(&shape).expect("the shape is one of planes");
+    Ok(RasterStack::new(height, width, values))
 }
 
-/// Reads a vector of shape `[n]`, float32 or float64.
+/// Reads a vector of shape `[n]` in whatever type of numbers; other axes of length 1 are passed over.
 pub fn read_vector(path: &Path) -> Result<Vec<f32>, ArrayError> {
-    Ok(read(path, |shape| matches!(shape, [_]), "[n]")?.1)
+    read_values(path, PREDICTIONS)
 }
 
-/// Reads an array of shape `[n, m, 3]`, float32 or float64, as n * m triples.
+pub(super) fn read_values(path: &Path, wanted: Wanted) -> Result<Vec<f32>, ArrayError> {
+    Ok(read(path, wanted)?.1)
+}
+
+/// Reads an array of shape `[n, m, 3]` as n * m triples.
 pub fn read_triples(path: &Path) -> Result<Vec<[f32; 3]>, ArrayError> {
-    let (_, values) = read(path, |shape| matches!(shape, [_, _, 3]), "[n, m, 3]")?;
-    Ok(values.as_chunks().0.to_vec())
+    Ok(read(path, TRIPLES)?.1.as_chunks().0.to_vec())
+}
+
+/// The shape and the values of an array, in row-major order.
+fn read(path: &Path, wanted: Wanted) -> Result<(Vec<usize>, Vec<f32>), ArrayError> {
+    let values = read_array(path, wanted, |array| Ok((array.header.shape.clone(), array.all()?)));
+    values.map_err(|problem| ArrayError { path: path.to_owned(), problem })
 }
 
 /// Writes planes as float32 of shape `[n, height, width]`; a file that is there is replaced.
@@ -47,23 +93,6 @@ pub fn write_vector(values: &[f32], path: &Path) -> io::Result<()> {
     write_array(&[values.len()], values, path)
 }
 
-fn read(
-    path: &Path,
-    fits: impl Fn(&[usize]) -> bool,
-    expected: &'static str,
-) -> Result<(Vec<usize>, Vec<f32>), ArrayError> {
-    let values = || {
-        let mut file = File::open(path)?;
-        let header = Header::read(&mut file)?;
-        if !fits(&header.shape) {
-            return Err(NpyError::Shape { found: header.shape, expected });
-        }
-        let values = read_floats(&header, &mut file)?;
-        Ok((header.shape, values))
-    };
-    values().map_err(|problem| ArrayError { path: path.to_owned(), problem })
-}
-
 /// Writes values as float32 of any shape; a file that is there is replaced.
 pub fn write_array(shape: &[usize], values: &[f32], path: &Path) -> io::Result<()> {
     let mut writer = BufWriter::new(disk::create(path)?);
@@ -72,29 +101,5 @@ pub fn write_array(shape: &[usize], values: &[f32], path: &Path) -> io::Result<(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stacks_and_vectors_survive_their_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("maps.npy");
-        let stack = RasterStack::new(2, 3, (0..24).map(|k| k as f32 / 7.0).collect());
-        write_stack(&stack, &path).unwrap();
-        assert_eq!(read_stack(&path).unwrap(), stack);
-        write_vector(&[1.5, f32::MIN_POSITIVE], &path).unwrap();
-        assert_eq!(read_vector(&path).unwrap(), [1.5, f32::MIN_POSITIVE]);
-    }
-
-    #[test]
-    fn errors_name_the_file_and_what_is_wrong() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ages.npy");
-        assert!(matches!(read_stack(&path).unwrap_err().problem, NpyError::Io(_)));
-        write_vector(&[20.0, 30.0], &path).unwrap();
-        let message = read_stack(&path).unwrap_err().to_string();
-        assert!(message.ends_with("ages.npy: has the shape [2], not [n, height, width]"), "{message}");
-        write_array(&[4, 0, 98], &[], &path).unwrap();
-        assert!(matches!(read_stack(&path).unwrap_err().problem, NpyError::Shape { .. }));
-    }
-}
+#[path = "arrays_tests.rs"]
+mod tests;

@@ -6,15 +6,17 @@
 //! seed `[n]` (uint64), lesion_brightness, tumour_brightness `[n]` (float32, 0 where there is none), growth_mode (text).
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use zip::{CompressionMethod, ZipWriter};
 
-use super::npy::{Element, Header, NpyError, read_floats, read_values, write_array, write_values};
+use super::arrays::{ArrayProblem, planes_of};
+use super::npy::{DType, Element, Header, Kind, NpyError, Number, write_array, write_values};
+use super::npz::{Npz, NpzError};
+use super::source::Source;
 use crate::disk;
 use crate::raster::{RasterStack, SIDE};
 use crate::sim::{Dataset, GrowthMode, Lesion, Pixel, Pumpkin, Tumour};
@@ -31,14 +33,12 @@ pub struct DatasetError {
 #[derive(Debug, Error)]
 pub enum DatasetProblem {
     #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error("not a readable .npz file: {0}")]
-    Zip(#[from] ZipError),
-    #[error("has no array \"{0}\"")]
-    Missing(&'static str),
-    #[error("array \"{name}\" {problem}")]
-    Array { name: &'static str, problem: NpyError },
-    #[error("array \"{name}\" {message}")]
+    File(#[from] ArrayProblem),
+    #[error(transparent)]
+    Npz(#[from] NpzError),
+    #[error("is a single array, not a data set")]
+    NoArchive,
+    #[error("array {name:?} {message}")]
     Content { name: &'static str, message: &'static str },
 }
 
@@ -93,39 +93,37 @@ pub fn save_drawn<P: AsRef<[Pumpkin]>>(
 
 /// Reads what [`save`] wrote, to the bit.
 pub fn load(path: &Path) -> Result<Dataset, DatasetError> {
-    let read = || read_dataset(&mut ZipArchive::new(BufReader::new(File::open(path)?))?);
-    read().map_err(|problem| DatasetError { path: path.to_owned(), problem })
+    in_archive(path, read_dataset)
 }
 
 /// The records of a data set alone, without its images.
 pub fn load_pumpkins(path: &Path) -> Result<Vec<Pumpkin>, DatasetError> {
-    let read = || read_pumpkins(&mut ZipArchive::new(BufReader::new(File::open(path)?))?);
-    read().map_err(|problem| DatasetError { path: path.to_owned(), problem })
+    in_archive(path, read_pumpkins)
 }
 
-/// The ages of a data set alone, in years.
-pub fn load_ages(path: &Path) -> Result<Vec<f32>, DatasetError> {
-    let read = || any_column(&mut ZipArchive::new(BufReader::new(File::open(path)?))?, "age");
-    read().map_err(|problem| DatasetError { path: path.to_owned(), problem })
+/// Whether a file is an archive with the records of pumpkins, whatever its name.
+pub fn is_dataset(path: &Path) -> bool {
+    matches!(Source::open(path), Ok(Source::Npz(npz)) if npz.has("growth_mode") && npz.has("images"))
 }
 
-/// Passes header and values of the images of a data set to `read`.
-pub(super) fn open_images<T>(
-    path: &Path,
-    read: impl FnOnce(Header, &mut dyn Read) -> Result<T, NpyError>,
-) -> Result<T, DatasetError> {
-    let open = || {
-        array(&mut ZipArchive::new(BufReader::new(File::open(path)?))?, "images", |header, values| {
-            match header.shape[..] {
-                [_, SIDE, SIDE] => read(header, values),
-                _ => Err(NpyError::Shape { found: header.shape, expected: "[n, 98, 98]" }),
-            }
-        })
+/// The ages that an archive has, in years; nothing where it has none, or where the file is a single array.
+pub fn load_ages(path: &Path) -> Result<Option<Vec<f32>>, DatasetError> {
+    let read = || match Source::open(path)? {
+        Source::Npz(mut npz) if npz.has("age") => Ok(Some(any_column(&mut npz, "age")?)),
+        _ => Ok(None),
     };
-    open().map_err(|problem| DatasetError { path: path.to_owned(), problem })
+    read().map_err(|problem: DatasetProblem| DatasetError { path: path.to_owned(), problem })
 }
 
-fn read_dataset(npz: &mut ZipArchive<impl Read + Seek>) -> Result<Dataset, DatasetProblem> {
+fn in_archive<T>(path: &Path, read: impl FnOnce(&mut Npz) -> Result<T, DatasetProblem>) -> Result<T, DatasetError> {
+    let read = || match Source::open(path)? {
+        Source::Npz(mut npz) => read(&mut npz),
+        Source::Npy { .. } => Err(DatasetProblem::NoArchive),
+    };
+    read().map_err(|problem| DatasetError { path: path.to_owned(), problem })
+}
+
+fn read_dataset(npz: &mut Npz) -> Result<Dataset, DatasetProblem> {
     let images = read_images(npz)?;
     let growth_mode = texts(npz, "growth_mode", 1)?.pop().and_then(|name| GrowthMode::named(&name));
     let growth_mode = growth_mode.ok_or(content("growth_mode", "names no growth mode"))?;
@@ -136,7 +134,7 @@ fn read_dataset(npz: &mut ZipArchive<impl Read + Seek>) -> Result<Dataset, Datas
     Ok(Dataset { growth_mode, images, pumpkins })
 }
 
-fn read_pumpkins(npz: &mut ZipArchive<impl Read + Seek>) -> Result<Vec<Pumpkin>, DatasetProblem> {
+fn read_pumpkins(npz: &mut Npz) -> Result<Vec<Pumpkin>, DatasetProblem> {
     let ages: Vec<f32> = any_column(npz, "age")?;
     let n = ages.len();
     let (heights, widths): (Vec<f32>, Vec<f32>) = (column(npz, "height", n)?, column(npz, "width", n)?);
@@ -207,7 +205,8 @@ impl NpzWriter {
     fn texts(&mut self, name: &str, shape: &[usize], texts: &[&str]) -> io::Result<()> {
         let width = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
         let writer = self.start(name)?;
-        Header::new(format!("<U{width}"), shape).write(writer)?;
+        let dtype = DType { kind: Kind::Text, size: 4 * width, is_big_endian: false };
+        Header::new(dtype, shape).write(writer)?;
         for text in texts {
             let padded = text.chars().map(u32::from).chain(std::iter::repeat(0)).take(width);
             writer.write_all(&padded.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())?;
@@ -243,83 +242,38 @@ fn content(name: &'static str, message: &'static str) -> DatasetProblem {
     DatasetProblem::Content { name, message }
 }
 
-/// Opens an array and passes its header and its values to `read`.
-fn array<T>(
-    npz: &mut ZipArchive<impl Read + Seek>,
-    name: &'static str,
-    read: impl FnOnce(Header, &mut dyn Read) -> Result<T, NpyError>,
-) -> Result<T, DatasetProblem> {
-    let mut file = match npz.by_name(&format!("{name}.npy")) {
-        Err(ZipError::FileNotFound) => return Err(DatasetProblem::Missing(name)),
-        file => file?,
-    };
-    let values = Header::read(&mut file).and_then(|header| read(header, &mut file));
-    values.map_err(|problem| DatasetProblem::Array { name, problem })
-}
-
-fn read_images(npz: &mut ZipArchive<impl Read + Seek>) -> Result<RasterStack, DatasetProblem> {
-    array(npz, "images", |header, mut values| match header.shape[..] {
-        [_, SIDE, SIDE] => Ok(RasterStack::new(SIDE, SIDE, read_floats(&header, &mut values)?)),
-        _ => Err(NpyError::Shape { found: header.shape, expected: "[n, 98, 98]" }),
-    })
+fn read_images(npz: &mut Npz) -> Result<RasterStack, DatasetProblem> {
+    let pixels = npz.read("images", |array| match planes_of(&array.header.shape) {
+        Some([_, SIDE, SIDE]) => array.all(),
+        _ => Err(NpyError::Shape { found: array.header.shape.clone(), expected: "[n, 98, 98]" }),
+    })?;
+    Ok(RasterStack::new(SIDE, SIDE, pixels))
 }
 
 /// Reads an array of `count` values, in whatever shape.
-fn column<T: Element>(
-    npz: &mut ZipArchive<impl Read + Seek>,
-    name: &'static str,
-    count: usize,
-) -> Result<Vec<T>, DatasetProblem> {
+fn column<T: Number>(npz: &mut Npz, name: &'static str, count: usize) -> Result<Vec<T>, DatasetProblem> {
     let values: Vec<T> = any_column(npz, name)?;
     if values.len() == count { Ok(values) } else { Err(content(name, "has another length than its companions")) }
 }
 
-fn any_column<T: Element>(
-    npz: &mut ZipArchive<impl Read + Seek>,
-    name: &'static str,
-) -> Result<Vec<T>, DatasetProblem> {
-    array(npz, name, |header, mut values| {
-        if header.dtype != T::DTYPE {
-            return Err(NpyError::DType { found: header.dtype, expected: T::DTYPE });
-        }
-        read_values(&mut values, header.values()?)
-    })
+fn any_column<T: Number>(npz: &mut Npz, name: &'static str) -> Result<Vec<T>, DatasetProblem> {
+    Ok(npz.read(name, |array| array.all())?)
 }
 
-fn texts(
-    npz: &mut ZipArchive<impl Read + Seek>,
-    name: &'static str,
-    count: usize,
-) -> Result<Vec<String>, DatasetProblem> {
-    let (width, points) = array(npz, name, |header, mut values| {
-        let width = header.dtype.strip_prefix("<U").and_then(|width| width.parse().ok()).filter(|&width| width > 0);
-        let width: usize = width.ok_or(NpyError::DType { found: header.dtype.clone(), expected: "text" })?;
-        let points = header.values()?.checked_mul(width).ok_or(NpyError::Header("the shape is too large"))?;
-        Ok((width, read_values::<u32>(&mut values, points)?))
-    })?;
-    if points.len() != width * count {
-        return Err(content(name, "has another length than its companions"));
-    }
-    let text =
-        |points: &[u32]| points.iter().take_while(|&&point| point != 0).map(|&point| char::from_u32(point)).collect();
-    let texts: Option<Vec<String>> = points.chunks_exact(width).map(text).collect();
-    texts.ok_or(content(name, "holds what is no text"))
+fn texts(npz: &mut Npz, name: &'static str, count: usize) -> Result<Vec<String>, DatasetProblem> {
+    let texts = npz.read(name, |array| array.texts())?;
+    if texts.len() == count { Ok(texts) } else { Err(content(name, "has another length than its companions")) }
 }
 
 /// Reads which sample each sign belongs to.
-fn samples(npz: &mut ZipArchive<impl Read + Seek>, name: &'static str, n: usize) -> Result<Vec<usize>, DatasetProblem> {
+fn samples(npz: &mut Npz, name: &'static str, n: usize) -> Result<Vec<usize>, DatasetProblem> {
     let values: Vec<i32> = any_column(npz, name)?;
     let samples = values.into_iter().map(|sample| usize::try_from(sample).ok().filter(|&sample| sample < n));
     samples.collect::<Option<_>>().ok_or(content(name, "names a sample that is not there"))
 }
 
 /// Reads rows or columns, at least `margin` away from the edges of the image.
-fn coordinates(
-    npz: &mut ZipArchive<impl Read + Seek>,
-    name: &'static str,
-    count: usize,
-    margin: usize,
-) -> Result<Vec<u16>, DatasetProblem> {
+fn coordinates(npz: &mut Npz, name: &'static str, count: usize, margin: usize) -> Result<Vec<u16>, DatasetProblem> {
     let values: Vec<i32> = column(npz, name, count)?;
     let inside = margin as i32..(SIDE - margin) as i32;
     let coordinates = values.into_iter().map(|at| inside.contains(&at).then_some(at as u16));
@@ -327,7 +281,7 @@ fn coordinates(
 }
 
 fn check_counts(
-    npz: &mut ZipArchive<impl Read + Seek>,
+    npz: &mut Npz,
     name: &'static str,
     pumpkins: &[Pumpkin],
     count: impl Fn(&Pumpkin) -> usize,

@@ -32,6 +32,28 @@ fn data_sets_survive_their_files_and_can_be_drawn_again() {
     assert_eq!(reload(&empty, |_| {}).unwrap(), empty);
 }
 
+/// An array that numpy saved alone.
+fn single() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/numpy/ages_f4.npy")
+}
+
+#[test]
+fn data_sets_are_told_by_their_contents() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, dataset) = (folder.path().join("pumpkins"), small(GrowthMode::Human));
+    save(&dataset, &path).unwrap();
+    assert!(is_dataset(&path));
+    assert_eq!(load(&path).unwrap(), dataset);
+    assert_eq!(load_ages(&path).unwrap().unwrap(), [20.0, 47.0, 80.0]);
+    for other in ["ages_f4.npy", "named.npz", "none.npz"] {
+        let other = single().with_file_name(other);
+        assert!(!is_dataset(&other));
+        assert!(load(&other).is_err());
+    }
+    assert_eq!(load_ages(&single()).unwrap(), None);
+    assert_eq!(load_ages(&single().with_file_name("named.npz")).unwrap(), None);
+}
+
 #[test]
 fn the_same_data_set_gives_the_same_bytes() {
     let bytes = || {
@@ -71,13 +93,16 @@ fn a_missing_array_is_named() {
         }
     };
     let error = reload(&small(GrowthMode::Human), rename).unwrap_err();
-    assert!(matches!(error, DatasetProblem::Missing("atrophy_row")), "{error}");
+    assert!(matches!(&error, DatasetProblem::Npz(NpzError::Missing { name, .. }) if name == "atrophy_row"), "{error}");
     let cut = |bytes: &mut Vec<u8>| bytes.truncate(1000);
-    assert!(matches!(reload(&small(GrowthMode::Human), cut), Err(DatasetProblem::Zip(_))));
+    let error = reload(&small(GrowthMode::Human), cut).unwrap_err();
+    assert!(matches!(error, DatasetProblem::File(ArrayProblem::Npz(NpzError::Zip(_)))), "{error}");
+    let array = |bytes: &mut Vec<u8>| *bytes = std::fs::read(single()).unwrap();
+    assert!(matches!(reload(&small(GrowthMode::Human), array), Err(DatasetProblem::NoArchive)));
 }
 
 #[test]
-fn damaged_files_never_panic() {
+fn damaged_files_never_panic_and_give_no_other_data() {
     let dataset = small(GrowthMode::Human);
     let mut rng = seed::stream(0, "damage", 0);
     for _ in 0..300 {
@@ -90,7 +115,7 @@ fn damaged_files_never_panic() {
             }
         };
         if let Ok(loaded) = reload(&dataset, damage) {
-            assert_eq!(loaded.images.len(), loaded.pumpkins.len());
+            assert_eq!(loaded, dataset);
         }
     }
 }

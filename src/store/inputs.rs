@@ -2,45 +2,70 @@
 
 use std::path::Path;
 
+use super::planes::ImageFile;
+use super::source::{ArrayProblem, Wanted, read_regular};
 use super::{arrays, dataset};
 use crate::error::{Error, Result};
-use crate::raster::RasterStack;
+use crate::raster::{RasterStack, UnreadablePlanes, extent};
 use crate::sim::Pumpkin;
 
-/// Images, and the records of the pumpkins where the file is a set of them.
-pub fn read_images(path: &Path) -> Result<(RasterStack, Option<Vec<Pumpkin>>)> {
-    let help = "give an .npy file [n, height, width] of float32, or a set.npz written by `xdlreg-run simulate`";
-    if path.extension().is_some_and(|extension| extension == "npz") {
+/// Images as a user brought them.
+pub struct Images {
+    pub stack: RasterStack,
+    /// The records of the pumpkins, where the file is a data set.
+    pub pumpkins: Option<Vec<Pumpkin>>,
+    /// What the user should know of their scale.
+    pub note: Option<String>,
+}
+
+/// Images of an array, or of a data set with the records of its pumpkins.
+pub fn read_images(path: &Path) -> Result<Images> {
+    let help = "give images [n, height, width] as .npy or .npz, such as `xdlreg-run simulate` writes";
+    if dataset::is_dataset(path) {
         let set = dataset::load(path).map_err(|error| Error::usage(error.to_string(), help))?;
-        return Ok((set.images, Some(set.pumpkins)));
+        return Ok(Images { stack: set.images, pumpkins: Some(set.pumpkins), note: None });
     }
-    let images = arrays::read_stack(path).map_err(|error| Error::usage(error.to_string(), help))?;
-    Ok((finite(images, path)?, None))
+    let read = || {
+        let file = ImageFile::open(path)?;
+        let stack = file.load()?;
+        Ok((file.note_on_scale(extent(&stack)?), stack))
+    };
+    let (note, stack) = read().map_err(|error: UnreadablePlanes| Error::usage(error.to_string(), help))?;
+    Ok(Images { stack, pumpkins: None, note })
+}
+
+/// The contents of a file, which must be a regular one that fits into memory.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, ArrayProblem> {
+    read_regular(path)
 }
 
 /// Relevance maps.
 pub fn read_maps(path: &Path) -> Result<RasterStack> {
-    let help = "give an .npy file [n, height, width] of float32";
-    finite(arrays::read_stack(path).map_err(|error| Error::usage(error.to_string(), help))?, path)
+    let read = ImageFile::open_maps(path).and_then(|file| file.load());
+    read.map_err(|error| Error::usage(error.to_string(), "give relevance maps [n, height, width] as .npy or .npz"))
 }
 
-/// One value for each of `count` images.
-pub fn read_values(path: &Path, count: usize) -> Result<Vec<f32>> {
-    let help = "give an .npy file [n] of float32, with a value for each image";
-    let values = arrays::read_vector(path).map_err(|error| Error::usage(error.to_string(), help))?;
+/// The age of each of `count` images.
+pub fn read_ages(path: &Path, count: usize) -> Result<Vec<f32>> {
+    read_values(path, arrays::AGES, count)
+}
+
+/// The prediction of each of `count` images.
+pub fn read_predictions(path: &Path, count: usize) -> Result<Vec<f32>> {
+    read_values(path, arrays::PREDICTIONS, count)
+}
+
+fn read_values(path: &Path, wanted: Wanted, count: usize) -> Result<Vec<f32>> {
+    let help = "give an array [n] as .npy or .npz, with a number for each image";
+    let values = arrays::read_values(path, wanted).map_err(|error| Error::usage(error.to_string(), help))?;
     if values.len() != count {
         return Err(Error::usage(format!("{}: {} values for {count} images", path.display(), values.len()), help));
     }
-    Ok(values)
-}
-
-fn finite(stack: RasterStack, path: &Path) -> Result<RasterStack> {
-    let bad = stack.iter().position(|plane| plane.pixels.iter().any(|pixel| !pixel.is_finite()));
-    match bad {
-        None => Ok(stack),
-        Some(index) => Err(Error::usage(
-            format!("{}: item {index} holds a value that is not finite", path.display()),
-            "remove NaN and infinite values",
-        )),
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => {
+            let message = format!("{}: item {index} is {}, not a finite number", path.display(), values[index]);
+            Err(Error::usage(message, help))
+        }
+        None => Ok(values),
     }
 }

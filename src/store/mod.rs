@@ -9,9 +9,11 @@ mod folder;
 pub mod inputs;
 mod key;
 mod npy;
+mod npz;
 pub mod planes;
 mod receipt;
 pub mod seal;
+mod source;
 pub mod table;
 pub mod tables;
 

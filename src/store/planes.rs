@@ -5,31 +5,39 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
-use super::arrays::{ArrayError, NpyError};
-use super::dataset::open_images;
-use super::npy::{Element, Header, read_some_floats, write_values};
+use super::arrays::{ArrayError, ArrayProblem, IMAGES, MAPS, NpyError, planes_of};
+use super::npy::{Array, DType, Element, Header, write_values};
+use super::source::{Wanted, open_regular, read_array};
 use crate::disk;
 use crate::raster::{Planes, RasterStack, UnreadablePlanes};
 
-/// Reads the planes of an array `[n, height, width]`, float32 or float64, one after the other.
-#[derive(Debug)]
-struct PlaneReader<R> {
-    header: Header,
+/// Floats from here on are grey levels rather than intensities, which reach 1.2.
+const GREY_LEVELS: f32 = 100.0;
+
+/// Reads the planes of an array one after the other.
+struct PlaneReader<'a, R> {
     shape: [usize; 3],
-    reader: R,
     left: usize,
+    values: Values<'a, R>,
 }
 
-impl<R: Read> PlaneReader<R> {
+/// Where the values of planes come from.
+enum Values<'a, R> {
+    /// From the file, as they are asked for.
+    File(&'a mut Array<R>),
+    /// The planes of an array in column-major order lie across the whole file, so all of it is read.
+    Memory(std::vec::IntoIter<f32>),
+}
+
+impl<'a, R: Read> PlaneReader<'a, R> {
     /// Goes on after the header.
-    fn new(header: Header, reader: R) -> Result<Self, NpyError> {
-        header.values()?;
-        match header.shape[..] {
-            [count, height, width] if height > 0 && width > 0 => {
-                Ok(Self { shape: [count, height, width], left: count, header, reader })
-            }
-            _ => Err(NpyError::Shape { found: header.shape, expected: "[n, height, width]" }),
-        }
+    fn new(array: &'a mut Array<R>) -> Result<Self, NpyError> {
+        let shape = shape_of(&array.header)?;
+        let values = match array.header.is_column_major {
+            true => Values::Memory(array.all()?.into_iter()),
+            false => Values::File(array),
+        };
+        Ok(Self { shape, left: shape[0], values })
     }
 
     fn area(&self) -> usize {
@@ -40,66 +48,73 @@ impl<R: Read> PlaneReader<R> {
     fn next(&mut self, count: usize) -> Result<Vec<f32>, NpyError> {
         let count = count.min(self.left);
         let values = count * self.area();
-        let values = read_some_floats(&self.header, &mut self.reader, values);
-        let read = self.shape[0] - self.left;
-        let pixels = values.map_err(|problem| match problem {
-            // What is missing is counted over the whole array.
-            NpyError::Truncated { found, .. } => {
-                NpyError::Truncated { found: read * self.area() + found, expected: self.shape[0] * self.area() }
-            }
-            problem => problem,
-        })?;
+        let pixels = match &mut self.values {
+            Values::File(array) => array.next(values)?,
+            Values::Memory(all) => all.take(values).collect(),
+        };
         self.left -= count;
         Ok(pixels)
     }
 
-    fn skip(&mut self, mut count: usize) -> Result<(), NpyError> {
-        count = count.min(self.left);
-        let bytes = (count * self.area() * self.header.value_size()) as u64;
-        let skipped = io::copy(&mut (&mut self.reader).take(bytes), &mut io::sink())?;
-        if skipped < bytes {
-            let found = (self.shape[0] - self.left) * self.area() + skipped as usize / self.header.value_size();
-            return Err(NpyError::Truncated { found, expected: self.shape[0] * self.area() });
+    fn skip(&mut self, count: usize) -> Result<(), NpyError> {
+        let count = count.min(self.left);
+        let values = count * self.area();
+        match &mut self.values {
+            Values::File(array) => array.skip(values)?,
+            Values::Memory(all) => drop(all.take(values).collect::<Vec<f32>>()),
         }
         self.left -= count;
         Ok(())
     }
 }
 
+fn shape_of(header: &Header) -> Result<[usize; 3], NpyError> {
+    planes_of(&header.shape).ok_or_else(|| NpyError::Shape { found: header.shape.clone(), expected: MAPS.expected })
+}
+
 /// The shape `[n, height, width]` of an `.npy` file of planes.
 pub fn read_shape(path: &Path) -> Result<[usize; 3], ArrayError> {
-    open(path).map(|planes| planes.shape)
+    in_file(path, |array| shape_of(&array.header))
 }
 
-/// Some planes of an `.npy` file by their index, of float32 or float64; fewer where the array ends before.
+/// Some planes of an `.npy` file by their index; fewer where the array ends before.
 pub fn read_planes(path: &Path, range: Range<usize>) -> Result<RasterStack, ArrayError> {
-    let mut planes = open(path)?;
-    let read = || {
-        let first = range.start.min(planes.left);
-        planes.reader.seek_relative((first * planes.area() * planes.header.value_size()) as i64)?;
-        planes.left -= first;
-        planes.next(range.len())
-    };
-    let pixels = in_file(path, read)?;
-    Ok(RasterStack::new(planes.shape[1], planes.shape[2], pixels))
-}
-
-fn open(path: &Path) -> Result<PlaneReader<BufReader<File>>, ArrayError> {
-    in_file(path, || {
-        let mut reader = BufReader::new(File::open(path)?);
-        PlaneReader::new(Header::read(&mut reader)?, reader)
+    in_file(path, |array| {
+        let [count, height, width] = shape_of(&array.header)?;
+        let first = range.start.min(count);
+        let pixels = match array.header.is_column_major {
+            true => {
+                let mut planes = PlaneReader::new(array)?;
+                planes.skip(first)?;
+                planes.next(range.len())?
+            }
+            false => {
+                array.seek(first * height * width)?;
+                array.next(range.len().saturating_mul(height * width))?
+            }
+        };
+        Ok(RasterStack::new(height, width, pixels))
     })
 }
 
-/// Names the file in errors of `read`.
-fn in_file<T>(path: &Path, read: impl FnOnce() -> Result<T, NpyError>) -> Result<T, ArrayError> {
-    read().map_err(|problem| ArrayError { path: path.to_owned(), problem })
+/// Opens an `.npy` file, and names it in errors of `read`.
+fn in_file<T>(
+    path: &Path,
+    read: impl FnOnce(&mut Array<BufReader<File>>) -> Result<T, NpyError>,
+) -> Result<T, ArrayError> {
+    let read = || {
+        let (file, length) = open_regular(path)?;
+        Ok(read(&mut Array::open(BufReader::new(file), length)?)?)
+    };
+    read().map_err(|problem: ArrayProblem| ArrayError { path: path.to_owned(), problem })
 }
 
-/// Images of a file, an `.npy` array or a data set (`.npz`), which are read again whenever they are looked at.
+/// Images of a file, an `.npy` array or an array of an `.npz` archive, which are read again whenever they are looked at.
 #[derive(Debug, Clone)]
 pub struct ImageFile {
     path: PathBuf,
+    wanted: Wanted,
+    dtype: DType,
     /// Of the chosen images.
     shape: [usize; 3],
     range: Range<usize>,
@@ -108,8 +123,19 @@ pub struct ImageFile {
 impl ImageFile {
     /// Looks at the shape of the images, which all are chosen.
     pub fn open(path: &Path) -> Result<Self, UnreadablePlanes> {
-        let shape = with_planes(path, |planes| Ok(planes.shape))?;
-        Ok(Self { path: path.to_owned(), shape, range: 0..shape[0] })
+        Self::open_as(path, IMAGES)
+    }
+
+    /// As [`ImageFile::open`], for relevance maps.
+    pub fn open_maps(path: &Path) -> Result<Self, UnreadablePlanes> {
+        Self::open_as(path, MAPS)
+    }
+
+    fn open_as(path: &Path, wanted: Wanted) -> Result<Self, UnreadablePlanes> {
+        let header = read_array(path, wanted, |array| Ok(array.header.clone()));
+        let header = header.map_err(|problem| unreadable(path, problem))?;
+        let shape = shape_of(&header).map_err(|problem| unreadable(path, problem))?;
+        Ok(Self { path: path.to_owned(), wanted, dtype: header.dtype, shape, range: 0..shape[0] })
     }
 
     /// Chooses some of the images by their index in the file.
@@ -126,6 +152,50 @@ impl ImageFile {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Reads all chosen images into memory.
+    pub fn load(&self) -> Result<RasterStack, UnreadablePlanes> {
+        let pixels = self.read(|planes| {
+            let pixels = planes.next(self.range.len())?;
+            check_finite(&pixels, planes.area(), self.range.start)?;
+            Ok(pixels)
+        })?;
+        Ok(RasterStack::new(self.shape[1], self.shape[2], pixels))
+    }
+
+    /// What a user should know of the scale of images whose values have this extent: grey levels are mostly kept as whole
+    /// numbers up to 255, while networks are trained on intensities up to about 1.
+    pub fn note_on_scale(&self, [low, high]: [f32; 2]) -> Option<String> {
+        let is_scaled = match self.dtype.is_integer() {
+            true => low >= 0.0 && high <= 1.0,
+            false => high < GREY_LEVELS,
+        };
+        (!is_scaled && low <= high).then(|| {
+            let levels = if high <= 255.0 { 255 } else { 65_535 };
+            format!(
+                "{} holds {} values from {low} to {high}, which are read as they are; the images of pumpkins have values \
+                 from 0 to about 1. If these are grey levels, save images.astype(\"float32\") / {levels} instead",
+                self.path.display(),
+                self.dtype.name()
+            )
+        })
+    }
+
+    /// Passes over to the first chosen image and calls `read`.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&mut PlaneReader<&mut dyn Read>) -> Result<T, NpyError>,
+    ) -> Result<T, UnreadablePlanes> {
+        let values = read_array(&self.path, self.wanted, |array| {
+            let mut planes = PlaneReader::new(array)?;
+            if planes.shape[1..] != self.shape[1..] || planes.left < self.range.end {
+                return Err(NpyError::Header("it is not the one that was there before"));
+            }
+            planes.skip(self.range.start)?;
+            read(&mut planes)
+        });
+        values.map_err(|problem| unreadable(&self.path, problem))
+    }
 }
 
 impl Planes for ImageFile {
@@ -134,18 +204,12 @@ impl Planes for ImageFile {
     }
 
     fn visit(&self, batch: usize, visit: &mut dyn FnMut(&[f32]) -> ControlFlow<()>) -> Result<(), UnreadablePlanes> {
-        let mut left = self.range.len();
-        with_planes(&self.path, |planes| {
-            planes.skip(self.range.start)?;
-            while left > 0 {
-                let pixels = planes.next(batch.min(left))?;
-                if pixels.is_empty() {
-                    return Err(NpyError::Header("it names fewer images than before"));
-                }
-                if let Some(at) = pixels.iter().position(|pixel| !pixel.is_finite()) {
-                    return Err(NpyError::NotFinite { item: self.range.end - left + at / planes.area() });
-                }
-                left -= pixels.len() / planes.area();
+        self.read(|planes| {
+            let mut at = self.range.start;
+            while at < self.range.end {
+                let pixels = planes.next(batch.min(self.range.end - at))?;
+                check_finite(&pixels, planes.area(), at)?;
+                at += pixels.len() / planes.area();
                 if visit(&pixels).is_break() {
                     break;
                 }
@@ -155,22 +219,16 @@ impl Planes for ImageFile {
     }
 }
 
-/// Opens the images of a file and passes them to `read`.
-fn with_planes<T>(
-    path: &Path,
-    read: impl FnOnce(&mut PlaneReader<&mut dyn Read>) -> Result<T, NpyError>,
-) -> Result<T, UnreadablePlanes> {
-    if path.extension().is_some_and(|extension| extension == "npz") {
-        let read = open_images(path, |header, values| read(&mut PlaneReader::new(header, values)?));
-        return read.map_err(|error| UnreadablePlanes(error.to_string()));
+/// Refuses pixels of planes from index `first` on that are not finite.
+fn check_finite(pixels: &[f32], area: usize, first: usize) -> Result<(), NpyError> {
+    match pixels.iter().position(|pixel| !pixel.is_finite()) {
+        Some(at) => Err(NpyError::NotFinite { item: first + at / area }),
+        None => Ok(()),
     }
-    let read = in_file(path, || {
-        let mut reader = BufReader::new(File::open(path)?);
-        let header = Header::read(&mut reader)?;
-        let values: &mut dyn Read = &mut reader;
-        read(&mut PlaneReader::new(header, values)?)
-    });
-    read.map_err(|error| UnreadablePlanes(error.to_string()))
+}
+
+fn unreadable(path: &Path, problem: impl Into<ArrayProblem>) -> UnreadablePlanes {
+    UnreadablePlanes(ArrayError { path: path.to_owned(), problem: problem.into() }.to_string())
 }
 
 /// Writes a float32 array of known shape, some values at a time.
@@ -281,7 +339,7 @@ mod tests {
         let set = simulate_ages(&[20, 47, 80], GrowthMode::Human, 8, &silent).unwrap();
         dataset::save(&set, &path).unwrap();
         assert_eq!(visited(&ImageFile::open(&path).unwrap().slice(1..3), 1), visited(&set.images.slice(1..3), 1));
-        assert_eq!(dataset::load_ages(&path).unwrap(), [20.0, 47.0, 80.0]);
+        assert_eq!(dataset::load_ages(&path).unwrap().unwrap(), [20.0, 47.0, 80.0]);
     }
 
     #[test]
@@ -301,11 +359,15 @@ mod tests {
         let path = folder.path().join("maps.npy");
         arrays::write_stack(&stack(), &path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &bytes[..bytes.len() - 8]).unwrap();
         let file = ImageFile::open(&path).unwrap();
-        assert!(read_planes(&path, 6..7).is_err() && read_planes(&path, 5..6).is_ok());
+        std::fs::write(&path, &bytes[..bytes.len() - 8]).unwrap();
+        assert!(read_planes(&path, 6..7).is_err() && read_planes(&path, 5..6).is_err());
         let error = file.visit(3, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
         assert!(error.ends_with("maps.npy: is cut off: 40 of 42 values are there"), "{error}");
+        assert_eq!(ImageFile::open(&path).unwrap_err().to_string(), error);
+        arrays::write_stack(&RasterStack::new(3, 2, stack().pixels().to_vec()), &path).unwrap();
+        let error = file.load().unwrap_err().to_string();
+        assert!(error.ends_with("it is not the one that was there before"), "{error}");
         let mut broken = stack();
         broken.pixels_mut()[25] = f32::NAN;
         arrays::write_stack(&broken, &path).unwrap();
@@ -314,7 +376,7 @@ mod tests {
         arrays::write_vector(&[1.0], &path).unwrap();
         assert!(read_shape(&path).is_err() && read_planes(&path, 0..1).is_err());
         let error = ImageFile::open(&path).unwrap_err().to_string();
-        assert!(error.ends_with("has the shape [1], not [n, height, width]"), "{error}");
+        assert!(error.contains("has the shape [1], not [n, height, width]"), "{error}");
         assert!(read_planes(&folder.path().join("none.npy"), 0..1).is_err());
     }
 }

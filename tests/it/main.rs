@@ -12,6 +12,7 @@ mod diverge;
 mod ensembles;
 mod explain;
 mod faults;
+mod foreign;
 mod front_end;
 mod harness;
 #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use thiserror::Error;
@@ -32,15 +33,19 @@ pub struct Weights {
 pub enum WeightsError {
     #[error("the weights are no complete safetensors file: {0}")]
     Format(#[from] SafeTensorError),
-    #[error("the weights lack the tensor `{name}` (there are: {})", present.join(", "))]
-    Missing { name: String, present: Vec<String> },
-    #[error("the weights hold the tensor `{name}`, which a PumpkinNet of this shape does not have")]
+    #[error("the weights are {format}")]
+    Other { format: &'static str },
+    #[error("the weights are those of several networks, which begin with {prefixes:?}; save one of them alone")]
+    Several { prefixes: Vec<String> },
+    #[error("the weights lack the tensor {name:?} (there are: {present})")]
+    Missing { name: String, present: String },
+    #[error("the weights hold the tensor {name:?}, which a PumpkinNet of this shape does not have")]
     Unexpected { name: String },
-    #[error("the tensor `{name}` is of type {found:?}, expected F32")]
+    #[error("the tensor {name:?} is of type {found:?}, expected F32 or another type of floats")]
     Type { name: String, found: Dtype },
-    #[error("the tensor `{name}` has shape {found:?}, expected {expected:?}")]
+    #[error("the tensor {name:?} has shape {found:?}, expected {expected:?}")]
     Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
-    #[error("the tensor `{name}` holds {value} at position {index}; weights must be finite")]
+    #[error("the tensor {name:?} holds {value} at position {index}; weights must be finite float32 numbers")]
     NotFinite { name: String, index: usize, value: f32 },
 }
 
@@ -78,7 +83,8 @@ impl Weights {
         self.parameters.iter().find(|p| p.name == name).unwrap_or_else(|| panic!("no parameter named {name}"))
     }
 
-    /// Reads a safetensors file; the architecture is inferred from names and shapes.
+    /// Reads a safetensors file; the architecture is inferred from names and shapes. Files of other programs are read by
+    /// [`super::state_dict::adapt`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         Self::from_tensors(SafeTensors::deserialize(bytes)?.tensors().into_iter().collect())
     }
@@ -120,16 +126,19 @@ pub(super) fn to_safetensors<'a>(
     safetensors::serialize(views, metadata.map(|pair| [pair].into())).expect("a header of names and shapes")
 }
 
-/// The parameter `name` of exactly this shape, type F32 and finite.
+/// The parameter `name` of exactly this shape, of any type of floats, and finite as float32.
 pub(super) fn read(name: String, shape: Vec<usize>, tensor: &TensorView) -> Result<Parameter, WeightsError> {
-    if tensor.dtype() != Dtype::F32 {
-        return Err(WeightsError::Type { name, found: tensor.dtype() });
-    }
+    let data = tensor.data();
+    let values: Vec<f32> = match tensor.dtype() {
+        Dtype::F32 => data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        Dtype::F64 => data.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes) as f32).collect(),
+        Dtype::F16 => data.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+        Dtype::BF16 => data.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        found => return Err(WeightsError::Type { name, found }),
+    };
     if tensor.shape() != shape {
         return Err(WeightsError::Shape { name, expected: shape, found: tensor.shape().to_vec() });
     }
-    let values: Vec<f32> =
-        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four bytes"))).collect();
     match values.iter().position(|value| !value.is_finite()) {
         Some(index) => Err(WeightsError::NotFinite { value: values[index], name, index }),
         None => Ok(Parameter { name, shape, values }),
@@ -137,7 +146,12 @@ pub(super) fn read(name: String, shape: Vec<usize>, tensor: &TensorView) -> Resu
 }
 
 fn missing(name: &str, tensors: &BTreeMap<String, TensorView>) -> WeightsError {
-    WeightsError::Missing { name: name.into(), present: tensors.keys().cloned().collect() }
+    /// More names would hide the message.
+    const MOST_NAMES: usize = 20;
+    let names: Vec<String> = tensors.keys().take(MOST_NAMES).map(|name| format!("{name:?}")).collect();
+    let more =
+        if tensors.len() > MOST_NAMES { format!(" and {} more", tensors.len() - MOST_NAMES) } else { String::new() };
+    WeightsError::Missing { name: name.into(), present: format!("{}{more}", names.join(", ")) }
 }
 
 fn take<'a>(tensors: &mut BTreeMap<String, TensorView<'a>>, name: &str) -> Result<TensorView<'a>, WeightsError> {

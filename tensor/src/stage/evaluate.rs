@@ -22,7 +22,7 @@ pub fn run(
     draft: &Draft,
     context: &StageContext,
 ) -> Result<(), StageError> {
-    let net = load(&context.model(keys.1)?, device)?;
+    let (net, _) = load(&context.model(keys.1)?, device)?;
     let known = if Known::needed(explain) { Known::of(&*context.dataset(keys.0)?, explain) } else { Known::default() };
     let probe = Network::new(net, explain, known)?;
     evaluate::run(keys, task, explain.subset, settings, &probe, draft, context)

@@ -4,16 +4,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tch::Device;
-use xdlreg::event::ProgressSink;
-use xdlreg::raster::{Planes, RasterStack, SIDE};
+use xdlreg::event::{Progress, ProgressSink};
+use xdlreg::raster::{self, Planes, RasterStack, SIDE};
 use xdlreg::sim::{Dataset, Split};
 use xdlreg::spec::{ExplainSettings, Reference};
 use xdlreg::stage::{self, StageContext, StageError, files};
 use xdlreg::store::planes::{ArrayWriter, ImageFile};
-use xdlreg::store::{Draft, Key, dataset};
+use xdlreg::store::{Draft, Key, dataset, inputs};
 
 use crate::explain::{AboutMaps, ExplainError, Explained, Samples, Sink, explain_each};
-use crate::net::{PumpkinNet, Weights};
+use crate::net::{PumpkinNet, adapt};
 
 /// Explains the chosen subset of a data set into `draft`. Images and maps are in memory some at a time.
 pub fn run(
@@ -24,7 +24,7 @@ pub fn run(
     draft: &Draft,
     context: &StageContext,
 ) -> Result<(), StageError> {
-    let net = load(&context.model(network)?, device)?;
+    let (net, _) = load(&context.model(network)?, device)?;
     let (images, training, ages) = images_of(data, settings, context)?;
     let samples = ages.as_deref().map(|ages| Samples { images: &*training, ages });
     let file = |name| draft.file(name).map_err(StageError::io(draft.folder()));
@@ -60,7 +60,8 @@ fn images_of(data: &Key, settings: &ExplainSettings, context: &StageContext) -> 
     let training = Split::Train.range(count);
     let mut ages = None;
     if needed {
-        ages = dataset::load_ages(&set).map_err(StageError::failed)?.get(training.clone()).map(<[f32]>::to_vec);
+        let known = dataset::load_ages(&set).map_err(StageError::failed)?;
+        ages = known.and_then(|known| known.get(training.clone()).map(<[f32]>::to_vec));
     }
     Ok((Box::new(all.clone().slice(settings.subset.range(count))), Box::new(all.slice(training)), ages))
 }
@@ -145,15 +146,21 @@ pub fn explain_files(
     out: &Path,
     progress: &dyn ProgressSink,
 ) -> Result<(), StageError> {
-    let net = load(weights, device)?;
+    let (net, note) = load(weights, device)?;
+    if let Some(note) = note {
+        progress.report(Progress::Note { message: format!("{}: {note}", weights.display()) });
+    }
     let file = ImageFile::open(images).map_err(StageError::failed)?;
     check_size(&file)?;
-    let is_set = images.extension().is_some_and(|extension| extension == "npz");
-    let ages = if Known::needed(settings) && is_set {
-        Some(dataset::load_ages(images).map_err(StageError::failed)?)
-    } else {
-        None
-    };
+    let extent = raster::extent(&file).map_err(StageError::failed)?;
+    if let Some(message) = file.note_on_scale(extent) {
+        progress.report(Progress::Note { message });
+    }
+    let ages = if Known::needed(settings) { dataset::load_ages(images).map_err(StageError::failed)? } else { None };
+    if let Some(ages) = ages.as_ref().filter(|ages| ages.len() != file.shape()[0]) {
+        let (path, count) = (images.display(), file.shape()[0]);
+        return Err(StageError::Failed(format!("{path}: {} ages for {count} images", ages.len())));
+    }
     let samples = ages.as_deref().map(|ages| Samples { images: &file, ages });
     let mut maps = Maps { path: out, writer: None };
     explain_each(&net, &file, settings, samples, &mut maps, progress).map_err(StageError::failed)?;
@@ -188,9 +195,10 @@ fn check_size(images: &ImageFile) -> Result<(), StageError> {
     )))
 }
 
-pub(super) fn load(path: &Path, device: Device) -> Result<PumpkinNet, StageError> {
-    let bytes = std::fs::read(path).map_err(StageError::io(path))?;
-    let weights =
-        Weights::from_bytes(&bytes).map_err(|error| StageError::Failed(format!("{}: {error}", path.display())))?;
-    Ok(PumpkinNet::new(&weights, device))
+/// A network from its file, with what the user should know of how that was read.
+pub(super) fn load(path: &Path, device: Device) -> Result<(PumpkinNet, Option<String>), StageError> {
+    let refused = |error: &dyn std::fmt::Display| StageError::Failed(format!("{}: {error}", path.display()));
+    let bytes = inputs::read_file(path).map_err(|error| refused(&error))?;
+    let adapted = adapt(&bytes).map_err(|error| refused(&error))?;
+    Ok((PumpkinNet::new(&adapted.weights, device), adapted.note))
 }
