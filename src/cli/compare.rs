@@ -17,7 +17,7 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
     let run = |prefix| Ok(&frozen.plan.runs[find_run(&frozen, prefix)?]);
     let runs = [run(&args.one)?, run(&args.other)?];
     let table = Table::read(&args.folder.join("runs.parquet"), None)
-        .map_err(|error| Error::failed(error.to_string(), "run the experiment first"))?;
+        .map_err(|error| Error::failed(error.to_string(), "run the experiment: it writes its tables anew"))?;
     let mut rows = vec![vec![String::new(), runs[0].run_id.clone(), runs[1].run_id.clone()]];
     rows.extend(differences(&runs.map(|run| settings(&frozen, run))));
     rows.push(Vec::new());
@@ -47,13 +47,17 @@ fn scores(table: &Table, runs: [&PlannedRun; 2], varied: impl Fn(&str) -> bool) 
         |run: &PlannedRun| (0..table.rows).find(|&row| ids.is_some_and(|ids| ids.get(row) == Some(&run.run_id)));
     let places = runs.map(row_of);
     let row = |(name, cells): &(String, Cells)| {
-        let Cells::Numbers(numbers) = cells else { return None };
-        let whole = numbers.iter().filter(|number| number.is_finite()).all(|number| number.fract() == 0.0);
-        let shown = |place: Option<usize>| match place.map(|row| numbers[row]).filter(|number| number.is_finite()) {
-            Some(number) if whole => format!("{number:.0}"),
-            Some(number) => format!("{number:.4}"),
-            None => "-".to_owned(),
+        let numbers: Vec<Option<String>> = match cells {
+            Cells::Integers(integers) => integers.iter().map(|cell| cell.map(|integer| integer.to_string())).collect(),
+            Cells::Numbers(numbers) => {
+                let whole = numbers.iter().filter(|number| number.is_finite()).all(|number| number.fract() == 0.0);
+                let decimals = if whole { 0 } else { 4 };
+                let shown = |number: &f64| number.is_finite().then(|| format!("{number:.decimals$}"));
+                numbers.iter().map(shown).collect()
+            }
+            Cells::Texts(_) => return None,
         };
+        let shown = |place: Option<usize>| place.and_then(|row| numbers[row].clone()).unwrap_or_else(|| "-".to_owned());
         (!varied(name)).then(|| vec![name.clone(), shown(places[0]), shown(places[1])])
     };
     table.columns.iter().filter_map(row).collect()

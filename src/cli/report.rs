@@ -13,6 +13,9 @@ pub fn run(args: &ReportArgs) -> Result<u8> {
         }
         let made = report::write(folder, &args.run).map_err(|error| match error {
             ReportError::NoRun(_) => Error::usage(error.to_string(), "runs.parquet names the runs"),
+            ReportError::Table(_) => {
+                Error::failed(error.to_string(), "run the experiment again: it writes its tables anew")
+            }
             _ => Error::Failed { message: error.to_string(), help: None },
         })?;
         print_line(&format!("{} figures, and {}", made.figures, made.page.display()));

@@ -260,6 +260,7 @@ fn value<'a>(run: &'a Run, key: &str) -> Option<&'a Value> {
 
 fn number(value: &Value) -> Option<f64> {
     match value {
+        Value::Integer(integer) => Some(*integer as f64),
         Value::Number(number) => Some(*number),
         Value::Text(_) => None,
     }

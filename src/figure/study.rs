@@ -11,6 +11,7 @@ use crate::spec::Task;
 /// A value that was varied: a number where it can be one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
+    Integer(i64),
     Number(f64),
     Text(String),
 }
@@ -18,6 +19,7 @@ pub enum Value {
 impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Integer(integer) => write!(f, "{integer}"),
             Self::Number(number) => write!(f, "{number}"),
             Self::Text(text) => f.write_str(text),
         }

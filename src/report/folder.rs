@@ -117,9 +117,8 @@ fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<R
         let varied = varied(table, row);
         let own = overlay(settings, table, row);
         let mut of_run = scores.remove(id).unwrap_or_default();
-        let of_table = table.columns.iter().filter(|(name, _)| is_score(name)).filter_map(|(name, cells)| {
-            let Cells::Numbers(numbers) = cells else { return None };
-            let value = Some(numbers[row]).filter(|value| value.is_finite())?;
+        let of_table = table.columns.iter().filter(|(name, _)| is_score(name)).filter_map(|(name, _)| {
+            let value = table.number(name, row).filter(|value| value.is_finite())?;
             Some(Score { sample: None, metric: name.clone(), sign: None, value })
         });
         of_run.extend(of_table);
@@ -151,6 +150,7 @@ fn varied(table: &Table, row: usize) -> Vec<(String, Value)> {
     let columns = table.columns.iter().filter(|(name, _)| Results::is_setting(name));
     let value = |(name, cells): &(String, Cells)| {
         let value = match cells {
+            Cells::Integers(integers) => Value::Integer(integers[row]?),
             Cells::Numbers(numbers) => Value::Number(Some(numbers[row]).filter(|number| number.is_finite())?),
             Cells::Texts(texts) => Value::Text(plain_number(texts.get(row)?)),
         };
@@ -159,12 +159,11 @@ fn varied(table: &Table, row: usize) -> Vec<(String, Value)> {
     columns.filter_map(value).collect()
 }
 
-/// "20" for "20.0", as numbers are written among names.
+/// "20" for "20.0", as numbers are written among names. Whole numbers stay as they are, however large.
 fn plain_number(text: &str) -> String {
     let begins = text.starts_with(|first: char| first.is_ascii_digit() || first == '-');
-    // A whole number may have more digits than a float.
-    let begins = begins && text.parse::<i64>().is_err();
-    text.parse::<f64>().ok().filter(|_| begins).map_or_else(|| text.to_owned(), |number| number.to_string())
+    let fraction = text.parse::<f64>().ok().filter(|_| begins && text.parse::<i128>().is_err());
+    fraction.map_or_else(|| text.to_owned(), |number| number.to_string())
 }
 
 /// The settings of a run: those of the spec, with what was varied laid over them.
@@ -182,6 +181,7 @@ fn overlay(settings: &toml::Table, table: &Table, row: usize) -> toml::Table {
             continue;
         };
         let value = match value {
+            Value::Integer(integer) => toml::Value::Integer(*integer),
             Value::Number(number) if number.fract() == 0.0 => toml::Value::Integer(*number as i64),
             Value::Number(number) => toml::Value::Float(*number),
             // Lists and the like are written as in a spec.
@@ -230,20 +230,16 @@ fn by_run<T>(
     Ok(ids.distinct.iter().cloned().zip(runs).collect())
 }
 
-fn number(table: &Table, name: &str, row: usize) -> Option<f64> {
-    table.numbers(name).map(|numbers| numbers[row])
-}
-
 fn read_epochs(path: &Path) -> Result<HashMap<String, Vec<Epoch>>, ReportError> {
     let columns = ["run_id", "epoch", "train_loss", "train_mae", "val_loss", "val_mae", "epoch_seconds"];
     by_run(&path.join("epochs.parquet"), &columns, |table, row| {
         Some(Epoch {
-            epoch: number(table, "epoch", row)? as usize,
-            train_loss: number(table, "train_loss", row)?,
-            train_mae: number(table, "train_mae", row)?,
-            val_loss: number(table, "val_loss", row)?,
-            val_mae: number(table, "val_mae", row)?,
-            epoch_seconds: number(table, "epoch_seconds", row)?,
+            epoch: table.number("epoch", row)? as usize,
+            train_loss: table.number("train_loss", row)?,
+            train_mae: table.number("train_mae", row)?,
+            val_loss: table.number("val_loss", row)?,
+            val_mae: table.number("val_mae", row)?,
+            epoch_seconds: table.number("epoch_seconds", row)?,
         })
     })
 }
@@ -258,10 +254,10 @@ fn read_predictions(path: &Path, explained: Split) -> Result<HashMap<String, Vec
             return None;
         }
         Some(Prediction {
-            sample: number(table, "sample", row)? as usize,
+            sample: table.number("sample", row)? as usize,
             split,
-            age: number(table, "age", row)?,
-            prediction: number(table, "prediction", row)?,
+            age: table.number("age", row)?,
+            prediction: table.number("prediction", row)?,
         })
     })
 }
@@ -270,13 +266,13 @@ fn read_predictions(path: &Path, explained: Split) -> Result<HashMap<String, Vec
 fn read_scores(path: &Path) -> Result<HashMap<String, Vec<Score>>, ReportError> {
     let columns = ["run_id", "sample", "metric", "sign", "value"];
     by_run(&path.join("measurements.parquet"), &columns, |table, row| {
-        let sample = number(table, "sample", row).filter(|sample| sample.is_finite())?;
+        let sample = table.number("sample", row).filter(|sample| sample.is_finite())?;
         let metric = table.texts("metric")?.get(row).filter(|metric| SAMPLE_SCORES.contains(metric))?;
         Some(Score {
             sample: Some(sample as usize),
             metric: metric.to_owned(),
             sign: table.texts("sign").and_then(|signs| signs.get(row)).map(str::to_owned),
-            value: number(table, "value", row).filter(|value| value.is_finite())?,
+            value: table.number("value", row).filter(|value| value.is_finite())?,
         })
     })
 }
@@ -287,11 +283,11 @@ fn read_samples(path: &Path) -> Result<HashMap<String, Arc<Vec<Sample>>>, Report
     let samples = by_run(&path.join("samples.parquet"), &columns, |table, row| {
         Some(Sample {
             name: table.texts("name")?.get(row)?.to_owned(),
-            age: number(table, "age", row)? as u32,
-            height: number(table, "height", row)?,
-            width: number(table, "width", row)?,
-            lesions: number(table, "n_lesions", row)? as u32,
-            atrophies: number(table, "n_atrophies", row)? as u32,
+            age: table.number("age", row)? as u32,
+            height: table.number("height", row)?,
+            width: table.number("width", row)?,
+            lesions: table.number("n_lesions", row)? as u32,
+            atrophies: table.number("n_atrophies", row)? as u32,
         })
     })?;
     Ok(samples.into_iter().map(|(key, samples)| (key, Arc::new(samples))).collect())
@@ -315,7 +311,7 @@ fn read_ensembles(path: &Path) -> Result<Vec<Ensemble>, ReportError> {
         };
         Some(Ensemble {
             label: study::label(&varied(&table, row)),
-            members: number(&table, "members", row)? as usize,
+            members: table.number("members", row)? as usize,
             scores: ENSEMBLE_METRICS.iter().filter_map(|metric| score(metric.about.name)).collect(),
         })
     };

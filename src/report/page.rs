@@ -1,5 +1,8 @@
 //! `report.html`: one file that needs nothing else.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -33,7 +36,7 @@ struct Column<'a> {
     role: &'static str,
     /// Each text once; missing where the cells are numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    distinct: Option<&'a [String]>,
+    distinct: Option<Cow<'a, [String]>>,
     /// Numbers, or indices into the texts; null where there is nothing.
     cells: Vec<Option<f64>>,
 }
@@ -111,12 +114,14 @@ fn columns(table: &Table) -> Vec<Column<'_>> {
                 _ => "fact",
             };
             let (distinct, cells) = match cells {
+                Cells::Integers(integers) => integers_of_page(integers),
                 Cells::Numbers(numbers) => {
                     (None, numbers.iter().map(|&number| Some(number).filter(|number| number.is_finite())).collect())
                 }
-                Cells::Texts(texts) => {
-                    (Some(&texts.distinct[..]), texts.rows.iter().map(|row| row.map(f64::from)).collect())
-                }
+                Cells::Texts(texts) => (
+                    Some(Cow::Borrowed(&texts.distinct[..])),
+                    texts.rows.iter().map(|row| row.map(f64::from)).collect(),
+                ),
             };
             Column { name, role, distinct, cells }
         })
@@ -136,6 +141,20 @@ fn exact(value: &Value) -> Value {
         Value::Object(table) => table.iter().map(|(key, value)| (key.clone(), exact(value))).collect(),
         value => value.clone(),
     }
+}
+
+/// Numbers, or texts where some are beyond what a script holds exactly, so that every digit is shown.
+fn integers_of_page(integers: &[Option<i64>]) -> (Option<Cow<'_, [String]>>, Vec<Option<f64>>) {
+    /// JavaScript's Number.MAX_SAFE_INTEGER.
+    const LARGEST: u64 = (1 << f64::MANTISSA_DIGITS) - 1;
+    let known = || integers.iter().flatten().copied();
+    if known().all(|integer| integer.unsigned_abs() <= LARGEST) {
+        return (None, integers.iter().map(|cell| cell.map(|integer| integer as f64)).collect());
+    }
+    let distinct: Vec<i64> = known().collect::<BTreeSet<i64>>().into_iter().collect();
+    let index = |integer: &i64| distinct.binary_search(integer).ok().map(|index| index as f64);
+    let cells = integers.iter().map(|cell| cell.as_ref().and_then(index)).collect();
+    (Some(distinct.iter().map(i64::to_string).collect()), cells)
 }
 
 /// What each finished run is called, by its id.
@@ -183,6 +202,15 @@ mod tests {
             "seeds": ["9007199254740993", "-9223372036854775808", 1_u64 << 53, 0.5], "name": "x"
         });
         assert_eq!(exact(&seeds), expected);
+    }
+
+    #[test]
+    fn large_integers_keep_their_digits() {
+        let (texts, cells) = integers_of_page(&[Some(7), None, Some(-(1 << 53) + 1)]);
+        assert_eq!((texts, cells), (None, vec![Some(7.0), None, Some(-9_007_199_254_740_991.0)]));
+        let (texts, cells) = integers_of_page(&[Some(i64::MAX), None, Some(7), Some(i64::MAX)]);
+        assert_eq!(texts.unwrap()[..], ["7", "9223372036854775807"]);
+        assert_eq!(cells, [Some(1.0), None, Some(0.0), Some(1.0)]);
     }
 
     #[test]

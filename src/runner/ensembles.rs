@@ -204,7 +204,7 @@ impl Known {
         }
         let (ids, predictions) = (self.images.texts("ensemble_id")?, self.images.numbers("mean_prediction")?);
         let columns = metrics(ensemble.task(plan)).map(|metric| self.images.numbers(metric.about.name));
-        let columns = columns.collect::<Option<Vec<&[f64]>>>()?;
+        let columns = columns.collect::<Option<Vec<_>>>()?;
         let rows = (0..self.images.rows).filter(|&row| ids.get(row) == Some(ensemble.id.as_str()));
         let scores = |row: usize| columns.iter().map(|column| column[row]).collect();
         let images = rows.map(|row| Agreement { prediction: predictions[row], scores: scores(row) });

@@ -1,11 +1,13 @@
 //! What is written to disk and read again.
 
 pub mod arrays;
+mod checksum;
 mod claim;
 pub mod dataset;
 mod draft;
 mod entry;
 mod folder;
+mod guard;
 pub mod inputs;
 mod key;
 mod npy;

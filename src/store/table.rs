@@ -1,27 +1,36 @@
 //! A published table read back: plain columns of numbers and texts.
+//!
+//! Tables lie where anybody can change them, and polars panics on some damaged files. All reading of tables goes through
+//! [`Table::read`], which checks the file's checksum first and lets no panic out.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 use thiserror::Error;
 
-use crate::disk;
+use super::checksum::{self, Checksum};
+use super::guard::guarded;
+use crate::{disk, machine};
 
 /// A table that cannot be read.
 #[derive(Debug, Error)]
 #[error("cannot read {}: {reason}", path.display())]
 pub struct UnreadableTable {
     path: PathBuf,
-    reason: PolarsError,
+    reason: String,
 }
 
 /// The cells of a column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cells {
-    /// Numbers; NaN where there is none.
+    /// Whole numbers.
+    Integers(Vec<Option<i64>>),
+    /// Other numbers; NaN where there is none.
     Numbers(Vec<f64>),
-    /// Texts, each kept once. Columns of whole numbers beyond 2^53 are texts, too: floats would change them.
+    /// Texts, each kept once.
     Texts(Texts),
 }
 
@@ -49,29 +58,64 @@ pub struct Table {
 
 impl Table {
     /// Reads a Parquet file: all columns, or those of `wanted` that it has. Columns of lists are passed over.
+    ///
+    /// # Errors
+    /// [`UnreadableTable`] where the file is missing, damaged or no table. A single damaged byte is noticed in tables that
+    /// carry a checksum; those of earlier versions carry none.
     pub fn read(path: &Path, wanted: Option<&[&str]>) -> Result<Self, UnreadableTable> {
         let unreadable = |reason| UnreadableTable { path: path.to_owned(), reason };
-        let file = disk::open(path).map_err(|error| unreadable(error.into()))?;
-        let mut reader = ParquetReader::new(file);
-        if let Some(wanted) = wanted {
-            let schema = reader.schema().map_err(unreadable)?;
-            let known = wanted.iter().filter(|name| schema.contains(name)).map(|name| (*name).to_owned());
-            reader = reader.with_columns(Some(known.collect()));
+        let file = disk::read(path).map_err(|error| unreadable(error.to_string()))?;
+        if checksum::check(&file) == Checksum::Wrong {
+            return Err(unreadable("the file is damaged: its checksum does not match its contents".to_owned()));
         }
-        let frame = reader.finish().map_err(unreadable)?;
+        let damaged =
+            |reason: &dyn std::fmt::Display| unreadable(format!("the file is damaged or no table ({reason})"));
+        match guarded(|| Self::parse(&file, wanted)) {
+            Ok(table) => table.map_err(|error| damaged(&error)),
+            Err(panic) => Err(damaged(&panic)),
+        }
+    }
+
+    fn parse(file: &[u8], wanted: Option<&[&str]>) -> PolarsResult<Self> {
+        // On this thread alone, so that the guard sees every panic.
+        let mut reader = ParquetReader::new(Cursor::new(file)).read_parallel(ParallelStrategy::None);
+        let schema = reader.schema()?;
+        let mut width = schema.len();
+        if let Some(wanted) = wanted {
+            let known = wanted.iter().filter(|name| schema.contains(name)).map(|name| (*name).to_owned());
+            let known: Vec<String> = known.collect();
+            width = known.len();
+            reader = reader.with_columns(Some(known));
+        }
+        // A footer may claim any number of rows. A cell takes 8 bytes or more.
+        let size = reader.num_rows()?.saturating_mul(8).saturating_mul(width);
+        if machine::available_memory().is_some_and(|available| size as u64 > available) {
+            polars_bail!(ComputeError: "its {} rows do not fit into memory", reader.num_rows()?);
+        }
+        let frame = reader.finish()?;
         let mut columns = Vec::new();
         for column in frame.columns() {
-            if let Some(cells) = cells(column).map_err(unreadable)? {
+            if let Some(cells) = cells(column)? {
                 columns.push((column.name().to_string(), cells));
             }
         }
         Ok(Self { rows: frame.height(), columns })
     }
 
-    /// The numbers of a column; NaN where there is none.
-    pub fn numbers(&self, name: &str) -> Option<&[f64]> {
+    /// The numbers of a column, whole or not; NaN where there is none.
+    pub fn numbers(&self, name: &str) -> Option<Cow<'_, [f64]>> {
         match self.cells(name)? {
-            Cells::Numbers(numbers) => Some(numbers),
+            Cells::Integers(integers) => Some(integers.iter().map(|&integer| as_number(integer)).collect()),
+            Cells::Numbers(numbers) => Some(Cow::Borrowed(numbers)),
+            Cells::Texts(_) => None,
+        }
+    }
+
+    /// The number in a row of a column, whole or not; NaN where there is none.
+    pub fn number(&self, name: &str, row: usize) -> Option<f64> {
+        match self.cells(name)? {
+            Cells::Integers(integers) => Some(as_number(*integers.get(row)?)),
+            Cells::Numbers(numbers) => numbers.get(row).copied(),
             Cells::Texts(_) => None,
         }
     }
@@ -79,7 +123,7 @@ impl Table {
     pub fn texts(&self, name: &str) -> Option<&Texts> {
         match self.cells(name)? {
             Cells::Texts(texts) => Some(texts),
-            Cells::Numbers(_) => None,
+            Cells::Integers(_) | Cells::Numbers(_) => None,
         }
     }
 
@@ -88,11 +132,18 @@ impl Table {
     }
 }
 
+fn as_number(integer: Option<i64>) -> f64 {
+    integer.map_or(f64::NAN, |integer| integer as f64)
+}
+
 fn cells(column: &Column) -> PolarsResult<Option<Cells>> {
     let dtype = column.dtype();
-    if dtype.is_integer() && has_large(column)? {
-        let texts = column.cast(&DataType::String)?;
-        return Ok(Some(Cells::Texts(intern(texts.str()?.iter()))));
+    if dtype.is_integer() {
+        // Tables of earlier versions have unsigned columns. What no signed number holds is kept as text.
+        return Ok(Some(match column.strict_cast(&DataType::Int64) {
+            Ok(integers) => Cells::Integers(integers.i64()?.iter().collect()),
+            Err(_) => Cells::Texts(intern(column.cast(&DataType::String)?.str()?.iter())),
+        }));
     }
     if dtype.is_primitive_numeric() {
         let numbers = column.cast(&DataType::Float64)?;
@@ -107,16 +158,6 @@ fn cells(column: &Column) -> PolarsResult<Option<Cells>> {
         DataType::Null => Some(Cells::Texts(Texts { distinct: Vec::new(), rows: vec![None; column.len()] })),
         _ => None,
     })
-}
-
-/// Whether a column of whole numbers has some that floats do not tell apart, such as seeds of 64 bits. They are kept as
-/// texts.
-fn has_large(column: &Column) -> PolarsResult<bool> {
-    const EXACT: i128 = 1 << 53;
-    let wide = column.cast(&DataType::Int64)?;
-    // What is no signed number of 64 bits is large.
-    let lost = wide.null_count() > column.null_count();
-    Ok(lost || wide.i64()?.iter().flatten().any(|cell| i128::from(cell).abs() > EXACT))
 }
 
 fn intern<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Texts {
@@ -144,6 +185,7 @@ mod tests {
         let path = folder.path().join("t.parquet");
         let mut frame = df!(
             "age" => [Some(20_u32), None, Some(80)],
+            "seed" => [Some(i64::MAX), Some(i64::MIN), None],
             "loss" => [0.5_f64, 1.5, f64::NAN],
             "split" => [Some("test"), None, Some("test")],
             "good" => [true, false, true],
@@ -151,9 +193,12 @@ mod tests {
         .unwrap();
         ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
         let table = Table::read(&path, None).unwrap();
-        assert_eq!((table.rows, table.columns.len()), (3, 4));
+        assert_eq!((table.rows, table.columns.len()), (3, 5));
+        assert_eq!(table.columns[1].1, Cells::Integers(vec![Some(i64::MAX), Some(i64::MIN), None]));
         let ages = table.numbers("age").unwrap();
         assert!(ages[0] == 20.0 && ages[1].is_nan() && ages[2] == 80.0);
+        assert_eq!([0, 2, 3].map(|row| table.number("age", row)), [Some(20.0), Some(80.0), None]);
+        assert!(table.number("age", 1).unwrap().is_nan() && table.number("split", 0).is_none());
         let splits = table.texts("split").unwrap();
         assert_eq!([0, 1, 2, 9].map(|row| splits.get(row)), [Some("test"), None, Some("test"), None]);
         assert_eq!(splits.distinct, ["test"]);
@@ -169,15 +214,12 @@ mod tests {
         let mut frame = df!(
             "seed" => [Some(9_007_199_254_740_993_i64), None, Some(i64::MAX)],
             "unsigned" => [1_u64, u64::MAX, 2],
-            "small" => [1_i64, -3, 1 << 53],
         )
         .unwrap();
         ParquetWriter::new(std::fs::File::create(&path).unwrap()).finish(&mut frame).unwrap();
         let table = Table::read(&path, None).unwrap();
-        let seeds = table.texts("seed").expect("texts");
-        assert_eq!([0, 1, 2].map(|row| seeds.get(row)), [Some("9007199254740993"), None, Some("9223372036854775807")]);
+        assert_eq!(table.columns[0].1, Cells::Integers(vec![Some(9_007_199_254_740_993), None, Some(i64::MAX)]));
         assert_eq!(table.texts("unsigned").unwrap().get(1), Some("18446744073709551615"));
-        assert_eq!(table.numbers("small"), Some(&[1.0, -3.0, 9_007_199_254_740_992.0][..]));
     }
 
     #[test]

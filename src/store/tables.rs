@@ -2,6 +2,9 @@
 //!
 //! Rows stand in the order of the plan, so two executions of one spec give the same bytes, except in columns that
 //! record time, memory, host or place: their names end in `_seconds`, `_bytes`, `_at` or `_host`.
+//!
+//! Whole numbers are Int64 in every table, so that differences between columns cannot wrap around and columns of different
+//! tables can be joined. A float is null where it is not defined, never NaN or infinite.
 
 use std::io;
 use std::rc::Rc;
@@ -9,6 +12,7 @@ use std::rc::Rc;
 use polars::prelude::*;
 use serde_json::Value;
 
+use super::checksum;
 use crate::disk::Folder;
 use crate::event::{Epoch, RunStatus};
 use crate::metric::statistics::mean_of_defined;
@@ -104,10 +108,34 @@ pub fn write_ensembles(folder: &Folder, ensembles: &[EnsembleRecord]) -> Result<
     write(ensemble_samples_table(ensembles)?, folder, of_images)
 }
 
-fn write(mut table: DataFrame, folder: &Folder, name: &str) -> Result<(), TableError> {
+fn write(table: DataFrame, folder: &Folder, name: &str) -> Result<(), TableError> {
+    let columns = table.columns().iter().map(as_promised).collect::<PolarsResult<_>>()?;
+    let mut table = DataFrame::new(table.height(), columns)?;
     let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Zstd(None)).finish(&mut table)?;
+    ParquetWriter::new(&mut bytes)
+        .with_compression(ParquetCompression::Zstd(None))
+        .with_key_value_metadata(Some(KeyValueMetadata::from_static(vec![checksum::placeholder()])))
+        .finish(&mut table)?;
+    checksum::complete(&mut bytes);
     Ok(folder.replace(name, &bytes)?)
+}
+
+/// The column in the type that tables promise: Int64 for whole numbers, null for a float that is NaN or infinite.
+fn as_promised(column: &Column) -> PolarsResult<Column> {
+    let name = column.name().clone();
+    Ok(match column.dtype() {
+        DataType::Float64 => {
+            let cells = column.f64()?.iter().map(|cell| cell.filter(|value| value.is_finite()));
+            cells.collect::<Float64Chunked>().with_name(name).into_column()
+        }
+        DataType::Float32 => {
+            let cells = column.f32()?.iter().map(|cell| cell.filter(|value| value.is_finite()));
+            cells.collect::<Float32Chunked>().with_name(name).into_column()
+        }
+        DataType::List(inner) if inner.is_integer() => column.cast(&DataType::List(Box::new(DataType::Int64)))?,
+        dtype if dtype.is_integer() => column.strict_cast(&DataType::Int64)?,
+        _ => column.clone(),
+    })
 }
 
 /// A column of one value for each item.
@@ -146,14 +174,19 @@ fn runs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     DataFrame::new(runs.len(), columns)
 }
 
-/// A column of settings: truth values, whole numbers or numbers where all are such, else text.
+/// A column of settings: truth values, whole numbers or numbers where all values are such, else text. Every value is
+/// exact: whole numbers that a float cannot hold do not become floats.
 fn setting_column(key: &str, values: Vec<&Value>) -> Column {
+    /// Every whole number up to this one is a float.
+    const LARGEST: u64 = 1 << f64::MANTISSA_DIGITS;
     let all = |is: fn(&Value) -> bool| values.iter().all(|value| value.is_null() || is(value));
+    let is_exact =
+        |value: &Value| value.is_f64() || value.as_i64().is_some_and(|whole| whole.unsigned_abs() <= LARGEST);
     if all(Value::is_boolean) {
         column(key, &values, |value| value.as_bool())
-    } else if all(|value| value.is_i64() || value.is_u64()) {
+    } else if all(Value::is_i64) {
         column(key, &values, |value| value.as_i64())
-    } else if all(Value::is_number) {
+    } else if all(is_exact) {
         column(key, &values, |value| value.as_f64())
     } else {
         let text = |value: &&Value| match value {
@@ -313,3 +346,7 @@ fn ensemble_samples_table(ensembles: &[EnsembleRecord]) -> PolarsResult<DataFram
     }
     DataFrame::new(rows.len(), columns)
 }
+
+#[cfg(test)]
+#[path = "tables_tests.rs"]
+mod tests;

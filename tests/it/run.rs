@@ -6,7 +6,7 @@ use crate::harness::{Scene, TINY, numbers, read_npy, read_safetensors, stages, t
 
 fn schema(table: &DataFrame) -> Vec<(String, String)> {
     let fields = table.schema().iter().map(|(name, kind)| (name.to_string(), kind.to_string())).collect::<Vec<_>>();
-    fields.into_iter().map(|(name, kind)| (name, kind.replace("[i32]", ""))).collect()
+    fields.into_iter().map(|(name, kind)| (name, kind.replace("[i64]", ""))).collect()
 }
 
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
@@ -88,7 +88,7 @@ fn tables_have_the_promised_columns() {
         columns("epochs"),
         [
             "run_id str",
-            "epoch u32",
+            "epoch i64",
             "train_loss f64",
             "train_mae f64",
             "val_loss f64",
@@ -96,13 +96,13 @@ fn tables_have_the_promised_columns() {
             "epoch_seconds f64"
         ]
     );
-    assert_eq!(columns("predictions"), ["run_id str", "split str", "sample u32", "age u32", "prediction f32"]);
+    assert_eq!(columns("predictions"), ["run_id str", "split str", "sample i64", "age i64", "prediction f32"]);
     assert_eq!(
         columns("measurements"),
-        ["run_id str", "sample u32", "metric str", "sign str", "value f64", "unit str", "note str"]
+        ["run_id str", "sample i64", "metric str", "sign str", "value f64", "unit str", "note str"]
     );
     let samples = columns("samples");
-    for column in ["simulate_key str", "sample u32", "name str", "age u32", "height f32", "width f32"] {
+    for column in ["simulate_key str", "sample i64", "name str", "age i64", "height f32", "width f32"] {
         assert!(samples.iter().any(|known| known == column), "{column}: {samples:?}");
     }
     for column in ["lesion_rows", "lesion_cols", "atrophy_rows", "atrophy_cols"] {
@@ -115,9 +115,33 @@ fn tables_have_the_promised_columns() {
     for column in ["simulate_key str", "train_key str", "explain_key str", "evaluate_key str", "render_key str"] {
         assert!(runs.iter().any(|known| known == column), "{column}: {runs:?}");
     }
-    for column in ["train_seconds f64", "total_seconds f64", "peak_memory_bytes u64"] {
+    for column in ["train_seconds f64", "total_seconds f64", "peak_memory_bytes i64"] {
         assert!(runs.iter().any(|known| known == column), "{column}: {runs:?}");
     }
+}
+
+/// Every damaged byte of a table is noticed by what reads it, and the experiment writes the table anew.
+#[test]
+fn a_damaged_table_is_named_and_written_anew() {
+    let scene = finished();
+    let results = scene.results("spec");
+    let (id, intact) = (results.run_id(), results.bytes("runs.parquet"));
+    for at in [40, intact.len() / 2, intact.len() - 200] {
+        let mut damaged = intact.clone();
+        damaged[at] ^= 1;
+        std::fs::write(results.path("runs.parquet"), damaged).expect("a damaged table");
+        for command in ["report results/spec".to_owned(), format!("compare results/spec {id} {id}")] {
+            let ended = scene.run(&command).exits(1);
+            assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+            ended.complains(&[
+                "runs.parquet: the file is damaged: its checksum does not match",
+                "help: run the experiment",
+            ]);
+        }
+    }
+    scene.run("spec.toml").succeeds();
+    assert!(results.bytes("runs.parquet") == intact);
+    scene.run("report results/spec").succeeds();
 }
 
 #[test]
@@ -152,10 +176,10 @@ fn tables_agree_with_each_other_and_with_the_arrays() {
     let measurements = results.table("measurements");
     let (metrics, values) = (texts(&measurements, "metric"), measurements.column("value").expect("a column"));
     let (values, samples) = (values.f64().expect("numbers"), measurements.column("sample").expect("a column"));
-    let samples = samples.u32().expect("indices");
+    let samples = samples.i64().expect("indices");
     for (index, map) in relevance.chunks_exact(98 * 98).enumerate() {
         let row = (0..metrics.len())
-            .find(|&row| metrics[row] == "sum_relevance" && samples.get(row) == Some(90 + index as u32))
+            .find(|&row| metrics[row] == "sum_relevance" && samples.get(row) == Some(90 + index as i64))
             .expect("a row for every map");
         assert_close(values.get(row).expect("a sum"), map.iter().map(|&r| f64::from(r)).sum());
     }

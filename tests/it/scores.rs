@@ -14,13 +14,13 @@ draws = 2
 ";
 
 /// One row: sample, metric, sign, value, note.
-type Row = (Option<u32>, String, Option<String>, Option<f64>, Option<String>);
+type Row = (Option<i64>, String, Option<String>, Option<f64>, Option<String>);
 
 fn rows(results: &Results) -> Vec<Row> {
     let table = results.table("measurements");
     let column = |name: &str| table.column(name).expect("a column").clone();
     let (samples, values, metrics) = (column("sample"), column("value"), texts(&table, "metric"));
-    let (samples, values) = (samples.u32().expect("indices"), values.f64().expect("numbers"));
+    let (samples, values) = (samples.i64().expect("indices"), values.f64().expect("numbers"));
     let (signs, notes) = (column("sign"), column("note"));
     let text = |column: &Column, row| column.str().expect("texts").get(row).map(str::to_owned);
     let row = |(row, metric)| (samples.get(row), metric, text(&signs, row), values.get(row), text(&notes, row));
