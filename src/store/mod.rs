@@ -4,6 +4,8 @@ pub mod arrays;
 mod claim;
 pub mod dataset;
 mod draft;
+#[cfg(test)]
+mod durable_tests;
 mod entry;
 mod folder;
 pub mod inputs;
