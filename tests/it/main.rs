@@ -2,7 +2,9 @@
 //! with other readers than their own.
 
 mod bad_input;
+mod clean_size;
 mod clocks;
+mod columns;
 mod configs;
 mod control_characters;
 mod determinism;
@@ -23,6 +25,7 @@ mod liveness;
 mod original;
 mod power_loss;
 mod report;
+mod report_data;
 mod requests;
 mod resume;
 mod run;
@@ -31,3 +34,4 @@ mod simulate_render;
 mod streams;
 mod sweep;
 mod terminals;
+mod verify;
