@@ -148,6 +148,8 @@ mod tests {
             assert!(light(blue_white_red(-share)) < light(blue_white_red(0.1 - share)));
         }
         assert_eq!(blue_white_red(3.0), blue_white_red(1.0));
+        // The ends are a dark blue and a dark red, which lightness alone cannot tell apart.
+        assert_eq!((blue_white_red(-1.0), blue_white_red(1.0)), ([5, 48, 97], [103, 0, 31]));
     }
 
     #[test]

@@ -43,6 +43,8 @@ mod years_per_sign;
 
 pub use heatmap::{Heatmap, file_name, render, title};
 #[cfg(test)]
+mod place_tests;
+#[cfg(test)]
 mod tests;
 
 pub use heatmaps_by_age::by_age;

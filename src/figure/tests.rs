@@ -12,7 +12,7 @@ use crate::spec::Task;
 const SAMPLES: usize = 120;
 
 /// A run whose network errs by `pull` of the distance to 50 years, and whose maps are the images times a number.
-fn run(growth_mode: GrowthMode, task: Task, pull: f64) -> Run {
+pub(super) fn run(growth_mode: GrowthMode, task: Task, pull: f64) -> Run {
     let data = DataSettings { n_samples: SAMPLES, growth_mode, seed: 5, ..DataSettings::default() };
     let dataset = simulate(&data, &silent).unwrap();
     let predictions: Vec<Prediction> = Split::Test

@@ -40,6 +40,8 @@ mod trivial;
 #[cfg(test)]
 mod network_tests;
 #[cfg(test)]
+mod probe_tests;
+#[cfg(test)]
 mod quantus_tests;
 #[cfg(test)]
 mod tests;

@@ -96,7 +96,7 @@ fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
 }
 
 /// A key of all that a run's maps depend on, but for seeds of network and explanation. The data set counts as it is.
-fn setting(plan: &Plan, run: &PlannedRun) -> Key {
+pub(super) fn setting(plan: &Plan, run: &PlannedRun) -> Key {
     let job = |stage| &plan.tasks[run.task(stage)].job;
     let (Job::Train { dataset, model, train, .. }, Job::Explain { explain, .. }) =
         (job(StageName::Train), job(StageName::Explain))
@@ -219,3 +219,7 @@ fn remove_others(folder: &Folder, ensembles: &[Ensemble]) -> std::io::Result<()>
     let others = folder.list()?.into_iter().filter(|item| item.kind != Kind::Folder && !kept.contains(&item.name));
     others.into_iter().try_for_each(|item| folder.remove_file(&item.name))
 }
+
+#[cfg(test)]
+#[path = "ensembles_tests.rs"]
+mod tests;

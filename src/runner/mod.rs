@@ -8,6 +8,8 @@ mod experiment;
 mod frozen;
 mod hands;
 mod journal;
+#[cfg(test)]
+mod keys_tests;
 mod lines;
 mod local;
 pub mod pause;

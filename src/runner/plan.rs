@@ -293,14 +293,4 @@ mod tests {
         ];
         assert_eq!(values, expected);
     }
-
-    #[test]
-    fn results_of_cpu_and_cuda_are_told_apart_and_devices_of_one_kind_are_not() {
-        let train_key = |compute| {
-            let plan = Plan::new(&[cell(ExperimentSpec::default())], compute);
-            plan.tasks[1].key.clone()
-        };
-        assert_ne!(train_key(Compute::Cpu), train_key(Compute::Cuda(0)));
-        assert_eq!(train_key(Compute::Cuda(0)), train_key(Compute::Cuda(1)));
-    }
 }

@@ -64,6 +64,21 @@ mod tests {
         assert!(verdict(&record(|age| 1.0 - old(age)), Task::Classification).is_some());
     }
 
+    /// The mean that must be beaten is that of the training set: a network may know no other.
+    #[test]
+    fn the_mean_to_beat_is_that_of_the_training_set() {
+        let mut record = record(|_| 0.0);
+        // Ages of 40 in training and of 60 or 70 in the test: 55 is better than 40 and worse than the test's own mean.
+        record.predictions = (0..100).map(|n| (if n < 90 { 40 } else { 60 + n % 2 * 10 }, 55.0)).collect();
+        assert_eq!(verdict(&record, Task::Regression), None);
+        record.predictions.iter_mut().for_each(|(_, prediction)| *prediction = 39.0);
+        assert!(verdict(&record, Task::Regression).is_some());
+        // Only predictions of the test set count.
+        record.predictions[..90].iter_mut().for_each(|(_, prediction)| *prediction = 1e9);
+        record.predictions[90..].iter_mut().for_each(|(age, prediction)| *prediction = *age as f32);
+        assert_eq!(verdict(&record, Task::Regression), None);
+    }
+
     #[test]
     fn relevance_must_be_conserved() {
         let with = |value| {

@@ -9,6 +9,8 @@ mod extends;
 mod heatmaps;
 mod invalid;
 mod layers;
+#[cfg(test)]
+mod limits_tests;
 pub mod memory;
 mod merge;
 mod model;

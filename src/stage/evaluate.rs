@@ -232,3 +232,7 @@ fn targets(data: &Dataset, task: Task) -> Vec<f64> {
         Task::Classification => is_old(&ages).into_iter().map(|old| f64::from(u8::from(old))).collect(),
     }
 }
+
+#[cfg(test)]
+#[path = "evaluate_tests.rs"]
+mod tests;

@@ -150,3 +150,7 @@ impl<'a> StageContext<'a> {
         Self { store, progress, memory, verified: Verified::default() }
     }
 }
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

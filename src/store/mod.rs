@@ -5,6 +5,8 @@ mod checksum;
 mod claim;
 pub mod dataset;
 mod draft;
+#[cfg(test)]
+mod durable_tests;
 mod entry;
 mod folder;
 mod guard;

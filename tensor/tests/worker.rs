@@ -112,10 +112,8 @@ fn a_worker_carries_a_stage_out_and_finds_it_done_the_second_time() {
 
 #[test]
 fn a_device_that_is_not_there_is_refused() {
-    if std::path::Path::new("/dev/nvidiactl").exists() {
-        return;
-    }
-    let mut worker = Worker::start(&["--device", "cuda:7"]);
+    // No machine has so many of them.
+    let mut worker = Worker::start(&["--device", "cuda:4096"]);
     assert_eq!(worker.reply()["reply"], "no_device");
     assert_eq!(worker.end(), (Some(0), vec![]));
 }

@@ -1,8 +1,9 @@
 //! Two executions of one spec give the same results, wherever and with however many threads they run.
 
+#[cfg(target_os = "linux")]
 use std::process::Command;
 
-use crate::harness::{Ended, Results, Scene, TINY, assert_same_tables, has_program};
+use crate::harness::{Ended, Results, Scene, TINY, assert_same_tables, require_program};
 
 /// 88 training images: with a batch size of 5 the last batch is short.
 fn spec() -> String {
@@ -33,11 +34,10 @@ fn two_folders_hold_the_same_results() {
     assert_same_files(&one, &other);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn one_core_and_all_cores_give_the_same_results() {
-    if !has_program("taskset") {
-        return;
-    }
+    require_program("taskset");
     let scene = Scene::with_spec(&spec());
     scene.run("spec.toml").succeeds();
     let status = std::fs::read_to_string("/proc/self/status").expect("this system tells about processes");

@@ -41,6 +41,9 @@ fn ensembles_have_maps_and_tables_that_follow_from_their_members() {
     assert_eq!((numbers(&table, "members"), numbers(&table, "images")), (vec![3.0; 2], vec![12.0; 2]));
     assert_eq!(numbers(&images, "sample"), (0..24).map(|row| f64::from(108 + row % 12)).collect::<Vec<_>>());
 
+    let ages = numbers(&results.table("samples"), "age");
+    assert_eq!(numbers(&images, "age"), [&ages[108..], &ages[108..]].concat());
+
     for (row, id) in texts(&table, "ensemble_id").iter().enumerate() {
         let members = members(&table, row);
         assert_eq!(members, texts(&runs, "run_id")[3 * row..3 * row + 3]);

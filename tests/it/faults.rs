@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::harness::{Scene, TINY, has_program, programs, texts};
+use crate::harness::{Scene, TINY, programs, require_program, texts};
 
 /// A worker that dies in the training of seed 101 and hangs in that of seed 102.
 const FAULTY: &str = r#"#!/usr/bin/env python3
@@ -59,9 +59,7 @@ fn run(scene: &Scene, arguments: &[&str]) -> Option<i32> {
 
 #[test]
 fn an_abort_a_hang_and_a_loss_that_is_no_number_cost_one_run_each() {
-    if !has_program("python3") {
-        return;
-    }
+    require_program("python3");
     let scene = scene();
     assert_eq!(run(&scene, &[]), Some(1));
     let results = scene.results("spec");
@@ -76,6 +74,16 @@ fn an_abort_a_hang_and_a_loss_that_is_no_number_cost_one_run_each() {
         let line = told.lines().find(|line| line.contains(id.as_str())).unwrap_or_default();
         assert!(line.contains(reason), "{told}");
     }
+    // What a worker wrote about one run is no log of another.
+    let ids = texts(&runs, "run_id");
+    let logs = |run: usize| scene.run(&format!("logs results/spec {}", ids[run])).succeeds().stdout;
+    for (run, own, other) in
+        [(1, "the disk is on fire", "thinking about it"), (2, "thinking about it", "the disk is on fire")]
+    {
+        let logs = logs(run);
+        assert!(logs.contains(own) && !logs.contains(other), "{logs}");
+    }
+    assert!([0, 4].iter().all(|&run| !logs(run).contains("the disk") && !logs(run).contains("thinking")));
     let retried = results.events().iter().filter(|event| event["event"] == "stage_retried").count();
     assert_eq!(retried, 2);
     // What failed is tried again by the next start, what is done is not.
@@ -86,9 +94,7 @@ fn an_abort_a_hang_and_a_loss_that_is_no_number_cost_one_run_each() {
 
 #[test]
 fn fail_fast_stops_at_the_first_failure() {
-    if !has_program("python3") {
-        return;
-    }
+    require_program("python3");
     let scene = scene();
     assert_eq!(run(&scene, &["--fail-fast", "--jobs", "1", "--set", "run.retries=0"]), Some(1));
     let status = texts(&scene.results("spec").table("runs"), "status");

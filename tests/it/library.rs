@@ -9,14 +9,24 @@ use crate::harness::{Ended, Results, Scene, programs};
 #[test]
 fn run_simulation_returns_what_the_tables_say() {
     let scene = Scene::new();
-    let arguments =
-        RunSimulation { path: scene.path("out"), n_samples: 100, epochs: 1, plot_n_heatmaps: 1, ..Default::default() };
+    // The seed is that of `TINY`, whose run is sure to be done.
+    let arguments = RunSimulation {
+        path: scene.path("out"),
+        n_samples: 100,
+        epochs: 1,
+        plot_n_heatmaps: 1,
+        seed: 126,
+        ..Default::default()
+    };
     let outcome = run_simulation(&arguments).expect("a simulation");
     assert_eq!((outcome.done, outcome.failed, outcome.runs.len()), (1, 0, 1));
     let results = Results { folder: outcome.folder };
     assert_eq!(outcome.runs[0].run_id, results.run_id());
     assert_eq!(outcome.runs[0].score("test_mae"), Some(results.score("test_mae")));
     assert_eq!(outcome.runs[0].score("no_such_score"), None);
+    let spec: toml::Table = String::from_utf8(results.bytes("spec.toml")).expect("text").parse().expect("TOML");
+    let seeds = ["data", "model"].map(|section| spec[section]["seed"].as_integer());
+    assert_eq!(seeds, [Some(126); 2], "one seed for the data and the network");
 }
 
 #[test]

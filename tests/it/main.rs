@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod clean;
+mod clean_size;
 mod clocks;
+mod columns;
 mod configs;
 mod control_characters;
 mod damage;
@@ -26,6 +28,7 @@ mod liveness;
 mod original;
 mod power_loss;
 mod report;
+mod report_data;
 mod requests;
 mod resume;
 mod run;
@@ -34,3 +37,4 @@ mod simulate_render;
 mod streams;
 mod sweep;
 mod terminals;
+mod verify;

@@ -19,7 +19,7 @@ pub fn array(npz: &Path, name: &str) -> (Vec<u64>, Vec<f32>) {
     npy(&member(npz, name), "<f4", f32::from_le_bytes)
 }
 
-fn integers(npz: &Path, name: &str) -> Vec<i32> {
+pub fn integers(npz: &Path, name: &str) -> Vec<i32> {
     npy(&member(npz, name), "<i4", i32::from_le_bytes).1
 }
 
@@ -89,6 +89,15 @@ fn a_set_is_drawn_with_pointers_and_images_without() {
     );
     scene.run("render --images images.npy --maps maps.npy --out plain").succeeds();
     assert_eq!(scene.listing("plain"), ["LRP_S0.png", "LRP_S1.png"]);
+
+    // Ages that are given count more than those of the set.
+    write_npy(&scene.path("ages.npy"), &[2], &[31.0, 32.5]);
+    scene.run("render --images set.npz --maps maps.npy --ages ages.npy --out aged").succeeds();
+    let aged = scene.listing("aged");
+    assert!(
+        aged.contains(&"LRP_S0_age-31.png".to_owned()) && aged.contains(&"LRP_S1_age-32.5.png".to_owned()),
+        "{aged:?}"
+    );
 
     let picture = |path: String| image::open(scene.path(&path)).expect("a PNG").to_rgb8();
     let (plain, pointed) = (picture(format!("marked/{}", marked[0])), picture(format!("marked/{}", marked[1])));

@@ -66,8 +66,8 @@ list = [{ 'explain.epsilon' = 0.5 }]
     assert_eq!(texts(&runs, "data.distribution")[..3], ["uniform", "uniform", "biased"]);
     let bias = runs.column("data.target_bias").unwrap();
     assert_eq!((bias.dtype(), bias.null_count()), (&DataType::Float64, 3));
-    assert_eq!(numbers(&runs, "data.seed"), [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
-    assert_eq!(numbers(&runs, "model.seed"), numbers(&runs, "data.seed"));
+    assert_eq!(numbers(&runs, "model.seed"), [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+    assert_eq!(numbers(&runs, "data.seed"), [126.0, 127.0, 126.0, 127.0, 126.0, 127.0, 126.0]);
     assert_eq!(runs.column("replicate").unwrap().null_count(), 1);
     for table in ["epochs", "predictions", "measurements"] {
         let tied: BTreeSet<String> = texts(&results.table(table), "run_id").into_iter().collect();
@@ -132,9 +132,35 @@ fn ten_thousand_cells_are_planned() {
     assert!(said.starts_with("10000 runs: 1 simulate, 10000 train,"), "{said}");
 }
 
+/// Asserts that two runs are shown side by side in the order in which they are named, with what the tables tell of each.
+#[track_caller]
+fn assert_compared(scene: &Scene, ids: [&String; 2]) {
+    let compared = scene.run(&format!("compare results/spec {} {}", ids[0], ids[1])).succeeds().stdout;
+    let cells = |name: &str| -> Vec<&str> {
+        let mut lines = compared.lines().filter(|line| line.split_whitespace().next() == Some(name));
+        let line = lines.next().unwrap_or_else(|| panic!("there is no {name}:\n{compared}"));
+        assert_eq!(lines.next(), None, "{name} is told once");
+        line.split_whitespace().skip(1).map(|cell| cell.trim_matches('"')).collect()
+    };
+    let heading: Vec<&str> = compared.lines().next().expect("a heading").split_whitespace().collect();
+    assert_eq!(heading, ids);
+    let runs = scene.results("spec").table("runs");
+    let rows = ids.map(|id| texts(&runs, "run_id").iter().position(|known| known == id).expect("a row of the run"));
+    assert_eq!(cells("explain.analyzer"), rows.map(|row| texts(&runs, "explain.analyzer")[row].clone()));
+    for score in ["relevance_slope", "gini_index", "test_mae"] {
+        let expected = rows.map(|row| numbers(&runs, score)[row]);
+        assert!(score == "test_mae" || expected[0] != expected[1], "{score} tells the runs apart");
+        for (cell, expected) in cells(score).into_iter().zip(expected) {
+            let shown: f64 = cell.replace('\u{2212}', "-").parse().unwrap_or_else(|_| panic!("{score}: {cell}"));
+            assert!((shown - expected).abs() <= 6e-4 * (1.0 + expected.abs()), "{score}: {shown} for {expected}");
+        }
+    }
+    assert!(!compared.contains("train.epochs"), "only settings that differ are told:\n{compared}");
+}
+
 #[test]
 fn other_verbs_tell_of_a_sweep() {
-    let scene = scene("[[sweep]]\ngrid = { 'explain.analyzer' = ['lrp.epsilon', 'lrp.z'] }\n");
+    let scene = scene("[[sweep]]\ngrid = { 'explain.analyzer' = ['lrp.epsilon', 'lrp.flat'] }\n");
     scene.run("spec.toml").succeeds();
     let ids = texts(&scene.results("spec").table("runs"), "run_id");
     let status = scene.run("status results/spec").succeeds().stdout;
@@ -145,10 +171,8 @@ fn other_verbs_tell_of_a_sweep() {
     for part in ["train: started by worker", "train: epoch 1 of 1", "explain: done in", "run done"] {
         assert!(logs.contains(part), "{logs}");
     }
-    let compared = scene.run(&format!("compare results/spec {} {}", ids[0], ids[1])).succeeds().stdout;
-    let line = |name: &str| compared.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
-    assert!(line("explain.analyzer").contains("\"lrp.epsilon\"") && line("explain.analyzer").contains("\"lrp.z\""));
-    assert!(!compared.contains("train.epochs") && !line("test_mae").is_empty(), "{compared}");
+    assert_compared(&scene, [&ids[0], &ids[1]]);
+    assert_compared(&scene, [&ids[1], &ids[0]]);
 
     let why = scene.run(&format!("why results/spec {}", ids[0])).succeeds().stdout;
     assert!(why.contains("train.epochs = 1") && why.matches("cached: made").count() == 5, "{why}");
@@ -161,7 +185,9 @@ fn other_verbs_tell_of_a_sweep() {
 fn why_names_what_differs_from_the_nearest_cached_result() {
     let scene = Scene::with_spec(TINY);
     scene.run("spec.toml").succeeds();
-    // A plan whose training was removed from the store, beside one that differs in a single setting.
+    // A plan whose training was removed from the store, beside one that differs in a single setting and one that differs
+    // in several.
+    scene.run("spec.toml --set train.learning_rate=0.01 --set train.epochs=2 --set model.seed=5").succeeds();
     scene.run("spec.toml --set train.learning_rate=0.001 --set experiment.name=other").succeeds();
     let run_id = scene.results("other").run_id();
     let key = texts(&scene.results("other").table("runs"), "train_key").remove(0);

@@ -89,30 +89,5 @@ pub fn sobol(ranges: &[(&str, Sampler)], n: u64, seed: u64) -> Vec<Vec<Value>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sampler(low: i64, high: i64) -> Sampler {
-        Sampler::Whole { low, high, scale: Scale::Linear }
-    }
-
-    #[test]
-    fn whole_numbers_beyond_two_to_the_53_are_drawn_exactly() {
-        let base = (1_i64 << 53) + 1;
-        let drawn = |low: i64, high: i64, u: f64| sampler(low, high).at(u).as_integer().unwrap();
-        assert_eq!([0.0, 0.3, 0.5, 0.9].map(|u| drawn(base, base + 3, u) - base), [0, 1, 2, 3]);
-        assert_eq!(drawn(i64::MAX - 1, i64::MAX, 0.1), i64::MAX - 1);
-        assert_eq!(drawn(i64::MIN, i64::MAX, 0.0), i64::MIN);
-        assert!(drawn(i64::MIN, i64::MAX, 1.0 - f64::EPSILON / 2.0) > i64::MAX - (1 << 12));
-        assert_eq!([0.0, 0.49, 0.5, 0.999].map(|u| drawn(1, 2, u)), [1, 1, 2, 2]);
-    }
-
-    #[test]
-    fn seeds_that_agree_in_their_last_bits_give_other_draws() {
-        let ranges = [("train.epochs", sampler(1, 1_000_000)), ("data.seed", sampler(0, i64::MAX))];
-        for (one, other) in [(1, (1 << 32) + 1), (1 << 53, (1 << 53) + 1), (0, i64::MAX as u64)] {
-            assert_ne!(sobol(&ranges, 8, one), sobol(&ranges, 8, other));
-            assert_ne!(random(&ranges, 8, one), random(&ranges, 8, other));
-        }
-    }
-}
+#[path = "draw_tests.rs"]
+mod tests;

@@ -9,6 +9,8 @@ mod draw;
 mod resolve;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vary_tests;
 mod when;
 
 use std::collections::BTreeMap;

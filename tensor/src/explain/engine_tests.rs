@@ -1,14 +1,16 @@
-use xdlreg::explain::{Method, analyzers};
-use xdlreg::spec::{ExplainSettings, ModelSettings};
+use xdlreg::explain::{Denominator, Method, Rule, Selector, analyzer, analyzers};
+use xdlreg::spec::{Bias, ExplainSettings, ModelSettings};
 
 use super::super::network_tests::{random_images, random_net};
 use super::super::parity_tests::{deviation, reference};
 use super::*;
+use crate::net::Weights;
 
 /// Kernels and libtorch carry out the same rules, with every instruction set, for inputs of both signs as well.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn kernels_propagate_as_libtorch_does() {
+    assert!(!crate::net::kernel::isa::Isa::available().is_empty(), "there are no kernels for this processor to test");
     let odd = ModelSettings { conv_filters: [3, 20, 16, 40, 7], dense_units: 21, ..ModelSettings::default() };
     let classes = ModelSettings { task: Task::Classification, ..ModelSettings::default() };
     let mut images = random_images(2);
@@ -56,4 +58,67 @@ fn explained(engine: &mut Engine, images: &[f32], chosen: Option<&[usize]>) -> (
     let mut ledger = vec![Taken::default(); images.len() / AREA * engine.layers];
     engine.propagate(images, chosen, &mut maps, &mut ledger);
     (maps, ledger)
+}
+
+/// A network of random weights and biases whose predictions are about `bias`.
+fn predicting(bias: f32) -> PumpkinNet {
+    let weights = random_net(&ModelSettings::default(), true).weights();
+    let own = |name: &str| if name == "output.bias" { vec![bias] } else { weights.get(name).values.clone() };
+    PumpkinNet::new(&Weights::build(weights.architecture(), |name, _| own(name)), Device::Cpu)
+}
+
+/// Kernels where there are some, and libtorch.
+fn engines(net: &PumpkinNet, composite: &Composite) -> [Engine; 2] {
+    [Engine::new(net, composite, true), Engine::by_libtorch(net, composite, true)]
+        .map(|engine| engine.expect("an engine"))
+}
+
+/// Deep Taylor decomposition explains what speaks for an output: of one below zero nothing is left.
+#[test]
+fn a_prediction_below_zero_starts_no_positive_relevance() {
+    let images = random_images(2);
+    let Method::Propagation(composite) =
+        analyzer("deep_taylor").expect("an analyzer").method(&ExplainSettings::default())
+    else {
+        unreachable!("it propagates")
+    };
+    for (bias, sign) in [(-50.0, -1.0), (50.0, 1.0)] {
+        for mut engine in engines(&predicting(bias), &composite) {
+            let outputs = engine.output(images.pixels());
+            assert!(outputs.iter().all(|output| sign * output > 0.0), "{outputs:?}");
+            let (maps, _) = explained(&mut engine, images.pixels(), None);
+            assert_eq!(maps.iter().any(|&relevance| relevance != 0.0), sign > 0.0, "at {bias}");
+            assert!(maps.iter().all(|&relevance| relevance >= 0.0));
+        }
+    }
+}
+
+/// Where relevance comes from above whatever the sign of an output is, as below the flat rule, both gates of a rule see
+/// some of it.
+#[test]
+fn outputs_of_either_sign_pass_a_gated_rule_in_every_layer() {
+    let layers = ["conv1", "conv2", "conv3", "conv4", "conv5", "dense", "output"];
+    let images = random_images(2);
+    for (bias, layer) in [-50.0, 50.0].into_iter().flat_map(|bias| layers.map(|layer| (bias, layer))) {
+        let net = predicting(bias);
+        let rules = |gated: Rule| {
+            let flat = Rule::flat(Denominator::Safe);
+            Composite::lrp([(Selector::Name(layer.into()), gated), (Selector::Any, flat)])
+        };
+        let gamma = Rule::gamma(0.5, Bias::Full, Denominator::Epsilon(0.25));
+        let maps =
+            |rule: Rule| engines(&net, &rules(rule)).map(|mut engine| explained(&mut engine, images.pixels(), None));
+        let [(ours, kept), (theirs, taken)] = maps(gamma.clone());
+        let off = deviation(&ours, &theirs);
+        assert!(off < 1e-3, "{layer} at {bias}: {off}");
+        let scale = taken.iter().fold(1.0, |scale: f64, taken| scale.max(taken.bias.abs()).max(taken.stabiliser.abs()));
+        assert!(kept.iter().zip(&taken).all(|(kept, taken)| (kept.bias - taken.bias).abs() < 1e-3 * scale));
+        // Each gate alone lets another part through, but for the single output of the last layer.
+        let alone = |gate: usize| maps(Rule { passes: vec![gamma.passes[gate].clone()] })[0].0.clone();
+        let (positive, negative) = (alone(0), alone(1));
+        let sum: Vec<f32> = positive.iter().zip(&negative).map(|(one, other)| one + other).collect();
+        assert!(deviation(&sum, &ours) < 1e-4, "{layer} at {bias}");
+        let open = [positive, negative].map(|map| map.iter().any(|&relevance| relevance != 0.0));
+        assert_eq!(open, if layer == "output" { [bias > 0.0, bias < 0.0] } else { [true, true] }, "{layer} at {bias}");
+    }
 }

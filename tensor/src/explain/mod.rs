@@ -217,3 +217,7 @@ mod parity_tests;
 mod reference_tests;
 #[cfg(test)]
 mod rule_tests;
+#[cfg(test)]
+mod smooth_tests;
+#[cfg(test)]
+mod stack_tests;

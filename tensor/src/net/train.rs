@@ -82,16 +82,28 @@ impl Training<'_> {
     ) -> Result<Trained, TrainError> {
         self.check()?;
         let objective = Objective::new(self.model.task, self.ages);
-        let mut state = self.start(resume)?;
+        let state = self.start(resume)?;
         let mut engine = self.engine(&objective, &state);
+        self.go_on(state, engine.as_mut(), &objective, progress, on_epoch)
+    }
+
+    /// Trains from `state` to the end, with an engine that holds its weights and moments.
+    fn go_on(
+        &self,
+        mut state: TrainState,
+        engine: &mut dyn Engine,
+        objective: &Objective,
+        progress: &dyn ProgressSink,
+        on_epoch: &mut dyn FnMut(&TrainState) -> ControlFlow<()>,
+    ) -> Result<Trained, TrainError> {
         let limit = DIVERGENCE * objective.untrained_loss(self.output_bias(), self.train_samples()).max(1.0);
         while state.epoch() < self.settings.epochs && !self.out_of_patience(&state) {
-            let epoch = self.epoch(state.epoch() + 1, engine.as_mut(), &objective);
+            let epoch = self.epoch(state.epoch() + 1, engine, objective);
             let worst = if epoch.val_loss.is_finite() { epoch.train_loss } else { epoch.val_loss };
             if !worst.is_finite() || worst > limit {
                 return Err(TrainError::Diverged { epoch: epoch.epoch, loss: worst });
             }
-            self.record(&mut state, epoch.clone(), engine.as_ref());
+            self.record(&mut state, epoch.clone(), engine);
             let stored = on_epoch(&state);
             // Told last: an epoch that is said to be finished is not lost.
             progress.report(Progress::Epoch(epoch));
@@ -223,6 +235,9 @@ fn draw_mask(stream: &mut seed::Stream, rate: f64, mask: &mut [f32]) {
     }
 }
 
+#[cfg(test)]
+#[path = "train_course_tests.rs"]
+mod course_tests;
 #[cfg(test)]
 #[path = "train_tests.rs"]
 mod tests;

@@ -144,6 +144,16 @@ mod tests {
         assert!(seen[3] == of(3, 5) && seen[3] != of(3, 6), "the seed decides");
     }
 
+    /// Relevance begins with the prediction, in which the output's bias counts: a network drawn anew keeps it.
+    #[test]
+    fn the_output_bias_is_not_drawn() {
+        let settings = settings("lrp.epsilon");
+        let network = network(&settings, false);
+        let (image, own) = (image(), network.explain(&image()).expect("a map"));
+        assert!(network.explain_randomised(&image, 7, 1).expect("a map") == own, "the seed of the network itself");
+        assert!(network.explain_randomised(&image, 7, 2).expect("a map") != own);
+    }
+
     #[test]
     fn maps_are_zero_at_zeros_exactly_where_an_analyzer_is_blind() {
         let image = image();

@@ -71,3 +71,6 @@ pub fn carry_out(
     let _ = store.remove_scratch(&key);
     Ok(Carried::Done(seconds))
 }
+
+#[cfg(test)]
+mod chain_tests;

@@ -7,7 +7,7 @@ use xdlreg::seed;
 use xdlreg::sim::{GrowthMode, Pumpkin, Without};
 use xdlreg::spec::{ModelSettings, Optimizer, Task};
 
-use super::tests::{close, random};
+use super::tests::{NO_KERNELS, close, random};
 use super::*;
 use crate::net::architecture::Architecture;
 use crate::net::autograd::Autograd;
@@ -43,7 +43,7 @@ fn a_training_equals_that_by_automatic_differentiation() {
         let architecture = Architecture::of(&model);
         let weights = initial_weights(architecture, 50.0, 3);
         let moments = Moments::zeros(trainable_values(&weights).len());
-        let Some(&isa) = Isa::available().first() else { return };
+        let isa = *Isa::available().first().expect(NO_KERNELS);
         let run = |isa, threads| {
             let mut kernels =
                 Kernels::with_isa(isa, &images, &objective, &settings, (&weights, &moments), threads).expect("kernels");
@@ -94,7 +94,8 @@ fn a_gradient_equals_that_by_automatic_differentiation() {
         }
         let moments = Moments::zeros(trainable_values(&weights).len());
         let mask = vec![1.0; 4 * weights.architecture().features()];
-        let Some(mut kernels) = Kernels::new(images, &objective, &settings, (&weights, &moments), 1) else { return };
+        let kernels = Kernels::new(images, &objective, &settings, (&weights, &moments), 1);
+        let mut kernels = kernels.expect(NO_KERNELS);
         let mut autograd = Autograd::new(images, &objective, &settings, &weights, &moments, Device::Cpu);
         kernels.step(&[0, 1, 2, 3], &mask, 1.0);
         autograd.step(&[0, 1, 2, 3], &mask, 1.0);

@@ -1,0 +1,39 @@
+//! Stored files that look untouched are read all the same.
+
+use std::fs;
+
+use crate::harness::{Scene, TINY, stages};
+
+#[test]
+fn a_change_behind_restored_timestamps_is_found_and_mended() {
+    let scene = Scene::with_spec(TINY);
+    let results = scene.results("spec");
+    scene.run("spec.toml").succeeds();
+    let (tables, run_id) = (results.bytes("measurements.parquet"), results.run_id());
+    for (stage, file, option) in
+        [("simulate", "set.npz", ""), ("train", "model.safetensors", "--verify"), ("explain", "relevance.npy", "")]
+    {
+        let store = scene.path("results/.store").join(stage);
+        let listing = scene.listing(&format!("results/.store/{stage}"));
+        let path = store.join(listing.iter().find(|name| name.ends_with(file)).expect("the stored file"));
+        let (intact, changed) = (fs::read(&path).expect("a file"), fs::metadata(&path).expect("a file").modified());
+        let mut damaged = intact.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        fs::write(&path, &damaged).expect("it is damaged");
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .expect("a file")
+            .set_modified(changed.expect("a time"))
+            .expect("a time");
+        let before = results.events().len();
+        scene
+            .run(&format!("spec.toml {option}"))
+            .succeeds()
+            .complains(&[&format!("the stored result of {stage}"), file]);
+        assert_eq!(stages(&results.events()[before..], "stage_started"), [stage]);
+        assert!(fs::read(&path).expect("a file") == intact, "{file} is back");
+    }
+    assert!(results.bytes("measurements.parquet") == tables && results.run_id() == run_id);
+}
