@@ -4,12 +4,14 @@ CARGO ?= cargo
 PYTHON ?= python3
 NOTEBOOK_PYTHON ?= $(PYTHON)
 TENSORBOARD_PYTHON ?= $(PYTHON)
+SOAK_MINUTES ?= 30
+FUZZ_SECONDS ?= 60
 export TORCH_PYTHON KERAS_PYTHON
 
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-notebook test-tensorboard lint deny bench install clean help
+.PHONY: run setup build test test-report test-notebook test-tensorboard soak fuzz lint deny bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -23,6 +25,12 @@ build: setup ## build the three programs
 test: build ## run all tests
 	@$(PYTHON) -B -m unittest discover --quiet setup
 	@$(CARGO) test $(BUILD)
+
+soak: build ## run the long tests of docs/reliability.md, within SOAK_MINUTES
+	@$(PYTHON) -B tests/soak.py --minutes $(SOAK_MINUTES)
+
+fuzz: setup ## run the fuzz targets under libFuzzer, each for FUZZ_SECONDS; FUZZ="--targets npy npz" chooses
+	@$(PYTHON) -B fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 test-report: setup ## test report.html in headless Chromium
 	@$(CARGO) test $(BUILD) --test it -- --quiet --ignored write_a_large_study_for_the_browser

@@ -14,6 +14,7 @@ fn main() {
         println!("cargo::error={} is not there: run `make setup`, then build again", libtorch_cpu.display());
         return;
     }
+    println!("cargo::metadata=LIBTORCH_LIB={}", lib.display());
     println!("cargo::rustc-link-arg=-Wl,-rpath,{}", lib.display());
     if suffix == "so" {
         // RUNPATH rather than RPATH: LD_LIBRARY_PATH comes first and may name the CUDA flavour.

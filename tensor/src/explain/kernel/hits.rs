@@ -43,8 +43,9 @@ impl Hits {
         let mut count = 0;
         for (vector, values) in row.chunks_exact_mut(LANES).enumerate() {
             let (values, first) = (values.as_mut_ptr(), (vector * LANES) as u32);
+            // SAFETY: the caller has the instructions, and no more than sixteen a vector came before, for which there
+            // is room. To look first whether any is not zero is slower.
             unsafe {
-                // SAFETY: no more than sixteen a vector came before. To look first whether any is not zero is slower.
                 count += S::compress(values, first, relevance.add(count), places.add(count));
                 S::store(values, S::zero());
             }

@@ -88,6 +88,8 @@ impl Layer {
         if let Some((weights, bias)) = &self.own {
             hits.z.clear();
             hits.z.extend(hits.filters.iter().map(|&filter| bias[filter as usize]));
+            // SAFETY: the caller has the instructions, and hits whose windows lie in the input, whose length was
+            // asserted.
             unsafe {
                 self.multiply::<S, W>(
                     window,
@@ -114,6 +116,7 @@ impl Layer {
                 }
             }
             if pass.denominator != Denominator::One {
+                // SAFETY: as above.
                 unsafe { self.divide::<S, W>(window, pass, hits, sides, taken) };
             }
             for term in &pass.terms {
@@ -121,6 +124,7 @@ impl Layer {
                 let each = hits.starts.iter().zip(&hits.filters).zip(&hits.quotients);
                 for ((&start, &filter), &quotient) in each {
                     let weights = term.weights[filter as usize * self.window..][..self.window].as_ptr();
+                    // SAFETY: as above; the shares are as long as the input, and the slice of weights is a window long.
                     unsafe { window.add::<S>(to.add(start as usize), sides.stride, weights, quotient * term.factor) };
                 }
             }
@@ -128,6 +132,9 @@ impl Layer {
     }
 
     /// Divides the quotients by what the pass prescribes.
+    ///
+    /// # Safety
+    /// As [`Self::share`], which asserts the lengths of `sides`.
     #[inline(always)]
     unsafe fn divide<S: Simd, W: Window>(
         &self,
@@ -147,6 +154,7 @@ impl Layer {
         }
         for term in pass.terms.iter().filter(|term| term.part < PARTS - 1) {
             let x = sides.x[term.part];
+            // SAFETY: as the caller promises.
             unsafe {
                 self.multiply::<S, W>(
                     window,
@@ -173,6 +181,9 @@ impl Layer {
     }
 
     /// Adds to every sum the product of its window of `x` and its weights.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`, and windows that lie in `x` at every one of `starts`.
     #[inline(always)]
     #[allow(clippy::too_many_arguments, reason = "lists of the same length")]
     unsafe fn multiply<S: Simd, W: Window>(
@@ -187,6 +198,7 @@ impl Layer {
     ) {
         for ((&start, &filter), sum) in starts.iter().zip(filters).zip(sums) {
             let weights = weights[filter as usize * self.window..][..self.window].as_ptr();
+            // SAFETY: as the caller promises; the slice of weights is a window long.
             *sum += unsafe { window.dot::<S>(x.as_ptr().add(start as usize), stride, weights) };
         }
     }

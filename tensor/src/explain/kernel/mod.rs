@@ -132,6 +132,7 @@ impl Work for Predict<'_> {
         let Kernels { layout, parameters, by_channel, activation, space, .. } = &mut *self.kernels;
         let flat_wins = matches!(activation, Activation::Pass | Activation::Deconvnet);
         let inputs = Inputs { parameters, by_channel, flat_wins };
+        // SAFETY: the caller has the instructions.
         unsafe { space.forward.run::<S>(layout, inputs, self.image, None) };
         space.units[..layout.units].copy_from_slice(&space.forward.hidden.units);
     }
@@ -150,6 +151,7 @@ impl Work for Propagate<'_> {
     unsafe fn run<S: Simd>(&mut self) {
         let Kernels { layout, layers, activation, space, .. } = &mut *self.kernels;
         space.relevance[..self.relevance.len()].copy_from_slice(self.relevance);
+        // SAFETY: the caller has the instructions.
         unsafe {
             if !self.of_units {
                 space.dense::<S>(&layers[BLOCKS + 1], self.relevance.len(), BLOCKS + 1, self.ledger);
@@ -169,6 +171,10 @@ impl Work for Propagate<'_> {
 }
 
 impl Space {
+    /// Relevance through a dense layer.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn dense<S: Simd>(&mut self, layer: &Layer, outputs: usize, index: usize, ledger: &mut [Taken]) {
         let x = if index == BLOCKS { &self.forward.hidden.features[..] } else { &self.units[..] };
@@ -176,12 +182,17 @@ impl Space {
         let mut taken = Taken { rest: sum(relevance), ..Taken::default() };
         self.hits.collect_units(relevance);
         let mut sides = Sides { x: [x, &[], &[]], shares: &mut self.shares, stride: 0 };
+        // SAFETY: the caller has the instructions, and the window of every unit is the whole input.
         unsafe { layer.share::<S, _>(Line(layer.window / LANES), &mut self.hits, &mut sides, &mut taken) };
         self.combine(layer, index);
         taken.rest -= sum(&self.relevance[..layer.inputs]) + taken.bias + taken.stabiliser;
         ledger[index] = taken;
     }
 
+    /// Relevance through a block of convolution and pooling.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn convolution<S: Simd>(
         &mut self,
@@ -199,12 +210,14 @@ impl Space {
         let mut taken = Taken { rest: sum(&self.relevance[..block.pooled.len()]), ..Taken::default() };
         let above = block.output.height % 2;
         for window in 0..block.pooled.height {
+            // SAFETY: the caller has the instructions.
             unsafe { self.route_windows::<S>(block, index, window) };
             // What the next row of windows sees as well is not complete yet.
             let complete = if window + 1 == block.pooled.height { 3 } else { 2 };
             for y in 0..complete {
                 let number = (2 * window + y).wrapping_sub(above);
                 if number < block.output.height {
+                    // SAFETY: as above.
                     unsafe { self.share_row::<S>(layer, block, index, activation, (y, number), &mut taken) };
                 }
             }
@@ -219,6 +232,9 @@ impl Space {
     }
 
     /// Adds the relevance of a row of pooling windows to that of their winners.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn route_windows<S: Simd>(&mut self, block: &Block, index: usize, window: usize) {
         let (filters, left) = (block.output.channels, 1 - block.output.width % 2);
@@ -228,6 +244,8 @@ impl Space {
         for column in 0..block.pooled.width {
             for vector in (0..filters).step_by(LANES) {
                 let at = block.pooled.at(window + 1, column + 1) + vector;
+                // SAFETY: the caller has the instructions, and the lengths asserted above cover every window and the
+                // three pixels of each row that it sees, with the border.
                 unsafe {
                     if !S::any(self.relevance.as_ptr().add(at)) {
                         continue;
@@ -246,6 +264,9 @@ impl Space {
     }
 
     /// Shares out what is in `rows[y]`, the convolution's row `number`, and clears it.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn share_row<S: Simd>(
         &mut self,
@@ -263,10 +284,13 @@ impl Space {
         }
         let start = input.at(number + 1 - block.side / 2, 1 - block.side / 2);
         let place = number * output.width * output.channels;
+        // SAFETY: the caller has the instructions.
         unsafe { self.hits.collect_row::<S>(row, output.channels, (start, input.channels, place)) };
         let x = [&self.forward.planes[index][..], &self.signed[0], &self.signed[1]];
         let mut sides = Sides { x, shares: &mut self.shares, stride: input.stride() };
         let (hits, sides) = (&mut self.hits, &mut sides);
+        // SAFETY: the caller has the instructions. A window begins for every output at the pixel above and left of it,
+        // border counted, and is as large as the arms say, so it lies in the input.
         unsafe {
             match (block.side, input.channels) {
                 (3, 1) => layer.share::<S, _>(Pixels, hits, sides, taken),

@@ -24,6 +24,7 @@ pub struct Runs<const ROWS: usize, const VECTORS: usize>;
 impl<const ROWS: usize, const VECTORS: usize> Window for Runs<ROWS, VECTORS> {
     #[inline(always)]
     unsafe fn dot<S: Simd>(self, x: *const f32, stride: usize, weights: *const f32) -> f32 {
+        // SAFETY: as the caller promises.
         unsafe {
             let mut sums = [S::zero(); ROWS];
             for vector in 0..VECTORS {
@@ -42,6 +43,7 @@ impl<const ROWS: usize, const VECTORS: usize> Window for Runs<ROWS, VECTORS> {
 
     #[inline(always)]
     unsafe fn add<S: Simd>(self, to: *mut f32, stride: usize, weights: *const f32, factor: f32) {
+        // SAFETY: as the caller promises.
         unsafe {
             let factor = S::splat(factor);
             for row in 0..ROWS {
@@ -65,6 +67,7 @@ impl Window for Pixels {
         let mut sums = [0.0f32; 3];
         for (row, sum) in sums.iter_mut().enumerate() {
             for column in 0..3 {
+                // SAFETY: as the caller promises.
                 unsafe { *sum = (*x.add(row * stride + column)).mul_add(*weights.add(3 * row + column), *sum) };
             }
         }
@@ -75,6 +78,7 @@ impl Window for Pixels {
     unsafe fn add<S: Simd>(self, to: *mut f32, stride: usize, weights: *const f32, factor: f32) {
         for row in 0..3 {
             for column in 0..3 {
+                // SAFETY: as the caller promises.
                 unsafe {
                     let to = to.add(row * stride + column);
                     *to = factor.mul_add(*weights.add(3 * row + column), *to);
@@ -91,6 +95,7 @@ pub struct Line(pub usize);
 impl Window for Line {
     #[inline(always)]
     unsafe fn dot<S: Simd>(self, x: *const f32, _: usize, weights: *const f32) -> f32 {
+        // SAFETY: as the caller promises.
         unsafe {
             let mut sum = S::zero();
             for vector in 0..self.0 {
@@ -102,6 +107,7 @@ impl Window for Line {
 
     #[inline(always)]
     unsafe fn add<S: Simd>(self, to: *mut f32, _: usize, weights: *const f32, factor: f32) {
+        // SAFETY: as the caller promises.
         unsafe {
             let factor = S::splat(factor);
             for vector in 0..self.0 {

@@ -68,6 +68,7 @@ impl Workspace {
             let d_input = d_inputs.last_mut().expect("blocks before this one");
             let routed = (&d_outputs[0][..], &self.forward.winners[index][..]);
             let buffers = (&mut self.d_row[..], &mut self.nonzero);
+            // SAFETY: the caller has the instructions.
             unsafe {
                 let image = &self.forward.planes[index];
                 self.winners.weight_gradient::<S>(block, image, routed, d_weights);
@@ -81,6 +82,7 @@ impl Workspace {
         let (d_weights, d_bias) = gradients(&mut self.gradient, block);
         let routed = (&self.d_planes[0][..], &self.forward.winners[0][..]);
         let image = (&self.forward.planes[0][..], &self.forward.seen[..]);
+        // SAFETY: as above.
         unsafe { first_gradient::<S>(block, image, routed, d_weights, d_bias) };
     }
 }
@@ -108,6 +110,7 @@ pub unsafe fn input_gradient<S: Simd, const SIDE: usize>(
         rows[(SIDE - 1) * stride..].fill(0.0);
         let mut rows = rows.chunks_exact_mut(stride);
         let rows: [&mut [f32]; SIDE] = std::array::from_fn(|_| rows.next().expect("a row each"));
+        // SAFETY: the caller has the instructions.
         unsafe {
             route_row::<S>(output, row, block.pooled, routed, &mut d_row[single.at(1, 1)..], d_bias);
             scatter_row::<S, SIDE>((single, d_row), turned, 0, rows, input.channels, nonzero);

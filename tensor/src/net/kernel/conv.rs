@@ -69,6 +69,8 @@ pub unsafe fn convolve_row<S: Simd>(
             width: plane.width,
             columns: columns.clone(),
         };
+        // SAFETY: the caller has the instructions. The lengths asserted above cover `columns` of the row, the windows
+        // that they see in the image with its border, and the weights and biases of `depth` vectors of filters.
         unsafe {
             match (plane.channels, depth) {
                 (1, 1) => in_blocks::<S, 1, 1>(&job),
@@ -86,7 +88,7 @@ pub unsafe fn convolve_row<S: Simd>(
     }
 }
 
-/// One output row for `DEPTH` vectors of filters.
+/// One output row for `DEPTH` vectors of filters: `width` columns can be computed, of which `columns` are wanted.
 struct Job {
     /// Upper left of the row's first window.
     image: *const f32,
@@ -101,8 +103,13 @@ struct Job {
 }
 
 /// The columns in blocks; a block that does not fit moves left and computes some columns again.
+///
+/// # Safety
+/// Needs the instructions of `S`, and pointers that are valid for all columns, windows of `CHANNELS` channels and
+/// `DEPTH` vectors of filters of the job.
 #[inline(always)]
 unsafe fn in_blocks<S: Simd, const CHANNELS: usize, const DEPTH: usize>(job: &Job) {
+    // SAFETY: as the caller promises; each arm looks whether the row is as wide as its blocks.
     unsafe {
         match S::COLUMNS {
             13 if job.width >= 13 => blocks::<S, CHANNELS, DEPTH, 13>(job),
@@ -113,18 +120,25 @@ unsafe fn in_blocks<S: Simd, const CHANNELS: usize, const DEPTH: usize>(job: &Jo
     }
 }
 
+/// # Safety
+/// As [`in_blocks`]; the row is at least `COLUMNS` wide.
 #[inline(always)]
 unsafe fn blocks<S: Simd, const CHANNELS: usize, const DEPTH: usize, const COLUMNS: usize>(job: &Job) {
     let mut column = job.columns.start;
     while column < job.columns.end {
+        // SAFETY: as the caller promises; the block ends within the row.
         unsafe { block::<S, CHANNELS, DEPTH, COLUMNS>(job, column.min(job.width - COLUMNS)) };
         column += COLUMNS;
     }
 }
 
 /// `COLUMNS` output pixels from `column` on, their sums held in registers.
+///
+/// # Safety
+/// As [`in_blocks`], for columns of the row.
 #[inline(always)]
 unsafe fn block<S: Simd, const CHANNELS: usize, const DEPTH: usize, const COLUMNS: usize>(job: &Job, column: usize) {
+    // SAFETY: the job's pointers are valid for these columns and their windows, as the caller promises.
     unsafe {
         let mut bias = [S::zero(); DEPTH];
         for (d, bias) in bias.iter_mut().enumerate() {

@@ -79,8 +79,10 @@ impl Forward {
                 None => 0..0,
             };
         }
+        // SAFETY: the caller has the instructions.
         unsafe { self.first_block::<S>(&layout.blocks[0], inputs) };
         for (index, block) in layout.blocks.iter().enumerate().skip(1) {
+            // SAFETY: as above.
             unsafe {
                 match (inputs.by_channel[index].is_empty(), block.side) {
                     (true, _) => self.block::<S>(index, block, inputs),
@@ -106,6 +108,9 @@ impl Forward {
 
     /// The block that reads the image. Where a pooling window sees nothing of it, every output is the bias, and so the
     /// pooled value is known.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn first_block<S: Simd>(&mut self, block: &Block, inputs: Inputs) {
         let (output, pooled) = (block.output, block.pooled);
@@ -124,12 +129,14 @@ impl Forward {
                 let outputs = 2 * columns.start..(2 * columns.end + 1).min(output.width);
                 let input = (block.input, &self.planes[0][..]);
                 let row_out = &mut self.rows[row % KEPT][output.channels..];
+                // SAFETY: the caller has the instructions.
                 unsafe { convolve_row::<S>(input, block.side, weights, bias, (row, outputs), row_out) };
             }
             while window < pooled.height && last_row(window, output) <= row {
                 let columns = seen_windows(&self.seen, pooled, window);
                 self.fill_windows(pooled, window, 0..columns.start, bias, inputs.flat_wins);
                 self.fill_windows(pooled, window, columns.end..pooled.width, bias, inputs.flat_wins);
+                // SAFETY: as above.
                 unsafe { self.pool::<S>((0, block), window, columns, inputs.flat_wins) };
                 window += 1;
             }
@@ -149,6 +156,10 @@ impl Forward {
         }
     }
 
+    /// A block that reads the output of another.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn block<S: Simd>(&mut self, index: usize, block: &Block, inputs: Inputs) {
         let (output, pooled) = (block.output, block.pooled);
@@ -161,8 +172,10 @@ impl Forward {
         for row in 0..output.height {
             let input = (block.input, &self.planes[index][..]);
             let row_out = &mut self.rows[row % KEPT][output.channels..];
+            // SAFETY: the caller has the instructions.
             unsafe { convolve_row::<S>(input, block.side, weights, bias, (row, 0..output.width), row_out) };
             while window < pooled.height && last_row(window, output) <= row {
+                // SAFETY: as above.
                 unsafe { self.pool::<S>((index, block), window, 0..pooled.width, inputs.flat_wins) };
                 window += 1;
             }
@@ -170,6 +183,9 @@ impl Forward {
     }
 
     /// As [`Self::block`], from the values of the input that are not zero alone.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn sparse_block<S: Simd, const SIDE: usize>(&mut self, index: usize, block: &Block, inputs: Inputs) {
         let (output, pooled) = (block.output, block.pooled);
@@ -179,10 +195,12 @@ impl Forward {
         }
         let (mut window, reach) = (0, SIDE / 2);
         for row in 0..reach {
+            // SAFETY: the caller has the instructions; so in the rest of this function.
             unsafe { fill_row::<S>(&mut self.rows[row], output, bias) };
         }
         for row in 0..output.height {
             if row + reach < output.height {
+                // SAFETY: as above.
                 unsafe { fill_row::<S>(&mut self.rows[(row + reach) % KEPT], output, bias) };
             }
             // The rows that see this one.
@@ -194,6 +212,7 @@ impl Forward {
             let rows = self.rows.get_disjoint_mut(places).expect("an image of more than one row");
             let rows = rows.map(|row| &mut row[..]);
             let weights = &inputs.by_channel[index];
+            // SAFETY: as above.
             unsafe { scatter_row::<S, SIDE>(input, weights, row, rows, output.channels, &mut self.nonzero) };
             // Complete are those rows that no later one adds to.
             let complete = if row + 1 == output.height { row + 1 } else { (row + 1).saturating_sub(reach) };
@@ -201,12 +220,17 @@ impl Forward {
                 clear_ends(&mut self.rows[row % KEPT], output);
             }
             while window < pooled.height && last_row(window, output) < complete {
+                // SAFETY: as above.
                 unsafe { self.pool::<S>((index, block), window, 0..pooled.width, inputs.flat_wins) };
                 window += 1;
             }
         }
     }
 
+    /// Pools some columns of a row of windows.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn pool<S: Simd>(
         &mut self,
@@ -223,6 +247,7 @@ impl Forward {
         };
         let start = pooled.at(window + 1, 1);
         let flat = if flat_wins { Flat::First { row: u8::from(first < 0) } } else { Flat::Nobody };
+        // SAFETY: the caller has the instructions.
         unsafe {
             pool_row::<S>(
                 [row(0), row(1), row(2)],
@@ -273,6 +298,7 @@ unsafe fn fill_row<S: Simd>(row: &mut [f32], output: Plane, bias: &[f32]) {
     for pixel in pixels {
         // A copy of so few values is not worth a call.
         for (to, from) in pixel.chunks_exact_mut(LANES).zip(bias.chunks_exact(LANES)) {
+            // SAFETY: the caller has the instructions, and both chunks are a vector long.
             unsafe { S::store(to.as_mut_ptr(), S::load(from.as_ptr())) };
         }
     }

@@ -77,6 +77,7 @@ pub struct Predict<'a> {
 impl Work for Predict<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
+        // SAFETY: the caller has the instructions.
         unsafe { self.space.forward.run::<S>(self.layout, self.inputs, self.image, None) }
     }
 }
@@ -98,6 +99,7 @@ pub struct Learn<'a> {
 impl Work for Learn<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(&mut self) {
+        // SAFETY: the caller has the instructions.
         unsafe {
             self.space.forward.run::<S>(self.layout, self.inputs, self.image, Some(self.mask));
             let d_outputs = self.objective.gradient(&self.space.forward.hidden.outputs, self.sample, self.batch);

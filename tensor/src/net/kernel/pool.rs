@@ -45,6 +45,9 @@ pub unsafe fn pool_row<S: Simd>(
         };
         let start = (2 * column + left) * channels;
         for channel in (0..channels).step_by(LANES) {
+            // SAFETY: the caller has the instructions. The lengths asserted above cover three columns of each row from
+            // `start` on, because `start + 2 * channels` ends within `width + 2` pixels, and column `column` of both
+            // targets.
             unsafe {
                 let (mut best, mut winner) = (S::zero(), S::index(nothing));
                 for (y, row) in rows.iter().enumerate() {
@@ -89,6 +92,8 @@ pub unsafe fn route_row<S: Simd>(
     assert!(d_out.len() >= plane.width * channels);
     let (rows, row_count) = windows(row, plane.height);
     for channel in (0..channels).step_by(LANES) {
+        // SAFETY: the caller has the instructions, and the lengths asserted above cover every window, pixel and
+        // channel: `windows` names none beyond the border, and `channel` is a multiple of a vector below `channels`.
         unsafe {
             let mut bias = S::load(d_bias.as_ptr().add(channel));
             for column in 0..plane.width {

@@ -41,6 +41,8 @@ impl Nonzero {
         for (column, end) in self.ends[..plane.width].iter_mut().enumerate() {
             for channel in (0..plane.channels).step_by(LANES) {
                 let from = pixels.wrapping_add(column * plane.channels + channel);
+                // SAFETY: the caller has the instructions. The pixel lies in the image, as asserted; at most so many
+                // values as there are channels up to here came before, so both lists have room for a vector more.
                 count += unsafe { S::compress(from, channel as u32, values.add(count), channels.add(count)) };
             }
             *end = count as u32;
@@ -64,6 +66,7 @@ pub unsafe fn scatter_row<S: Simd, const SIDE: usize>(
 ) {
     assert!(weights.len() == plane.channels * SIDE * SIDE * filters && filters.is_multiple_of(LANES));
     assert!(out.iter().all(|row| row.len() >= (plane.width + 2) * filters));
+    // SAFETY: the caller has the instructions.
     unsafe { nonzero.collect::<S>((plane, image), row) };
     let first = (1 - SIDE / 2) * filters;
     let out = out.map(|row| row[first..].as_mut_ptr());
@@ -72,6 +75,9 @@ pub unsafe fn scatter_row<S: Simd, const SIDE: usize>(
     let pairs = plane.channels * SIDE * SIDE * 2 * LANES <= FIRST_CACHE;
     while filter < filters {
         let (weights, out) = (weights[filter..].as_ptr(), out.map(|row| row.wrapping_add(filter)));
+        // SAFETY: the caller has the instructions. `nonzero` holds a row of `plane.width` pixels with channels of
+        // `plane`; the lengths asserted above cover their weights, and `width + 2` pixels of so many filters in each
+        // row.
         unsafe {
             if pairs && filters - filter >= 2 * LANES {
                 slide::<S, SIDE, 2>(nonzero, plane.width, weights, out, filters);
@@ -86,6 +92,11 @@ pub unsafe fn scatter_row<S: Simd, const SIDE: usize>(
 
 /// `DEPTH` vectors of filters: the sums of the outputs that a pixel is seen by are kept in registers, and those that the
 /// next pixel is seen by as well stay there.
+///
+/// # Safety
+/// Needs the instructions of `S`; in `nonzero` a row of `width` pixels; at `weights` those of each of its channels, and
+/// at each of `out` that many pixels and `SIDE - 1` more, all of `filters` values a pixel, of which `DEPTH` vectors are
+/// touched.
 #[inline(always)]
 unsafe fn slide<S: Simd, const SIDE: usize, const DEPTH: usize>(
     nonzero: &Nonzero,
@@ -94,6 +105,7 @@ unsafe fn slide<S: Simd, const SIDE: usize, const DEPTH: usize>(
     out: [*mut f32; SIDE],
     filters: usize,
 ) {
+    // SAFETY: columns go up to `width + SIDE - 2`, channels and entries are those of `nonzero`, as the caller promises.
     unsafe {
         let mut sums = [[[S::zero(); DEPTH]; SIDE]; SIDE];
         for (row, sums) in sums.iter_mut().enumerate() {

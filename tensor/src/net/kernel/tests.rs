@@ -91,6 +91,7 @@ fn a_convolution_equals_its_definition() {
         let Some(ours) = with_every_isa!(|S| {
             let mut out = vec![0.0; height * width * filters];
             for (row, out) in out.chunks_exact_mut(width * filters).enumerate() {
+                // SAFETY: `with_every_isa` names none but instruction sets that this processor has.
                 unsafe { convolve_row::<S>((plane, &image), side, &weights, &bias, (row, 0..width), out) };
             }
             out
@@ -200,6 +201,7 @@ fn gradients_behind_pooling_equal_their_definition() {
                 };
                 let seen: Vec<_> = (0..input.height + 2).map(is_seen).collect();
                 assert!(!seen_windows(&seen, pooled, 0).contains(&0) && seen_windows(&seen, pooled, 5).contains(&0));
+                // SAFETY: `with_every_isa` names none but instruction sets that this processor has.
                 unsafe { first_gradient::<S>(block, (&image, &seen), given, &mut d_weights, &mut d_bias) };
             } else {
                 let mut by_filter = vec![0.0; block.weight_count()];
@@ -208,6 +210,7 @@ fn gradients_behind_pooling_equal_their_definition() {
                 let mut row = vec![0.0; single_row(block).len()];
                 let mut nonzero = Nonzero::new([output].into_iter());
                 let buffers = (&mut row[..], &mut nonzero);
+                // SAFETY: `with_every_isa` names none but instruction sets that this processor has.
                 unsafe {
                     let mut hits = Winners::new(std::slice::from_ref(block));
                     hits.weight_gradient::<S>(block, &image, given, &mut by_filter);
@@ -261,6 +264,7 @@ fn pooling_routes_to_the_first_winner_above_zero() {
                     _ => &border[..],
                 });
                 let start = pooled.at(row + 1, 1);
+                // SAFETY: `with_every_isa` names none but instruction sets that this processor has.
                 unsafe {
                     pool_row::<S>(
                         rows,
@@ -274,6 +278,7 @@ fn pooling_routes_to_the_first_winner_above_zero() {
             }
             let (mut d_image, mut d_bias) = (vec![0.0; height * width * channels], vec![0.0; channels]);
             for (row, d_row) in d_image.chunks_exact_mut(width * channels).enumerate() {
+                // SAFETY: `with_every_isa` names none but instruction sets that this processor has.
                 unsafe { route_row::<S>(plane, row, pooled, (&d_pooled, &winners), d_row, &mut d_bias) };
             }
             (values, d_image, d_bias)

@@ -47,6 +47,7 @@ impl Winners {
         assert!(image.len() >= block.input.len() && d_weights.len() >= block.weight_count());
         let rows = block.pooled.height;
         for start in (0..rows).step_by(band(block)) {
+            // SAFETY: the caller has the instructions.
             let count = unsafe { self.collect::<S>(block, start..rows.min(start + band(block)), routed) };
             for filter in 0..block.output.channels {
                 let window = block.side * block.side * block.input.channels;
@@ -59,6 +60,9 @@ impl Winners {
                     count,
                 };
                 let sums = d_weights[filter * window..][..window].as_mut_ptr();
+                // SAFETY: the caller has the instructions. `collect` left `count` windows with a gradient and a place
+                // for each filter; a place and the window that begins there lie in the image, whose length was
+                // asserted; and `sums` is a window of this many rows and vectors long, which the arms spell out.
                 unsafe {
                     match (S::COLUMNS, block.side, block.input.channels) {
                         (13, 3, 16) => job.whole::<S, 3, 3>(3, sums),
@@ -77,6 +81,9 @@ impl Winners {
     }
 
     /// The gradients and places of some rows of windows, and how many windows these are.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`.
     #[inline(always)]
     unsafe fn collect<S: Simd>(
         &mut self,
@@ -101,6 +108,8 @@ impl Winners {
                 let first = input.at(2 * row + 1 - block.side / 2, 2 * column + 1 - block.side / 2) as u32;
                 for filter in (0..pooled.channels).step_by(LANES) {
                     let at = pooled.at(row + 1, column + 1) + filter;
+                    // SAFETY: the caller has the instructions, and the lengths asserted above cover every window and
+                    // filter.
                     unsafe {
                         let winner = winners.as_ptr().add(at);
                         let gradient = S::won(S::load(d_pooled.as_ptr().add(at)), winner);
@@ -120,7 +129,8 @@ fn band(block: &Block) -> usize {
     ((BAND / block.input.stride()).saturating_sub(3) / 2).clamp(1, block.pooled.height)
 }
 
-/// One filter's part of what [`Winners`] collected.
+/// One filter's part of what [`Winners`] collected: pointers to `count` gradients and places, `filters` apart, and to
+/// the image that these are places in.
 struct Job {
     image: *const f32,
     stride: usize,
@@ -132,16 +142,25 @@ struct Job {
 
 impl Job {
     /// A window of `side` runs of vectors, in parts whose sums fit into registers.
+    ///
+    /// # Safety
+    /// Needs the instructions of `S`, pointers that are valid as [`Job`] says, windows of `side` runs of `VECTORS`
+    /// vectors that lie in the image at every place, and so many vectors at `sums`.
     #[inline(always)]
     unsafe fn whole<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, side: usize, sums: *mut f32) {
         for row in (0..side).step_by(ROWS) {
+            // SAFETY: these are some of the runs that the caller promises.
             unsafe { self.part::<S, ROWS, VECTORS>(row * self.stride, sums.add(row * VECTORS * LANES)) };
         }
     }
 
     /// `ROWS` runs of `VECTORS` vectors.
+    ///
+    /// # Safety
+    /// As [`Self::whole`], for the runs that begin `offset` values after each place.
     #[inline(always)]
     unsafe fn part<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, offset: usize, to: *mut f32) {
+        // SAFETY: `window` stays below `count`, and rows and vectors are those that the caller promises.
         unsafe {
             let mut sums = [[S::zero(); VECTORS]; ROWS];
             for (row, sums) in sums.iter_mut().enumerate() {
@@ -169,8 +188,8 @@ impl Job {
 }
 
 /// As [`Winners::weight_gradient`] for a block that reads one channel, with the gradient of the bias: all filters of a
-/// vector at a time, each of which has its winner's window picked out of the five by five pixels that the pooling window
-/// sees. `seen` are the columns outside of which each row is empty; `d_weights` is `[filters / 16, 9, 16]`.
+/// vector at a time, each of which has its winner's window picked out of the five by five pixels that the pooling
+/// window sees. `seen` are the columns outside of which each row is empty; `d_weights` is `[filters / 16, 9, 16]`.
 ///
 /// # Safety
 /// Needs the instructions of `S`.
@@ -188,6 +207,9 @@ pub unsafe fn first_gradient<S: Simd>(
     assert!(d_pooled.len() >= pooled.len() && winners.len() >= pooled.len());
     for filter in (0..pooled.channels).step_by(LANES) {
         let (d_weights, d_bias) = (&mut d_weights[filter * 9..][..9 * LANES], &mut d_bias[filter..][..LANES]);
+        // SAFETY: the caller has the instructions. The lengths asserted above cover every window; its five rows of
+        // pixels begin in the image or its border, and a vector that begins in the last of them ends within the slack
+        // behind the image.
         unsafe {
             let mut sums = [S::zero(); 9];
             let mut bias = S::zero();
