@@ -129,12 +129,13 @@ fn a_key_tells_the_versions_of_what_computed_it() {
 
 #[test]
 fn of_several_equal_devices_any_will_do() {
-    for job in jobs() {
-        if let Some(cuda) =
-            changed(&job, "/compute").filter(|_| serde_json::to_value(&job).unwrap()["compute"] == "cpu")
-        {
-            let other = changed(&cuda, "/compute/cuda").unwrap();
-            assert_eq!((cuda.key(), cuda == other), (other.key(), false));
-        }
+    let mut computed = 0;
+    for job in jobs().into_iter().filter(|job| serde_json::to_value(job).unwrap()["compute"] == "cpu") {
+        let cuda = changed(&job, "/compute").unwrap();
+        let other = changed(&cuda, "/compute/cuda").unwrap();
+        assert_eq!((cuda.key(), cuda == other), (other.key(), false));
+        assert_ne!(job.key(), cuda.key(), "{}", job.stage());
+        computed += 1;
     }
+    assert_eq!(computed, 3, "train, explain and evaluate compute");
 }

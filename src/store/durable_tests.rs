@@ -127,7 +127,8 @@ fn an_array_that_is_cut_off_anywhere_is_refused() {
     for planes in 1..8 {
         fs::write(&cut, &bytes[..128 + 40_000 * planes + 20_000]).unwrap();
         assert!(arrays::read_stack(&cut).is_err(), "after {planes} planes");
-        assert!(read_planes(&cut, planes..planes + 1).is_err() && read_planes(&cut, planes - 1..planes).is_ok());
+        // Not even planes that are there are read from a file that is shorter than it claims to be.
+        assert!(read_planes(&cut, planes..planes + 1).is_err() && read_planes(&cut, planes - 1..planes).is_err());
         let mut seen = 0;
         let visited = ImageFile::open(&cut).and_then(|file| {
             file.visit(3, &mut |pixels| {

@@ -160,7 +160,7 @@ fn a_folder_that_cannot_be_written_is_told_and_can_be_looked_at() {
         ("clean results --orphans --dry-run", "0"),
         ("report results/spec", "1"),
         ("spec.toml --set model.seed=1", "2"),
-        ("simulate --n 1 --out results/set.npz", "1"),
+        ("simulate --n 1 --out results/set.npz", "2"),
     ];
     let mut script = "mount --bind results results && mount -o remount,ro,bind results || exit 77\n".to_owned();
     for (number, (command, _)) in commands.iter().enumerate() {

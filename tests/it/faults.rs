@@ -83,7 +83,6 @@ fn an_abort_a_hang_and_a_loss_that_is_no_number_cost_one_run_each() {
         let logs = logs(run);
         assert!(logs.contains(own) && !logs.contains(other), "{logs}");
     }
-    assert!([0, 4].iter().all(|&run| !logs(run).contains("the disk") && !logs(run).contains("thinking")));
     let retried = results.events().iter().filter(|event| event["event"] == "stage_retried").count();
     assert_eq!(retried, 2);
     // What failed is tried again by the next start, what is done is not.

@@ -309,7 +309,7 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
         let entry = chain.carry(Job::Render { dataset, network, relevance, subset: EXPLAINED, heatmaps });
         let mut expected = BTreeMap::new();
         for (index, sample) in EXPLAINED.range(100).take(3).enumerate() {
-            let (age, prediction) = (Some(f64::from(data.pumpkins[sample].age)), Some(f64::from(predictions[sample])));
+            let (age, prediction) = (Some(data.pumpkins[sample].age as f32), Some(predictions[sample]));
             for pointer in [false, true].into_iter().filter(|pointer| pointers || !pointer) {
                 let heatmap = Heatmap {
                     image: data.images.get(sample),
