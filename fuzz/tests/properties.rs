@@ -16,6 +16,7 @@ const MUTATIONS: u64 = 400;
 const MEMORY_MB: u64 = 1024;
 
 /// Runs a target, and tells the input where it fails.
+#[expect(clippy::print_stderr, reason = "a test says where its input is")]
 fn hold(target: &Target, scratch: &Scratch, what: &str, input: &[u8]) {
     let ran = catch_unwind(AssertUnwindSafe(|| (target.run)(input, scratch)));
     if let Err(panic) = ran {

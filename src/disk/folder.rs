@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, linkat, mkdirat, r
 use rustix::io::Errno;
 
 use super::handle::{kind_of, open_file, open_folder, open_root};
-use super::name::{is_relative, is_temporary, temporary};
+use super::name::{is_temporary, stays_inside, temporary};
 use super::operation::{self, Operation, perform};
 use super::remove::remove_all;
 use super::replacement::Replacement;
@@ -355,7 +355,7 @@ impl Appender {
 }
 
 fn check(name: &str) -> io::Result<()> {
-    if is_relative(name) {
+    if stays_inside(name) {
         return Ok(());
     }
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is not the name of a file in a folder")))

@@ -9,6 +9,11 @@ pub fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && name.chars().all(|c| c != '/' && c != '\\' && !c.is_control())
 }
 
+/// Whether `name` stays inside the folder that it is looked up in. A user's own files may be called anything else.
+pub(super) fn stays_inside(name: &str) -> bool {
+    name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
 /// Whether `name` is made of plain names with / between them: a file below a folder.
 pub fn is_relative(name: &str) -> bool {
     name.split('/').all(is_plain)
@@ -44,8 +49,9 @@ mod tests {
             assert!(!is_plain(bad), "{bad:?}");
         }
         assert!(is_relative("a/b.c/d"));
+        assert!(stays_inside("line\nbreak") && stays_inside("a/back\\slash"));
         for bad in ["", "/a", "a//b", "a/../b", "../a", "a/..", "a/.", "./a", "a/"] {
-            assert!(!is_relative(bad), "{bad:?}");
+            assert!(!is_relative(bad) && !stays_inside(bad), "{bad:?}");
         }
     }
 

@@ -209,11 +209,10 @@ fn place_folder(entry: &Entry, inner: &str, folder: &Folder, target: &str) -> io
     let names: Vec<&String> = entry.manifest.files.keys().filter(below).collect();
     let short = |name: &str| name.strip_prefix(inner).unwrap_or(name).trim_start_matches('/').to_owned();
     let there = folder.folder(target);
-    let is_whole = || {
-        let files = count_files(&there)?;
-        Ok(files == names.len() && names.iter().all(|name| is_placed(entry, name, &there, &short(name))))
-    };
-    if is_whole().unwrap_or_else(|_: io::Error| false) && !names.is_empty() {
+    // Where the files cannot be counted, they are placed again.
+    let is_whole = count_files(&there).is_ok_and(|files| files == names.len())
+        && names.iter().all(|name| is_placed(entry, name, &there, &short(name)));
+    if is_whole && !names.is_empty() {
         return Ok(());
     }
     folder.remove_all(target)?;

@@ -26,7 +26,8 @@ use crate::sim::{Dataset, GrowthMode, Lesion, Pixel, Pumpkin, Tumour};
 #[error("{}: {problem}", path.display())]
 pub struct DatasetError {
     pub path: PathBuf,
-    pub problem: DatasetProblem,
+    /// Boxed, because it is large and rare.
+    pub problem: Box<DatasetProblem>,
 }
 
 /// Why a file cannot be read as a data set.
@@ -112,7 +113,7 @@ pub fn load_ages(path: &Path) -> Result<Option<Vec<f32>>, DatasetError> {
         Source::Npz(mut npz) if npz.has("age") => Ok(Some(any_column(&mut npz, "age")?)),
         _ => Ok(None),
     };
-    read().map_err(|problem: DatasetProblem| DatasetError { path: path.to_owned(), problem })
+    read().map_err(|problem: DatasetProblem| DatasetError { path: path.to_owned(), problem: problem.into() })
 }
 
 fn in_archive<T>(path: &Path, read: impl FnOnce(&mut Npz) -> Result<T, DatasetProblem>) -> Result<T, DatasetError> {
@@ -120,7 +121,7 @@ fn in_archive<T>(path: &Path, read: impl FnOnce(&mut Npz) -> Result<T, DatasetPr
         Source::Npz(mut npz) => read(&mut npz),
         Source::Npy { .. } => Err(DatasetProblem::NoArchive),
     };
-    read().map_err(|problem| DatasetError { path: path.to_owned(), problem })
+    read().map_err(|problem| DatasetError { path: path.to_owned(), problem: problem.into() })
 }
 
 fn read_dataset(npz: &mut Npz) -> Result<Dataset, DatasetProblem> {

@@ -17,7 +17,7 @@ fn reload(dataset: &Dataset, damage: impl FnOnce(&mut Vec<u8>)) -> Result<Datase
     let mut bytes = std::fs::read(&path).unwrap();
     damage(&mut bytes);
     std::fs::write(&path, bytes).unwrap();
-    load(&path).map_err(|error| error.problem)
+    load(&path).map_err(|error| *error.problem)
 }
 
 #[test]

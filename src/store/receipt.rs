@@ -12,35 +12,53 @@ use super::seal::{seal, unseal};
 use crate::disk::Folder;
 
 /// Files of a folder, as a program of some version left them.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     xdlreg_version: String,
-    /// The BLAKE3 checksum of each.
-    files: BTreeMap<String, String>,
+    files: BTreeMap<String, Mark>,
+}
+
+/// How a file is known again.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mark {
+    bytes: u64,
+    blake3: String,
+}
+
+impl Mark {
+    fn of(folder: &Folder, name: &str) -> io::Result<Self> {
+        let FileRecord { bytes, blake3, .. } = FileRecord::of(folder.open(name)?)?;
+        Ok(Self { bytes, blake3 })
+    }
+
+    /// Whether a file is as it was. The size comes first: what took the file's place may be too large to be read.
+    fn fits(&self, folder: &Folder, name: &str) -> bool {
+        folder.open(name).and_then(|file| file.metadata()).is_ok_and(|about| about.len() == self.bytes)
+            && Self::of(folder, name).is_ok_and(|found| found == *self)
+    }
 }
 
 impl Receipt {
-    /// The files of `folder` with these names, as they are now.
-    fn of<'a>(folder: &Folder, names: impl ParallelIterator<Item = &'a String>) -> io::Result<Self> {
-        let digest = |name: &String| Ok((name.clone(), FileRecord::of(folder.open(name)?)?.blake3));
-        let files = names.map(digest).collect::<io::Result<_>>()?;
-        Ok(Self { xdlreg_version: env!("CARGO_PKG_VERSION").into(), files })
-    }
-
     /// Writes a receipt called `name` for some files of the same folder.
     pub fn write(folder: &Folder, name: &str, files: &[String]) -> io::Result<()> {
-        folder.replace(name, &seal(&serde_json::to_vec(&Self::of(folder, files.par_iter())?)?))
+        let mark = |file: &String| Ok((file.clone(), Mark::of(folder, file)?));
+        let files = files.par_iter().map(mark).collect::<io::Result<_>>()?;
+        let receipt = Self { xdlreg_version: env!("CARGO_PKG_VERSION").into(), files };
+        folder.replace(name, &seal(&serde_json::to_vec(&receipt)?))
     }
 
     /// Whether there is a receipt called `name`, of this version, and all its files are as they were.
     pub fn holds(folder: &Folder, name: &str) -> bool {
-        let check = || -> io::Result<bool> {
+        let read = || -> io::Result<Self> {
             let json = unseal(&folder.read(name)?).map_err(io::Error::other)?;
-            let receipt: Self = serde_json::from_slice(&json)?;
-            Ok(Self::of(folder, receipt.files.par_iter().map(|(name, _)| name))? == receipt)
+            Ok(serde_json::from_slice(&json)?)
         };
-        check().unwrap_or(false)
+        read().is_ok_and(|receipt| {
+            receipt.xdlreg_version == env!("CARGO_PKG_VERSION")
+                && receipt.files.par_iter().all(|(name, mark)| mark.fits(folder, name))
+        })
     }
 }
 

@@ -34,6 +34,16 @@ pub enum Cells {
     Texts(Texts),
 }
 
+impl Cells {
+    fn len(&self) -> usize {
+        match self {
+            Self::Integers(integers) => integers.len(),
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Texts(texts) => texts.rows.len(),
+        }
+    }
+}
+
 /// A column of texts, most of which repeat.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Texts {
@@ -60,8 +70,8 @@ impl Table {
     /// Reads a Parquet file: all columns, or those of `wanted` that it has. Columns of lists are passed over.
     ///
     /// # Errors
-    /// [`UnreadableTable`] where the file is missing, damaged or no table. A single damaged byte is noticed in tables that
-    /// carry a checksum; those of earlier versions carry none.
+    /// [`UnreadableTable`] where the file is missing, damaged or no table. A single damaged byte of its cells is noticed in a table
+    /// that carries a checksum; those of earlier versions carry none.
     pub fn read(path: &Path, wanted: Option<&[&str]>) -> Result<Self, UnreadableTable> {
         let unreadable = |reason| UnreadableTable { path: path.to_owned(), reason };
         let file = disk::read(path).map_err(|error| unreadable(error.to_string()))?;
@@ -96,6 +106,10 @@ impl Table {
         let mut columns = Vec::new();
         for column in frame.columns() {
             if let Some(cells) = cells(column)? {
+                // Polars does not hold the parts of a damaged file against each other.
+                if cells.len() != frame.height() {
+                    polars_bail!(ComputeError: "column {} has {} of {} rows", column.name(), cells.len(), frame.height());
+                }
                 columns.push((column.name().to_string(), cells));
             }
         }

@@ -82,7 +82,8 @@ fn round(random: &mut Random) {
     for _ in 0..random.random_range(1..4) {
         let mut running = scene.start("spec.toml --output interrupted");
         std::thread::sleep(Duration::from_millis(random.random_range(50..600)));
-        signal(running.id(), *choose(random, &["TERM", "INT", "KILL"]));
+        let name = choose(random, &["TERM", "INT", "KILL"]);
+        signal(running.id(), name);
         running.wait().expect("it ends");
     }
     scene.run("spec.toml --output interrupted").succeeds();

@@ -115,6 +115,8 @@ fn lasting(scene: &Scene) -> Vec<(String, Vec<u8>)> {
             || file.ends_with("manifest.json")
             || file.ends_with("plan.json")
             || file.ends_with("report.html")
+            // Its checksums are those of the report, which shows how long stages took.
+            || file.ends_with(".report.json")
             || file.ends_with("runs.parquet")
             || file.ends_with("epochs.parquet")
             || file.ends_with("epochs.json")

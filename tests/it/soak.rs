@@ -3,6 +3,8 @@
 //! Every round is told apart by a number, from which all that is random in it follows. One that fails names it, and
 //! `SOAK_SEED=NUMBER SOAK_ROUNDS=1 cargo test --release --workspace --test it -- --ignored NAME` repeats it.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "tests say what they counted and how to repeat them")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 

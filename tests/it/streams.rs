@@ -144,7 +144,7 @@ fn an_experiment_goes_on_without_its_reader() {
         assert!(!line.is_empty());
         assert_eq!(child.wait().expect("it ends").code(), Some(0), "{name}");
         let status = scene.run(&format!("status results/{name}")).succeeds().stdout;
-        assert!(status.contains("finished") && status.contains("1 done"), "{status}");
+        assert!(status.contains("finished") && status.contains("5 of 5 stages done"), "{status}");
         assert!(scene.results(name).path("report.html").exists());
     }
 }
