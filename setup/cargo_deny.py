@@ -62,7 +62,7 @@ def main() -> int:
     except Problem as problem:
         say(str(problem))
         return 1
-    return subprocess.run([program, "--workspace", "check", "--deny", "warnings", *CHECKS]).returncode
+    return subprocess.run([program, "--workspace", "--all-features", "check", "--deny", "warnings", *CHECKS]).returncode
 
 
 if __name__ == "__main__":
