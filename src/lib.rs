@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod disk;
 pub mod error;
+mod escape;
 pub mod event;
 mod excerpt;
 pub mod explain;

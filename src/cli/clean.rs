@@ -181,10 +181,10 @@ pub fn parse_size(text: &str) -> std::result::Result<u64, String> {
         "mb" => 1e6,
         "gb" => 1e9,
         "tb" => 1e12,
-        _ => return Err(format!("`{unit}` is no unit: use kB, MB, GB or TB")),
+        _ => return Err(format!("unknown unit `{unit}`: use kB, MB, GB or TB")),
     };
     let number = digits.parse::<f64>().ok().filter(|number| *number >= 0.0);
-    number.map(|number| (number * factor) as u64).ok_or_else(|| format!("`{text}` is no size, such as 10GB"))
+    number.map(|number| (number * factor) as u64).ok_or_else(|| format!("`{text}` is not a size; write it like 10GB"))
 }
 
 #[cfg(test)]

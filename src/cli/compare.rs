@@ -17,7 +17,7 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
     let run = |prefix| Ok(&frozen.plan.runs[find_run(&frozen, prefix)?]);
     let runs = [run(&args.one)?, run(&args.other)?];
     let table = Table::read(&args.folder.join("runs.parquet"), None)
-        .map_err(|error| Error::failed(error.to_string(), "run the experiment: it writes its tables anew"))?;
+        .map_err(|error| Error::failed(error.to_string(), "run the experiment again, which writes its tables again"))?;
     let mut rows = vec![vec![String::new(), runs[0].run_id.clone(), runs[1].run_id.clone()]];
     rows.extend(differences(&runs.map(|run| settings(&frozen, run))));
     rows.push(Vec::new());

@@ -66,7 +66,7 @@ fn time(plan: &Plan, store: &Store, cached: &[bool], workers: usize) -> String {
     match known {
         _ if open.is_empty() => "nothing to do".to_owned(),
         Some(seconds) => format!("about {} with {}", duration(seconds / workers as f64), number(workers, "worker")),
-        None => "no history to tell how long it takes".to_owned(),
+        None => "no earlier runs to estimate the time from".to_owned(),
     }
 }
 

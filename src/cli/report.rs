@@ -8,13 +8,13 @@ use crate::terminal::print_line;
 pub fn run(args: &ReportArgs) -> Result<u8> {
     for folder in &args.folders {
         if !folder.join("runs.parquet").is_file() {
-            let message = format!("{} is no results folder: it has no runs.parquet", folder.display());
+            let message = format!("{} is not a results folder: it has no runs.parquet", folder.display());
             return Err(Error::usage(message, "give the folder that xdlreg-run wrote, such as results/quickstart"));
         }
         let made = report::write(folder, &args.run).map_err(|error| match error {
             ReportError::NoRun(_) => Error::usage(error.to_string(), "runs.parquet names the runs"),
             ReportError::Table(_) => {
-                Error::failed(error.to_string(), "run the experiment again: it writes its tables anew")
+                Error::failed(error.to_string(), "run the experiment again, which writes its tables again")
             }
             _ => Error::Failed { message: error.to_string(), help: None },
         })?;

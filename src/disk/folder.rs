@@ -16,6 +16,9 @@ use super::operation::{self, Operation, perform};
 use super::remove::remove_all;
 use super::replacement::Replacement;
 
+/// The largest file that [`Folder::read`] reads, in bytes.
+const LARGEST_READ: u64 = 1 << 30;
+
 /// A folder by its place: opened anew for every operation, component by component, so that neither it nor what is in it
 /// can be a link. Only the folder that it was begun from ([`Folder::at`]) may be reached through links.
 ///
@@ -83,10 +86,20 @@ impl Folder {
         open_file(&parent, last, OFlags::RDONLY, &self.path_of(name))
     }
 
+    /// Reads a file whole. Refuses one of more than 1 GiB: what is read whole is far smaller, and a huge or sparse file in
+    /// its place must not take the memory.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let file = self.open(name)?;
         let mut contents = Vec::new();
-        self.open(name)?.read_to_end(&mut contents)?;
-        Ok(contents)
+        if file.metadata()?.len() <= LARGEST_READ {
+            // The file may grow meanwhile.
+            file.take(LARGEST_READ + 1).read_to_end(&mut contents)?;
+            if contents.len() as u64 <= LARGEST_READ {
+                return Ok(contents);
+            }
+        }
+        let message = format!("{} is larger than 1 GiB", self.path_of(name).display());
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
     }
 
     /// The path of a regular file that is there, for code that opens it by its path.

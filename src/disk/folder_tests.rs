@@ -105,6 +105,15 @@ fn a_folder_that_is_a_link_is_the_users_own_only_at_the_top() {
 }
 
 #[test]
+fn a_file_that_would_fill_the_memory_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::File::create(folder.path().join("sparse")).unwrap().set_len(1 << 42).unwrap();
+    let refused = Folder::at(folder.path()).read("sparse").unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+    assert!(refused.to_string().ends_with("sparse is larger than 1 GiB"), "{refused}");
+}
+
+#[test]
 fn a_replacement_that_is_dropped_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let own = Folder::at(folder.path());

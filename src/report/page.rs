@@ -25,6 +25,9 @@ const SCRIPTS: [&str; 6] = [
     include_str!("page/page.js"),
 ];
 
+/// The largest whole number that a script holds exactly: JavaScript's Number.MAX_SAFE_INTEGER.
+const LARGEST_EXACT: u64 = (1 << f64::MANTISSA_DIGITS) - 1;
+
 /// An SVG that is larger than this is shown as PNG.
 const LARGEST_SVG: usize = 250_000;
 
@@ -128,12 +131,11 @@ fn columns(table: &Table) -> Vec<Column<'_>> {
         .collect()
 }
 
-/// The value with whole numbers beyond 2^53, such as seeds, as texts: to a browser all numbers are floats.
+/// The value with whole numbers that a script would round, such as seeds, as texts.
 fn exact(value: &Value) -> Value {
-    const EXACT: u64 = 1 << 53;
     match value {
         Value::Number(number)
-            if number.as_i64().map(i64::unsigned_abs).or(number.as_u64()).is_some_and(|n| n > EXACT) =>
+            if number.as_i64().map(i64::unsigned_abs).or(number.as_u64()).is_some_and(|n| n > LARGEST_EXACT) =>
         {
             number.to_string().into()
         }
@@ -143,12 +145,10 @@ fn exact(value: &Value) -> Value {
     }
 }
 
-/// Numbers, or texts where some are beyond what a script holds exactly, so that every digit is shown.
+/// Numbers, or texts where a script would round some, so that every digit is shown.
 fn integers_of_page(integers: &[Option<i64>]) -> (Option<Cow<'_, [String]>>, Vec<Option<f64>>) {
-    /// JavaScript's Number.MAX_SAFE_INTEGER.
-    const LARGEST: u64 = (1 << f64::MANTISSA_DIGITS) - 1;
     let known = || integers.iter().flatten().copied();
-    if known().all(|integer| integer.unsigned_abs() <= LARGEST) {
+    if known().all(|integer| integer.unsigned_abs() <= LARGEST_EXACT) {
         return (None, integers.iter().map(|cell| cell.map(|integer| integer as f64)).collect());
     }
     let distinct: Vec<i64> = known().collect::<BTreeSet<i64>>().into_iter().collect();
@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn whole_numbers_that_a_browser_would_round_are_texts() {
-        let seeds = json!({ "seeds": [9_007_199_254_740_993_u64, i64::MIN, 1_u64 << 53, 0.5], "name": "x" });
+        let seeds = json!({ "seeds": [9_007_199_254_740_993_u64, i64::MIN, (1_u64 << 53) - 1, 0.5], "name": "x" });
         let expected = json!({
-            "seeds": ["9007199254740993", "-9223372036854775808", 1_u64 << 53, 0.5], "name": "x"
+            "seeds": ["9007199254740993", "-9223372036854775808", (1_u64 << 53) - 1, 0.5], "name": "x"
         });
         assert_eq!(exact(&seeds), expected);
     }

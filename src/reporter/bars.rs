@@ -8,9 +8,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::margin::Margin;
 use super::{Forecast, heading, lines::pace, runs};
 use crate::clock::duration;
+use crate::escape;
 use crate::event::{Event, EventSink, RunStatus, StageRef};
 use crate::store::Key;
-use crate::terminal::escape;
 use crate::terminal::layout::{shorten, wrap};
 
 /// What follows the bar is cut off where the line would be too long.

@@ -153,7 +153,7 @@ pub fn read_plan(path: &Path) -> Result<FrozenPlan> {
     FrozenPlan::read(&Folder::at(path)).map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => Error::failed(
             format!("cannot read the plan of {}: {error}", path.display()),
-            "run the same experiment again: finished results are used, and the plan is written anew",
+            "run the same experiment again: finished results are reused, and the plan is written again",
         ),
         _ => Error::usage(
             format!("{} holds no experiment: {error}", path.display()),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::layers::{Layer, Origin};
 use super::source::{MAX_BYTES, SourceFile};
 use crate::error::Result;
+use crate::escape;
 use crate::home;
-use crate::shown::escaped;
 
 /// Files may extend each other so deep, and be so many. A file that is extended twice counts twice.
 const DEEPEST: usize = 16;
@@ -64,8 +64,8 @@ impl Reader {
                 Ok(base) => source.path.parent().unwrap_or(Path::new("")).join(base),
                 Err(message) => return refuse(message, "this path", "name a file by its path"),
             };
-            let shown = escaped(&base.display().to_string());
-            let own = escaped(&source.path.display().to_string());
+            let shown = escape::line(&base.display().to_string()).into_owned();
+            let own = escape::line(&source.path.display().to_string()).into_owned();
             if self.open.contains(&canonical(&base)) {
                 return refuse(format!("{own} extends itself through {shown}"), "leads back here", "break the circle");
             }

@@ -13,7 +13,8 @@ use super::source::SourceFile;
 use super::takes::Takes;
 use super::{extends, spelling, unquoted};
 use crate::error::{Error, Result};
-use crate::shown::{escaped, shown};
+use crate::escape;
+use crate::shown::shown;
 
 const ENVIRONMENT_PREFIX: &str = "XDLREG_";
 
@@ -36,7 +37,7 @@ impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(path) => f.write_str(&escaped(&path.display().to_string())),
+            Self::File(path) => f.write_str(&escape::line(&path.display().to_string())),
             Self::Environment(name) => write!(f, "environment {}", shown(name)),
             Self::CommandLine(option) => write!(f, "command line {}", shown(option)),
         }

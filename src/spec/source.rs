@@ -12,8 +12,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::spelling;
 use crate::error::{Error, Result, SpecMistake};
+use crate::escape;
 use crate::excerpt::Excerpt;
-use crate::shown::{escaped, tidy};
+use crate::shown::tidy;
 
 /// A spec larger than this was probably meant to be another file.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -48,7 +49,7 @@ impl SourceFile {
     /// # Errors
     /// [`Error::Usage`] for what cannot be read, and for all that is not a regular file of text: folders, devices, pipes.
     pub fn read(path: &Path) -> Result<Self> {
-        let shown = escaped(&path.display().to_string());
+        let shown = escape::line(&path.display().to_string()).into_owned();
         let unreadable = |error: std::io::Error| {
             let help = match error.kind() {
                 std::io::ErrorKind::NotFound => "check the path; `configs/` holds specs to start from",
@@ -93,7 +94,7 @@ impl SourceFile {
         toml::from_str(self.text()).map_err(|error: toml::de::Error| {
             let end = self.text().len();
             let span = error.span().unwrap_or(end..end);
-            let shown = escaped(&self.path.display().to_string());
+            let shown = escape::line(&self.path.display().to_string()).into_owned();
             let (label, help) = spelling::broken_toml(self.text(), &span, error.message());
             self.error(span, format!("{shown} is not valid TOML"), label, help)
         })

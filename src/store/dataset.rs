@@ -146,7 +146,7 @@ fn read_pumpkins(npz: &mut Npz) -> Result<Vec<Pumpkin>, DatasetProblem> {
     for (sample, name) in texts(npz, "name", n)?.into_iter().enumerate() {
         let age = ages[sample];
         if !(0.0..1000.0).contains(&age) || age.fract() != 0.0 {
-            return Err(content("age", "holds what is no age in whole years"));
+            return Err(content("age", "holds a value that is not an age in whole years"));
         }
         pumpkins.push(Pumpkin {
             name,
@@ -235,7 +235,7 @@ fn tumour(corners: &[i32], brightness: f32) -> Result<Option<Tumour>, DatasetPro
         [row0, row1, col0, col1] if row0 <= row1 && col0 <= col1 && row1.max(col1) <= SIDE as u16 => {
             Ok(Some(Tumour { row0, row1, col0, col1, brightness }))
         }
-        _ => Err(content("tumour", "holds what is no rectangle in an image")),
+        _ => Err(content("tumour", "holds a value that is not a rectangle inside the image")),
     }
 }
 

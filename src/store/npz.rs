@@ -26,7 +26,7 @@ const EXTENSION: &str = ".npy";
 pub enum NpzError {
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("is no readable .npz file: {0}")]
+    #[error("is not a readable .npz file: {0}")]
     Zip(#[from] ZipError),
     #[error("has two arrays of the same name")]
     Twice,

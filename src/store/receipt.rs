@@ -2,6 +2,7 @@
 //! they were made.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 
 use rayon::prelude::*;
@@ -28,22 +29,22 @@ struct Mark {
 }
 
 impl Mark {
-    fn of(folder: &Folder, name: &str) -> io::Result<Self> {
-        let FileRecord { bytes, blake3, .. } = FileRecord::of(folder.open(name)?)?;
+    fn of(file: File) -> io::Result<Self> {
+        let FileRecord { bytes, blake3, .. } = FileRecord::of(file)?;
         Ok(Self { bytes, blake3 })
     }
 
     /// Whether a file is as it was. The size comes first: what took the file's place may be too large to be read.
-    fn fits(&self, folder: &Folder, name: &str) -> bool {
-        folder.open(name).and_then(|file| file.metadata()).is_ok_and(|about| about.len() == self.bytes)
-            && Self::of(folder, name).is_ok_and(|found| found == *self)
+    fn fits(&self, folder: &Folder, name: &str) -> io::Result<bool> {
+        let file = folder.open(name)?;
+        Ok(file.metadata()?.len() == self.bytes && Self::of(file)? == *self)
     }
 }
 
 impl Receipt {
     /// Writes a receipt called `name` for some files of the same folder.
     pub fn write(folder: &Folder, name: &str, files: &[String]) -> io::Result<()> {
-        let mark = |file: &String| Ok((file.clone(), Mark::of(folder, file)?));
+        let mark = |file: &String| Ok((file.clone(), Mark::of(folder.open(file)?)?));
         let files = files.par_iter().map(mark).collect::<io::Result<_>>()?;
         let receipt = Self { xdlreg_version: env!("CARGO_PKG_VERSION").into(), files };
         folder.replace(name, &seal(&serde_json::to_vec(&receipt)?))
@@ -57,7 +58,7 @@ impl Receipt {
         };
         read().is_ok_and(|receipt| {
             receipt.xdlreg_version == env!("CARGO_PKG_VERSION")
-                && receipt.files.par_iter().all(|(name, mark)| mark.fits(folder, name))
+                && receipt.files.par_iter().all(|(name, mark)| mark.fits(folder, name).unwrap_or(false))
         })
     }
 }

@@ -2,17 +2,18 @@
 //!
 //! Printing never panics and never ends the work: a reader that went away (`| head -1`), a terminal that was closed and a
 //! full disk are remembered, nothing more is written, and [`take_trouble`] tells of it in the end. Control characters in what is
-//! printed are made visible ([`escape`]). Clippy forbids `println!` and its like elsewhere.
+//! printed are made visible (`crate::escape`). Clippy forbids `println!` and its like elsewhere.
 
 #![expect(clippy::disallowed_methods, reason = "the one place that writes to the standard streams")]
 
-pub mod escape;
 pub mod layout;
 mod stream;
 
 use std::io::{self, IsTerminal};
 
 use stream::Stream;
+
+use crate::escape;
 
 static OUTPUT: Stream = Stream::new();
 static ERRORS: Stream = Stream::new();

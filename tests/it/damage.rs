@@ -119,7 +119,7 @@ fn a_damaged_training_state_is_not_gone_on_from() {
     let state = scene.path("results/.store/scratch").join(state.expect("the state of the training"));
     damage(&state, flip);
     let events = results.events().len();
-    scene.run("spec.toml").succeeds().complains(&["training starts anew", "checksum"]);
+    scene.run("spec.toml").succeeds().complains(&["training starts from the beginning", "checksum"]);
     assert!(results.events()[events..].iter().any(|event| event["event"] == "epoch_finished" && event["epoch"] == 1));
     scene.run("spec.toml --output undisturbed").succeeds();
     assert_same_tables(&results, &Results { folder: scene.path("undisturbed/spec") });

@@ -60,11 +60,11 @@ impl Header {
     /// Parses "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 98, 98), }" in any order, spacing and quotes.
     fn parse(text: &str) -> Result<Self, NpyError> {
         let inside = text.trim().strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-        let entries = inside.and_then(|text| split(text, ',')).ok_or(NpyError::Header("it is no dictionary"))?;
+        let entries = inside.and_then(|text| split(text, ',')).ok_or(NpyError::Header("it is not a dictionary"))?;
         let (mut dtype, mut order, mut shape) = (None, None, None);
         for entry in entries {
             let pair = split(entry, ':').filter(|parts| parts.len() == 2);
-            let pair = pair.ok_or(NpyError::Header("it is no dictionary"))?;
+            let pair = pair.ok_or(NpyError::Header("it is not a dictionary"))?;
             let value = match unquoted(pair[0]) {
                 Some("descr") => &mut dtype,
                 Some("fortran_order") => &mut order,

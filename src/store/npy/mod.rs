@@ -28,7 +28,7 @@ const SMALL: u64 = 1 << 26;
 pub enum NpyError {
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("is no .npy file")]
+    #[error("is not an .npy file")]
     NotNpy,
     #[error("has a header that cannot be understood: {0}")]
     Header(&'static str),

@@ -31,7 +31,7 @@ pub struct Weights {
 /// Why a file holds no weights of a PumpkinNet.
 #[derive(Debug, Error)]
 pub enum WeightsError {
-    #[error("the weights are no complete safetensors file: {0}")]
+    #[error("the weights are not a complete safetensors file: {0}")]
     Format(#[from] SafeTensorError),
     #[error("the weights are {format}")]
     Other { format: &'static str },

@@ -72,7 +72,7 @@ fn resume(scratch: &Folder, progress: &dyn ProgressSink) -> Option<TrainState> {
             Some(state)
         }
         Err(error) => {
-            progress.report(Progress::Note { message: format!("training starts anew: {error}") });
+            progress.report(Progress::Note { message: format!("training starts from the beginning: {error}") });
             None
         }
     }

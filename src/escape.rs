@@ -5,11 +5,15 @@
 
 use std::borrow::Cow;
 
-/// Whether a terminal would act on a character instead of showing it: C0, DEL and C1 controls, what changes the direction
-/// of writing, and the line separators of Unicode.
+/// Whether a terminal would act on a character instead of showing it, or show nothing at all: C0, DEL and C1 controls, what
+/// changes the direction of writing, the line separators of Unicode, and spaces without width. The joiners U+200C and U+200D
+/// are part of ordinary writing and stay.
 fn acts(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
 }
 
 /// Replaces the characters for which `wanted` holds.
