@@ -7,15 +7,9 @@ use thiserror::Error;
 
 use crate::excerpt::Excerpt;
 use crate::shown::tidy;
+use crate::store::inputs::BadInput;
 
-/// All runs are done.
-pub const EXIT_OK: u8 = 0;
-/// Some runs failed; the others are complete and in the tables.
-pub const EXIT_FAILED: u8 = 1;
-/// The spec or the command line is wrong: nothing was started, nothing written.
-pub const EXIT_USAGE: u8 = 2;
-/// Interrupted; the same command goes on from what was finished.
-pub const EXIT_INTERRUPTED: u8 = 130;
+pub use crate::exit::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE};
 
 /// A mistake at a place in a spec file.
 #[derive(Debug, Error, Diagnostic)]
@@ -56,8 +50,14 @@ pub enum Error {
         help: Option<String>,
     },
     /// Stopped by Ctrl-C or a termination signal.
-    #[error("interrupted: the same command goes on from what was finished")]
+    #[error("interrupted: the same command continues from what was finished")]
     Interrupted,
+}
+
+impl From<BadInput> for Error {
+    fn from(bad: BadInput) -> Self {
+        Self::usage(bad.message, bad.help)
+    }
 }
 
 impl Error {

@@ -4,35 +4,27 @@
 //! pumpkins ([`sim`]), train a network, explain its predictions, score the explanations ([`metric`]) and draw
 //! them ([`figure`]). What needs libtorch is in the package `xdlreg-tensor`; nothing here loads it.
 
-pub mod alive;
 pub mod cli;
-pub mod clock;
-pub mod disk;
 pub mod error;
-mod escape;
-pub mod event;
 mod excerpt;
-pub mod explain;
 pub mod figure;
 mod home;
-pub mod machine;
-pub mod metric;
-pub mod raster;
 pub mod report;
 pub mod reporter;
 pub mod runner;
-pub mod seed;
-mod shown;
-pub mod sim;
 mod simulation;
 pub mod spec;
-pub mod stage;
-pub mod store;
-pub mod terminal;
+pub mod tables;
 
 /// The recipes of CONTRIBUTING.md, as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../CONTRIBUTING.md")]
 struct Contributing;
+
+// What the front end shares with the workers.
+pub use xdlreg_core::{
+    alive, clock, device, disk, escape, event, exit, explain, key, machine, metric, net, picture, protocol, raster,
+    seed, settings, shown, sim, stage, stage_name, store, task, terminal,
+};
 
 pub use simulation::{RunSimulation, run_simulation};

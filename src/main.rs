@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use xdlreg::cli::{self, Cli, Command};
+use xdlreg::exit;
 
 fn main() -> ExitCode {
-    let command = match cli::parse::<Cli>() {
+    let command = match exit::parse::<Cli>() {
         Ok(cli) => cli.verb(),
         Err(code) => return code,
     };

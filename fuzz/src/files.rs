@@ -3,9 +3,10 @@
 use std::io::{Cursor, Write};
 use std::ops::ControlFlow;
 
-use xdlreg::error::EXIT_USAGE;
 use xdlreg::raster::Planes;
-use xdlreg::store::{arrays, dataset, inputs, planes, table};
+use xdlreg::store::inputs::BadInput;
+use xdlreg::store::{arrays, dataset, inputs, planes};
+use xdlreg::tables::{Cells, Table};
 use xdlreg_tensor::net::{TrainState, Weights};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -90,12 +91,12 @@ pub fn safetensors(data: &[u8], _: &Scratch) {
 pub fn parquet(data: &[u8], scratch: &Scratch) {
     let path = scratch.file("runs.parquet", data);
     for wanted in [None, Some(&["run_id", "status", "sample"][..])] {
-        if let Ok(table) = table::Table::read(&path, wanted) {
+        if let Ok(table) = Table::read(&path, wanted) {
             for (name, cells) in &table.columns {
                 let rows = match cells {
-                    table::Cells::Integers(integers) => integers.len(),
-                    table::Cells::Numbers(numbers) => numbers.len(),
-                    table::Cells::Texts(texts) => texts.rows.len(),
+                    Cells::Integers(integers) => integers.len(),
+                    Cells::Numbers(numbers) => numbers.len(),
+                    Cells::Texts(texts) => texts.rows.len(),
                 };
                 assert_eq!(rows, table.rows, "column {name}");
             }
@@ -113,6 +114,6 @@ fn visit(path: &std::path::Path) {
     assert!(visited.is_err() || planes == count);
 }
 
-fn told(error: xdlreg::error::Error) {
-    assert!(!error.render(false).trim().is_empty() && error.exit_code() == EXIT_USAGE);
+fn told(error: BadInput) {
+    assert!(!error.message.trim().is_empty() && !error.help.is_empty());
 }

@@ -2,9 +2,10 @@
 
 use std::path::{Component, Path};
 
+use xdlreg::key::Key;
 use xdlreg::runner::{Events, ResultsFolder, Standing, read_plan};
-use xdlreg::stage::StageName;
-use xdlreg::store::{Check, Key, Lookup, Store};
+use xdlreg::stage_name::StageName;
+use xdlreg::store::{Check, Lookup, Store};
 
 use crate::Scratch;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use xdlreg::runner::{Reply, Request};
+use xdlreg::protocol::{Reply, Request};
 
 use crate::Scratch;
 

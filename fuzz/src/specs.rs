@@ -6,7 +6,8 @@ use std::path::Path;
 use xdlreg::error::{EXIT_USAGE, Error};
 use xdlreg::runner::Plan;
 use xdlreg::spec::ResolvedSpec;
-use xdlreg::stage::{Compute, StageName};
+use xdlreg::stage::Compute;
+use xdlreg::stage_name::StageName;
 
 use crate::Scratch;
 

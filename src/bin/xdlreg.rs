@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use xdlreg::cli::{self, original};
+use xdlreg::exit;
 
 fn main() -> ExitCode {
-    match cli::parse() {
+    match exit::parse() {
         Ok(flags) => cli::finish(original::run(flags)),
         Err(code) => code,
     }

@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime};
 use super::CleanArgs;
 use crate::disk::{Folder, Kind};
 use crate::error::{EXIT_OK, Error, Result};
+use crate::key::Key;
 use crate::runner::{EVENTS, FrozenPlan, ResultsFolder, STORE};
-use crate::stage::StageName;
-use crate::store::{Found, Key, Manifest, Store};
+use crate::stage_name::StageName;
+use crate::store::{Found, Manifest, Store};
 use crate::terminal::{print_line, tell_line};
 
 pub fn run(args: &CleanArgs) -> Result<u8> {

@@ -8,14 +8,14 @@ use super::CompareArgs;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::runner::{FrozenPlan, PlannedRun, find_run, read_plan};
 use crate::stage::Job;
-use crate::store::table::{Cells, Table};
+use crate::tables::{Cells, Table};
 use crate::terminal::layout::{Side, align, shorten};
 use crate::terminal::{columns, print_lines};
 
 pub fn run(args: &CompareArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
-    let run = |prefix| Ok(&frozen.plan.runs[find_run(&frozen, prefix)?]);
-    let runs = [run(&args.one)?, run(&args.other)?];
+    let found = [find_run(&frozen, &args.one)?, find_run(&frozen, &args.other)?];
+    let runs = found.map(|run| &frozen.plan.runs[run]);
     let table = Table::read(&args.folder.join("runs.parquet"), None)
         .map_err(|error| Error::failed(error.to_string(), "run the experiment again, which writes its tables again"))?;
     let mut rows = vec![vec![String::new(), runs[0].run_id.clone(), runs[1].run_id.clone()]];
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_by_their_kind_and_varied_keys_are_left_out() {
-        let texts = crate::store::table::Texts { distinct: vec!["a".into(), "b".into()], rows: vec![Some(0), Some(1)] };
+        let texts = crate::tables::Texts { distinct: vec!["a".into(), "b".into()], rows: vec![Some(0), Some(1)] };
         let table = Table {
             rows: 2,
             columns: vec![

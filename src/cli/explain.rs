@@ -5,11 +5,13 @@ use std::sync::mpsc;
 
 use super::ExplainArgs;
 use super::files::{absolute, publish};
+use crate::device::Device;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::Progress;
 use crate::machine;
-use crate::runner::{AwakeClock, Heard, NO_LOG, Reply, Request, Worker, WorkerPlace, resolve_device};
-use crate::spec::{Device, Layers, Origin, check};
+use crate::protocol::{Reply, Request};
+use crate::runner::{AwakeClock, Heard, NO_LOG, Worker, WorkerPlace, resolve_device};
+use crate::spec::{Layers, Origin, check};
 use crate::terminal::{print_line, tell_line};
 
 pub fn run(args: &ExplainArgs) -> Result<u8> {

@@ -9,7 +9,7 @@ use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
 use crate::runner::{Plan, PlannedRun, places, resolve_device};
 use crate::spec::ResolvedSpec;
-use crate::stage::StageName;
+use crate::stage_name::StageName;
 use crate::store::Store;
 use crate::terminal::print;
 

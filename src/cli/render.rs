@@ -5,7 +5,8 @@ use super::files::unwritable;
 use crate::disk::Folder;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
-use crate::figure::{self, Heatmap, Signs};
+use crate::picture;
+use crate::picture::{Heatmap, Signs};
 use crate::store::inputs::{Images, read_ages, read_images, read_maps, read_predictions};
 use crate::terminal::{print_line, tell_line};
 
@@ -41,18 +42,18 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         let prediction = predictions.as_ref().map(|values| values[index]);
         let signs = pumpkins.as_ref().map(|pumpkins| Signs::from(&pumpkins[index]));
         for signs in std::iter::once(None).chain(signs.map(Some)) {
-            names.push(figure::file_name(index, age(index), prediction, signs.is_some()));
+            names.push(picture::file_name(index, age(index), prediction, signs.is_some()));
             pictures.push(Heatmap {
                 image: images.get(index),
                 relevance: maps.get(index),
                 signs,
                 true_scale: args.true_scale,
-                title: figure::title(index, age(index), prediction),
+                title: picture::title(index, age(index), prediction),
             });
         }
     }
     let drawn =
-        figure::render(&pictures, &silent).map_err(|error| Error::Usage { message: error.to_string(), help: None })?;
+        picture::render(&pictures, &silent).map_err(|error| Error::Usage { message: error.to_string(), help: None })?;
     let out = Folder::at(&args.out);
     out.make().map_err(|error| unwritable(&args.out, &error))?;
     for (name, picture) in names.iter().zip(&drawn) {

@@ -5,8 +5,9 @@ use super::files::{publish, unwritable};
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::machine;
+use crate::settings::Need;
 use crate::sim::{DataSettings, SimulateError, ages_of};
-use crate::spec::memory::{self, Need};
+use crate::spec::memory;
 use crate::stage::simulate::draw_into;
 use crate::terminal::print_line;
 

@@ -8,7 +8,7 @@ use super::OneRunArgs;
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
 use crate::runner::{ResultsFolder, Task, find_run, read_plan};
-use crate::stage::StageName;
+use crate::stage_name::StageName;
 use crate::store::{Check, Lookup, Manifest, Store};
 use crate::terminal::{print, print_line};
 

@@ -4,7 +4,7 @@ use kuva::plot::LegendPosition;
 
 use super::chart::{Axis, Chart};
 use super::fit::{Density, median, steps};
-use super::registry::{Drawn, Missing, RunFigure};
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::{BLACK, BLUE, DASHED, DOTTED, GREEN, PALE, VERMILION};

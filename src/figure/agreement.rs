@@ -1,7 +1,7 @@
 //! How far networks agree that differ by their seeds alone, for every setting.
 
 use super::chart::{Axis, Chart};
-use super::registry::{Drawn, Missing, StudyFigure};
+use super::kinds::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Ensemble, Study};
 use super::style::{BLUE, LETTER, PALE, SMALL_SIZE};

@@ -1,7 +1,7 @@
 //! The mean of an ensemble's explanations beside its disagreement.
 
+use super::kinds::{Drawn, Missing, StudyFigure};
 use super::maps::{Bar, color_bar, diverging, reach, sequential};
-use super::registry::{Drawn, Missing, StudyFigure};
 use super::relevance_by_age::framed;
 use super::same_pumpkin::{find, shared_pumpkins};
 use super::sheet::{Area, Lettering, Sheet};

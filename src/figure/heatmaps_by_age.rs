@@ -1,7 +1,7 @@
 //! Published figure 10: twenty heatmaps by age.
 
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::maps::{Bar, color_bar, tile};
-use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run};
 use super::style::SMALL_SIZE;

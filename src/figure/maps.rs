@@ -2,12 +2,12 @@
 
 use image::RgbImage;
 
-use super::canvas::Canvas;
-use super::colormap::{bar_color, colorize, to_bytes};
 use super::sheet::{Area, Lettering, Sheet};
-use super::signs::Signs;
 use super::study::{Explained, Run};
 use super::style::{BLACK, SMALL_SIZE};
+use crate::picture::Signs;
+use crate::picture::canvas::Canvas;
+use crate::picture::colormap::{bar_color, colorize, to_bytes};
 use crate::raster::{Raster, SIDE};
 use crate::sim::Without;
 

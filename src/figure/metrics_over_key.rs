@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::mean_interval;
-use super::registry::{Drawn, Missing, StudyFigure};
+use super::kinds::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Run, Study, Value, is_seed};
 use super::style::{LETTER, SMALL_SIZE, series};

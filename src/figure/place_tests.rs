@@ -3,16 +3,16 @@
 use image::RgbImage;
 
 use super::by_age;
-use super::colormap::{bar_color, colorize, to_bytes};
 use super::maps::{Bar, color_bar, diverging, sequential, tile};
 use super::registry::RUN_FIGURES;
 use super::residuals::residuals;
 use super::sheet::{Area, Sheet};
 use super::study::{Prediction, Run, Sample};
 use super::tests::run;
+use crate::picture::colormap::{bar_color, colorize, to_bytes};
 use crate::raster::{Raster, RasterStack, SIDE};
 use crate::sim::{GrowthMode, Split, Without};
-use crate::spec::Task;
+use crate::task::Task;
 
 /// Pixels of a tile for each of the map.
 const MAGNIFICATION: u32 = 4;

@@ -2,12 +2,12 @@
 
 use super::chart::{Axis, Chart};
 use super::fit::{Density, JointDensity, Polynomial, steps};
-use super::registry::{Drawn, Missing, RunFigure};
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::{BLUE, GREY, PALE, SKY, VERMILION};
 use crate::metric::statistics::line;
-use crate::spec::Task;
+use crate::task::Task;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "07_prediction",

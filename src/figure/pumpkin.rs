@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use super::registry::{Drawn, Missing, RunFigure};
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLACK, SMALL_SIZE};

@@ -1,41 +1,11 @@
 //! Every figure, with what it needs.
 
-use super::sheet::Sheet;
-use super::study::{Run, Study};
+use super::kinds::{RunFigure, StudyFigure};
 use super::{
     age_distribution, agreement, ensemble, heatmaps_by_age, metrics_over_key, prediction_joint, pumpkin,
     relevance_by_age, relevance_lines, residual_curves, residuals, same_pumpkin, score_table, senior_and_junior,
     signs_over_age, standard_and_toddler, sum_relevance, training, years_per_sign,
 };
-
-/// Why a figure is not drawn: what it needs and does not find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Missing(pub &'static str);
-
-/// What a drawing function gives.
-pub type Drawn = Result<Sheet, Missing>;
-
-/// A figure of one run.
-pub struct RunFigure {
-    /// The file's name without ending.
-    pub name: &'static str,
-    pub title: &'static str,
-    /// The files of the results folder that it is drawn from.
-    pub source: &'static str,
-    /// What is seen, and how to read it.
-    pub caption: &'static str,
-    pub draw: fn(&Run) -> Drawn,
-}
-
-/// A figure of several runs.
-pub struct StudyFigure {
-    pub name: &'static str,
-    pub title: &'static str,
-    pub source: &'static str,
-    pub caption: &'static str,
-    pub draw: fn(&Study) -> Drawn,
-}
 
 /// The scores of samples that figures are drawn from.
 pub const SAMPLE_SCORES: [&str; 3] = [sum_relevance::SCORE, years_per_sign::YEARS, years_per_sign::RELEVANCE];

@@ -1,7 +1,7 @@
 //! The mean relevance map of each group of ages.
 
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::maps::{Bar, color_bar, diverging, mean, reach};
-use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLACK, SMALL_SIZE};

@@ -1,7 +1,7 @@
 //! Sum of relevance over prediction, of several settings in one plot.
 
 use super::chart::Axis;
-use super::registry::{Drawn, StudyFigure};
+use super::kinds::{Drawn, StudyFigure};
 use super::setting_curves::SettingCurves;
 use super::study::{Run, Study};
 

@@ -1,11 +1,11 @@
 //! Residual curves of several settings in one plot.
 
 use super::chart::Axis;
-use super::registry::{Drawn, StudyFigure};
+use super::kinds::{Drawn, StudyFigure};
 use super::residuals::{DEGREE, residuals};
 use super::setting_curves::SettingCurves;
 use super::study::{Run, Study};
-use crate::spec::Task;
+use crate::task::Task;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "21_residual_curves",

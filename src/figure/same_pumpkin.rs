@@ -1,7 +1,7 @@
 //! Several explanations of the same pumpkins side by side.
 
+use super::kinds::{Drawn, Missing, StudyFigure};
 use super::maps::{Bar, color_bar, tile};
-use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run, Study, is_seed};
 use super::style::{GREY, SMALL_SIZE};

@@ -1,8 +1,8 @@
 //! The scores of all settings as a coloured table.
 
 use super::fit::mean_interval;
+use super::kinds::{Drawn, Missing, StudyFigure};
 use super::maps::significant;
-use super::registry::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Study;
 use super::style::{BLACK, LETTER, SMALL_SIZE};

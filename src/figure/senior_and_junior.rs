@@ -3,8 +3,8 @@
 use kuva::plot::LegendPosition;
 
 use super::chart::{Axis, Chart};
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::pumpkin::{NOT_REDRAWN, show};
-use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLUE, ORANGE};

@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::Polynomial;
-use super::registry::{Drawn, Missing};
+use super::kinds::{Drawn, Missing};
 use super::sheet::{Area, Sheet};
 use super::study::{Run, Study};
 use super::style::series;

@@ -10,8 +10,8 @@ use kuva::backend::svg::SvgBackend;
 use kuva::render::render::{Primitive, Scene, TextAnchor};
 
 use super::FigureError;
-use super::png_file::encode;
 use super::style::{BLACK, FONT, TEXT_SIZE, TITLE_SIZE};
+use crate::picture::png_file::encode;
 
 /// Pixels of the PNG for each unit of the sheet.
 const PNG_SCALE: f32 = 2.0;

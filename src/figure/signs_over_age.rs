@@ -1,8 +1,8 @@
 //! Published figure 5: the signs of age over age.
 
 use super::chart::{Axis, Chart};
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::pumpkin::NOT_REDRAWN;
-use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::BLUE;

@@ -1,7 +1,7 @@
 //! Published figure 3: pumpkins before ageing.
 
+use super::kinds::{Drawn, RunFigure};
 use super::pumpkin::show;
-use super::registry::{Drawn, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use crate::sim::{Without, draw_member};

@@ -6,7 +6,7 @@ use super::sum_relevance::SCORE;
 use crate::event::Epoch;
 use crate::raster::{Raster, RasterStack};
 use crate::sim::{DataSettings, Pumpkin, Split, draw_member};
-use crate::spec::Task;
+use crate::task::Task;
 
 /// A value that was varied: a number where it can be one.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,12 +4,12 @@ use kuva::plot::LegendPosition;
 
 use super::chart::{Axis, Chart};
 use super::fit::Polynomial;
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::maps::significant;
-use super::registry::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::{BLACK, BLUE, DASHED, DOTTED, GREEN, VERMILION};
-use crate::spec::Task;
+use crate::task::Task;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "09_sum_relevance",

@@ -7,7 +7,7 @@ use super::study::{Ensemble, Prediction, Run, Sample, Score, Study, Value};
 use crate::event::{Epoch, silent};
 use crate::raster::{RasterStack, SIDE};
 use crate::sim::{DataSettings, GrowthMode, Split, simulate};
-use crate::spec::Task;
+use crate::task::Task;
 
 const SAMPLES: usize = 120;
 
@@ -77,7 +77,7 @@ pub(super) fn run(growth_mode: GrowthMode, task: Task, pull: f64) -> Run {
 
 /// What the figures of a run lack, by name; those that are drawn are looked over.
 fn lacks(run: &Run) -> Vec<&'static str> {
-    let draw = |figure: &super::registry::RunFigure| match (figure.draw)(run) {
+    let draw = |figure: &super::kinds::RunFigure| match (figure.draw)(run) {
         Ok(sheet) => {
             let svg = sheet.to_svg().unwrap();
             let strange = svg.split('"').find(|part| matches!(*part, "NaN" | "inf" | "-inf"));
@@ -145,7 +145,7 @@ fn comparisons_need_several_runs() {
 
 /// The texts that reach beyond the edges of a drawing.
 fn beyond_edges(svg: &str) -> Vec<String> {
-    let typeface = super::canvas::Typeface::default();
+    let typeface = crate::picture::canvas::Typeface::default();
     let attribute = |tag: &str, name: &str| {
         tag.split_once(&format!(" {name}=\"")).map(|(_, rest)| rest.split('"').next().unwrap().to_owned())
     };

@@ -1,12 +1,12 @@
 //! Published figure 6: training over epochs.
 
 use super::chart::{Axis, Chart, legend};
-use super::registry::{Drawn, Missing, RunFigure};
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::{BLUE, VERMILION};
 use crate::event::Epoch;
-use crate::spec::Task;
+use crate::task::Task;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "06_training",

@@ -2,7 +2,7 @@
 
 use super::chart::{Axis, Chart, Y_LABEL};
 use super::fit::Polynomial;
-use super::registry::{Drawn, Missing, RunFigure};
+use super::kinds::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLUE, GREY, VERMILION};

@@ -9,8 +9,9 @@ use super::ReportError;
 use super::choice::Chosen;
 use crate::disk::{Folder, Kind};
 use crate::figure::FigureError;
-use crate::figure::registry::{Drawn, RUN_FIGURES, STUDY_FIGURES};
-use crate::store::is_run_id;
+use crate::figure::kinds::Drawn;
+use crate::figure::registry::{RUN_FIGURES, STUDY_FIGURES};
+use crate::key::is_run_id;
 
 /// Where figures are, in a results folder.
 const FOLDER: &str = "figures";

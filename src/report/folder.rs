@@ -11,11 +11,12 @@ use crate::disk::Folder;
 use crate::event::Epoch;
 use crate::figure::registry::SAMPLE_SCORES;
 use crate::figure::study::{self, Ensemble, Prediction, Run, Sample, Score, Study, Value};
+use crate::key::may_name_run;
 use crate::metric::ENSEMBLE_METRICS;
 use crate::sim::{DataSettings, Split};
-use crate::spec::Task;
-use crate::store::table::{Cells, Table, Texts};
-use crate::store::{may_name_run, tables};
+use crate::tables;
+use crate::tables::{Cells, Table, Texts};
+use crate::task::Task;
 
 /// Columns of the runs' table that hold neither a setting nor a score.
 const FACTS: [&str; 3] = ["run_id", "status", "reason"];

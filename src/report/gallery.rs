@@ -9,8 +9,8 @@ use super::choice::Chosen;
 use super::embed;
 use super::folder::Results;
 use crate::figure::by_age;
-use crate::figure::colormap::shown_scale;
 use crate::figure::study::{Explained, Run};
+use crate::picture::colormap::shown_scale;
 use crate::raster::SIDE;
 use crate::sim::{Pumpkin, Without};
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::Folder;
 use crate::store::Receipt;
 use crate::store::arrays::ArrayError;
-use crate::store::table::UnreadableTable;
+use crate::tables::UnreadableTable;
 
 pub use folder::Results;
 

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::figures::{Figure, Figures};
 use super::folder::{Results, is_score};
 use super::gallery::Gallery;
-use crate::spec::Task;
-use crate::store::table::{Cells, Table};
+use crate::tables::{Cells, Table};
+use crate::task::Task;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");

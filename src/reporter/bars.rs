@@ -10,7 +10,7 @@ use super::{Forecast, heading, lines::pace, runs};
 use crate::clock::duration;
 use crate::escape;
 use crate::event::{Event, EventSink, RunStatus, StageRef};
-use crate::store::Key;
+use crate::key::Key;
 use crate::terminal::layout::{shorten, wrap};
 
 /// What follows the bar is cut off where the line would be too long.

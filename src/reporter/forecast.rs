@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::event::{Event, StageRef};
-use crate::stage::StageName;
-use crate::store::Key;
+use crate::key::Key;
+use crate::stage_name::StageName;
 
 /// Learns from the events of an experiment. Times are seconds since any fixed moment, by a clock that only goes forward.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Forecast, heading, runs};
 use crate::clock::duration;
 use crate::event::{Event, EventSink};
-use crate::store::Key;
+use crate::key::Key;
 use crate::terminal::tell_line;
 
 /// Progress within a stage is told no more often than this.

@@ -16,9 +16,10 @@ use super::validity::verdict;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus};
 use crate::report;
-use crate::stage::StageName;
-use crate::store::tables::{self, RunRecord};
+use crate::stage_name::StageName;
 use crate::store::{Check, Lookup, Store};
+use crate::tables;
+use crate::tables::RunRecord;
 
 /// Tables are rewritten while runs finish, but not more often than this,
 const TABLES_INTERVAL: Duration = Duration::from_secs(10);

@@ -5,11 +5,11 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use super::awake::AwakeClock;
-use super::protocol::Reply;
 use super::worker::{Heard, NO_LOG, Worker, WorkerPlace};
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::machine;
-use crate::spec::Device;
+use crate::protocol::Reply;
 use crate::stage::Compute;
 
 /// Loading CUDA on a busy machine can take a while.

@@ -10,14 +10,19 @@ use super::results::ResultsFolder;
 use crate::disk::{Folder, Kind};
 use crate::error::{Error, Result};
 use crate::event::RunStatus;
+use crate::explain::ExplainSettings;
 use crate::figure::study::is_seed;
+use crate::key::Key;
 use crate::metric::ENSEMBLE_METRICS;
-use crate::spec::{ExplainSettings, ModelSettings, Task};
+use crate::net::ModelSettings;
+use crate::stage::Job;
 use crate::stage::ensemble::{Agreement, Member, combine, metrics};
-use crate::stage::{Job, StageName};
-use crate::store::table::Table;
-use crate::store::tables::{self, EnsembleImage, EnsembleRecord, RunRecord};
-use crate::store::{Key, Receipt};
+use crate::stage_name::StageName;
+use crate::store::Receipt;
+use crate::tables;
+use crate::tables::Table;
+use crate::tables::{EnsembleImage, EnsembleRecord, RunRecord};
+use crate::task::Task;
 
 /// Raised when the same members would give other maps or scores.
 const VERSION: u32 = 1;

@@ -22,8 +22,8 @@ use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink, RunStatus};
 use crate::spec::{ResolvedSpec, RunSettings};
-use crate::store::tables::RunRecord;
 use crate::store::{Check, InUse, Store};
+use crate::tables::RunRecord;
 
 /// How often a runner that joined asks whether the first one has ended.
 const PATIENCE: Duration = Duration::from_millis(100);

@@ -9,6 +9,7 @@ use super::awake::AwakeClock;
 use super::pause::{self, Attended};
 use super::worker::{Heard, Worker, WorkerPlace};
 use crate::error::Result;
+use crate::protocol::Reply;
 
 /// How long a worker may take to start, whatever the timeout: libtorch is large, and its disk may be slow.
 const START: Duration = Duration::from_secs(120);
@@ -68,7 +69,7 @@ impl<'a> Hands<'a> {
         self.clock.advance(std::mem::replace(&mut self.looked, Instant::now()).elapsed());
         match self.receiver.recv_timeout(patience) {
             Ok((worker, heard)) => {
-                if let (Heard::Reply(super::Reply::Ready { .. }), Some(hand)) = (&heard, self.hands.get_mut(&worker)) {
+                if let (Heard::Reply(Reply::Ready { .. }), Some(hand)) = (&heard, self.hands.get_mut(&worker)) {
                     hand.ready = true;
                 }
                 Some((worker, heard))

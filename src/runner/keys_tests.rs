@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::ensembles;
 use super::plan::Plan;
 use crate::spec::{Cell, CellSettings, ExperimentSpec};
-use crate::stage::{Compute, StageName};
+use crate::stage::Compute;
+use crate::stage_name::StageName;
 
 /// What a setting changes: its own stage, and with it every stage that reads the results of that one.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::hands::Hands;
 use super::plan::Plan;
-use super::protocol::{Reply, Request};
 use super::worker::{Heard, WorkerPlace};
 use crate::error::{Error, Result};
 use crate::event::{Event, Progress, StageRef};
+use crate::protocol::{Reply, Request};
 use crate::spec::RunSettings;
 use crate::stage::Job;
 use crate::store::Store;

@@ -1,8 +1,9 @@
 //! Where workers compute: as many as the devices and cores allow, without two of them on one core or GPU.
 
 use super::worker::WorkerPlace;
+use crate::device::Device;
 use crate::machine;
-use crate::spec::{Device, RunSettings, Workers};
+use crate::spec::{RunSettings, Workers};
 
 /// The places of the workers, at least one. On a CPU it is a worker for every `threads_per_worker` cores, on GPUs one for
 /// each of them, unless told otherwise. With the places comes a line for the user where fewer fit than were asked for.

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use crate::event::StageRef;
 use crate::figure::study::is_seed;
-use crate::spec::{self, Cell, ExperimentSpec};
-use crate::stage::{Compute, Job, StageName};
-use crate::store::{Key, read_run_id};
+use crate::key::{Key, read_run_id};
+use crate::spec::{Cell, ExperimentSpec};
+use crate::stage::{Compute, Job};
+use crate::stage_name::StageName;
 
 /// A stage to be done for one or more runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -145,7 +146,7 @@ impl Plan {
     }
 
     /// What the network of a run is trained for.
-    pub fn task_of(&self, run: &PlannedRun) -> spec::Task {
+    pub fn task_of(&self, run: &PlannedRun) -> crate::task::Task {
         match &self.tasks[run.task(StageName::Train)].job {
             Job::Train { model, .. } => model.task,
             job => unreachable!("the second task of a run trains, it does not {}", job.stage()),

@@ -8,11 +8,12 @@ use serde::de::DeserializeOwned;
 use super::plan::{Plan, PlannedRun};
 use crate::error::{Error, Result};
 use crate::event::{Epoch, RunStatus};
+use crate::metric::Measurement;
 use crate::sim::Pumpkin;
-use crate::stage::evaluate::Measurement;
-use crate::stage::{StageName, files};
-use crate::store::tables::{DatasetRecord, RunRecord};
+use crate::stage::files;
+use crate::stage_name::StageName;
 use crate::store::{Check, Entry, Lookup, Store, arrays, dataset};
+use crate::tables::{DatasetRecord, RunRecord};
 
 /// Reads finished stages, each entry and data set once.
 pub struct Reader<'a> {

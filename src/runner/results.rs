@@ -10,8 +10,10 @@ use super::plan::{Plan, PlannedRun};
 use super::reader::Reader;
 use crate::disk::{Folder, Kind, temporary};
 use crate::error::{Error, Result};
-use crate::stage::{StageName, files};
-use crate::store::{Entry, Store, is_run_id};
+use crate::key::is_run_id;
+use crate::stage::files;
+use crate::stage_name::StageName;
+use crate::store::{Entry, Store};
 
 /// The folder of the store, beside the results folders.
 pub const STORE: &str = ".store";

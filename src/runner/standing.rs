@@ -10,7 +10,7 @@ use super::results::ResultsFolder;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus, StageRef};
-use crate::store::Key;
+use crate::key::Key;
 
 /// Longer than this nothing goes on without an event.
 const A_DAY: Duration = Duration::from_secs(24 * 3600);

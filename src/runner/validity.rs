@@ -2,8 +2,8 @@
 
 use crate::metric::ledger;
 use crate::sim::{Split, is_old};
-use crate::spec::Task;
-use crate::store::tables::RunRecord;
+use crate::tables::RunRecord;
+use crate::task::Task;
 
 /// Why the results of a complete run mean nothing, if so: a prediction that is no number, a network that predicts the
 /// test set worse than the mean target of the training set does, or relevance that gets lost on its way.
@@ -41,10 +41,10 @@ fn targets(record: &RunRecord, task: Task) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Measurement;
     use crate::runner::Plan;
     use crate::spec::{Cell, CellSettings, ExperimentSpec};
     use crate::stage::Compute;
-    use crate::stage::evaluate::Measurement;
 
     fn record(predict: impl Fn(u32) -> f32) -> RunRecord {
         let cell = Cell { settings: CellSettings::default(), spec: ExperimentSpec::default() };

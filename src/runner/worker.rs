@@ -9,11 +9,11 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use super::awake::AwakeClock;
-use super::lines::{Line, next_line};
-use super::protocol::{Reply, Request};
+use crate::device::Device;
 use crate::disk;
 use crate::error::{Error, Result};
-use crate::spec::Device;
+use crate::protocol::{Line, next_line};
+use crate::protocol::{Reply, Request};
 
 const PROGRAM: &str = "xdlreg-worker";
 

@@ -3,8 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::invalid::Invalid;
-use super::{EvaluateSettings, ExplainSettings, HeatmapSettings, ModelSettings, RunSettings, TrainSettings};
+use super::RunSettings;
+use crate::explain::ExplainSettings;
+use crate::metric::EvaluateSettings;
+use crate::net::{ModelSettings, TrainSettings};
+use crate::picture::HeatmapSettings;
+use crate::settings::Invalid;
 use crate::shown::shown;
 use crate::sim::DataSettings;
 

@@ -7,8 +7,9 @@ use std::path::Path;
 use super::explain_error::place;
 use super::layers::{Layers, Origin, SWEEP};
 use super::sweep::{Cell, resolve};
-use super::{ExperimentSpec, Invalid, SourceFile};
+use super::{ExperimentSpec, SourceFile};
 use crate::error::{Error, Result};
+use crate::settings::Invalid;
 use crate::shown::shown;
 use crate::{home, machine};
 

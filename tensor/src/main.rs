@@ -8,12 +8,12 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use xdlreg::event::{Progress, ProgressSink};
-use xdlreg::runner::{Line, Reply, Request, next_line};
-use xdlreg::spec::Device;
-use xdlreg::stage::{LIBTORCH_VERSION, Memory, StageError};
-use xdlreg::store::Store;
-use xdlreg::{alive, cli, machine, terminal};
+use xdlreg_core::device::Device;
+use xdlreg_core::event::{Progress, ProgressSink};
+use xdlreg_core::protocol::{Line, Reply, Request, next_line};
+use xdlreg_core::stage::{LIBTORCH_VERSION, Memory, StageError};
+use xdlreg_core::store::Store;
+use xdlreg_core::{alive, exit, machine, terminal};
 use xdlreg_tensor::net::device;
 use xdlreg_tensor::stage::{Carried, carry_out, explain_files};
 
@@ -36,7 +36,7 @@ struct Args {
 const SIGN_OF_LIFE: Duration = Duration::from_millis(250);
 
 fn main() -> ExitCode {
-    let args = match cli::parse() {
+    let args = match exit::parse() {
         Ok(args) => args,
         Err(code) => return code,
     };

@@ -141,5 +141,5 @@ fn files_stay_short() {
 fn usage_is_found() {
     assert!(uses("use tch::{Tensor};", "tch") && uses("    let x = tch::no_grad(f);", "tch"));
     assert!(!uses("// use tch::Tensor;", "tch") && !uses("let batch::x = 1;", "tch"));
-    assert!(uses("use crate::store::Key;", "crate::store") && !uses("use crate::storey::Key;", "crate::store"));
+    assert!(uses("use crate::key::Key;", "crate::store") && !uses("use crate::storey::Key;", "crate::store"));
 }

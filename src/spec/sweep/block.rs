@@ -11,8 +11,8 @@ use super::draw::{MAX_SOBOL, Sampler, random, sobol};
 use super::when::{Condition, When};
 use super::{Draws, MAX_CELLS, Place, Range, SweepBlock, Written};
 use crate::error::{Error, Result};
+use crate::settings::near_miss;
 use crate::shown::shown;
-use crate::spec::explain_error::near_miss;
 use crate::spec::merge::get;
 
 /// Sections of which the runs of an experiment share one.

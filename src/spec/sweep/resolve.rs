@@ -10,10 +10,11 @@ use super::block::expand;
 use super::cell::{Assignment, CellSettings};
 use super::{SweepBlock, Written};
 use crate::error::{Error, Result};
+use crate::settings::Invalid;
 use crate::spec::explain_error::{extract, find, place};
 use crate::spec::layers::{Layers, SWEEP};
 use crate::spec::resolved::check;
-use crate::spec::{ExperimentSpec, Invalid, memory};
+use crate::spec::{ExperimentSpec, memory};
 
 /// So many mistakes are told at once.
 const TOLD: usize = 10;

@@ -1,7 +1,9 @@
 //! Values as people type them.
 
 use super::{resolve, said, set, survives};
-use crate::spec::{OutputBias, Reference, ResolvedSpec, Workers};
+use crate::explain::Reference;
+use crate::net::OutputBias;
+use crate::spec::{ResolvedSpec, Workers};
 
 #[track_caller]
 fn taken(text: &str, option: &str) -> ResolvedSpec {

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::thread;
 
-use xdlreg::event::{Progress, ProgressSink};
-use xdlreg::explain::Method;
+use xdlreg_core::event::{Progress, ProgressSink};
+use xdlreg_core::explain::Method;
 
 use super::engine::{AREA, largest};
 use super::error::ExplainError;

@@ -1,10 +1,10 @@
 //! What carries out a composite on a batch of images.
 
 use tch::{Device, Tensor, no_grad};
-use xdlreg::alive;
-use xdlreg::explain::{Composite, Start};
-use xdlreg::raster::SIDE;
-use xdlreg::spec::Task;
+use xdlreg_core::alive;
+use xdlreg_core::explain::{Composite, Start};
+use xdlreg_core::raster::SIDE;
+use xdlreg_core::task::Task;
 
 use super::error::ExplainError;
 #[cfg(target_arch = "x86_64")]

@@ -1,5 +1,6 @@
-use xdlreg::explain::{Denominator, Method, Rule, Selector, analyzer, analyzers};
-use xdlreg::spec::{Bias, ExplainSettings, ModelSettings};
+use xdlreg_core::explain::{Bias, ExplainSettings};
+use xdlreg_core::explain::{Denominator, Method, Rule, Selector, analyzer, analyzers};
+use xdlreg_core::net::ModelSettings;
 
 use super::super::network_tests::{random_images, random_net};
 use super::super::parity_tests::{deviation, reference};

@@ -1,7 +1,7 @@
 //! Why a prediction cannot be explained.
 
 use thiserror::Error;
-use xdlreg::raster::UnreadablePlanes;
+use xdlreg_core::raster::UnreadablePlanes;
 
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ExplainError {
@@ -9,7 +9,7 @@ pub enum ExplainError {
     UnknownAnalyzer { name: String },
     #[error("no rule is given for the layer `{layer}`")]
     NoRule { layer: String },
-    #[error("images of {height} x {width} pixels cannot be explained, only of {side} x {side}", side = xdlreg::raster::SIDE)]
+    #[error("images of {height} x {width} pixels cannot be explained, only of {side} x {side}", side = xdlreg_core::raster::SIDE)]
     ImageSize { height: usize, width: usize },
     #[error("a class is not explained against a number of years: leave explain.reference out")]
     ReferenceOfClass,

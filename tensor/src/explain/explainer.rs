@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use xdlreg::explain::{Activation, Composite, Method, SigmaUnit, Smoothing, Start};
-use xdlreg::raster::SIDE;
-use xdlreg::seed::stream;
+use xdlreg_core::explain::{Activation, Composite, Method, SigmaUnit, Smoothing, Start};
+use xdlreg_core::raster::SIDE;
+use xdlreg_core::seed::stream;
 
 use super::engine::{AREA, Engine, largest};
 use super::error::ExplainError;

@@ -2,10 +2,10 @@
 
 use rand::RngExt;
 use tch::Tensor;
-use xdlreg::event::silent;
-use xdlreg::explain::{Denominator, Rule, analyzers};
-use xdlreg::seed::stream;
-use xdlreg::spec::{Bias, CompositeEntry, Reference};
+use xdlreg_core::event::silent;
+use xdlreg_core::explain::{Bias, CompositeEntry, Reference};
+use xdlreg_core::explain::{Denominator, Rule, analyzers};
+use xdlreg_core::seed::stream;
 
 use super::ledger::Taken;
 use super::linear::Linear;

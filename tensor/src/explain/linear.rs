@@ -1,7 +1,7 @@
 //! The linear layers of a network, forwards and transposed, with any part of their weights.
 
 use tch::Tensor;
-use xdlreg::explain::{BiasPart, LayerKind, WeightPart};
+use xdlreg_core::explain::{BiasPart, LayerKind, WeightPart};
 
 use super::memory::channels_last;
 use crate::net::Layer;

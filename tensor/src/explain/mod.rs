@@ -1,4 +1,4 @@
-//! Explanations: one engine that carries out the rules and composites of [`xdlreg::explain`].
+//! Explanations: one engine that carries out the rules and composites of [`xdlreg_core::explain`].
 
 mod batches;
 mod engine;
@@ -19,11 +19,12 @@ mod stabilise;
 use std::io;
 use std::ops::ControlFlow;
 
-use xdlreg::alive;
-use xdlreg::event::ProgressSink;
-use xdlreg::explain::analyzer;
-use xdlreg::raster::{Planes, RasterStack, SIDE};
-use xdlreg::spec::{ExplainSettings, Reference, Task};
+use xdlreg_core::alive;
+use xdlreg_core::event::ProgressSink;
+use xdlreg_core::explain::analyzer;
+use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::raster::{Planes, RasterStack, SIDE};
+use xdlreg_core::task::Task;
 
 use batches::{Chunk, Team, Work};
 use engine::AREA;
@@ -123,7 +124,7 @@ pub fn explain_each(
     if settings.class.is_some() && net.architecture().task == Task::Regression {
         return Err(ExplainError::ClassOfRegression);
     }
-    let class = settings.class.and_then(xdlreg::spec::Class::output);
+    let class = settings.class.and_then(xdlreg_core::explain::Class::output);
     let root = alive::during(|| Root::find(settings.reference.unwrap_or(Reference::None), net, samples))?;
     let non_negative = look(net, images, root.as_ref())?;
     let layers = linear_layers(net);

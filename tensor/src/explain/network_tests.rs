@@ -2,12 +2,14 @@
 
 use rand::RngExt;
 use tch::{Device, Kind, no_grad};
-use xdlreg::event::silent;
-use xdlreg::explain::{BiasPart, Rule, SigmaUnit};
-use xdlreg::raster::RasterStack;
-use xdlreg::seed::stream;
-use xdlreg::spec::{Bias, Class, ExplainSettings, ModelSettings, Reference, Task};
-use xdlreg::store::planes::ImageFile;
+use xdlreg_core::event::silent;
+use xdlreg_core::explain::{Bias, Class, ExplainSettings, Reference};
+use xdlreg_core::explain::{BiasPart, Rule, SigmaUnit};
+use xdlreg_core::net::ModelSettings;
+use xdlreg_core::raster::RasterStack;
+use xdlreg_core::seed::stream;
+use xdlreg_core::store::planes::ImageFile;
+use xdlreg_core::task::Task;
 
 use super::linear::Linear;
 use super::parity_tests::{deviation, reference};
@@ -301,7 +303,7 @@ fn images_that_come_and_go_are_explained_as_those_in_memory() {
     let many = RasterStack::new(98, 98, many);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("images.npy");
-    xdlreg::store::arrays::write_stack(&many, &path).expect("a file");
+    xdlreg_core::store::arrays::write_stack(&many, &path).expect("a file");
     let file = ImageFile::open(&path).expect("images");
     let settings = ExplainSettings { reference: Some(Reference::Ages([20.0, 30.0])), ..settings("lrp.epsilon") };
     let ages: Vec<f32> = (0..151).map(|image| 20.0 + (image % 40) as f32).collect();

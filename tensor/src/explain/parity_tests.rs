@@ -1,10 +1,10 @@
 //! Maps against those that iNNvestigate and Zennit make of the same network and images (`tests/data/lrp`).
 
 use tch::Device;
-use xdlreg::event::silent;
-use xdlreg::explain::analyzer_names;
-use xdlreg::raster::RasterStack;
-use xdlreg::spec::ExplainSettings;
+use xdlreg_core::event::silent;
+use xdlreg_core::explain::ExplainSettings;
+use xdlreg_core::explain::analyzer_names;
+use xdlreg_core::raster::RasterStack;
 
 use super::explain;
 use crate::net::{PumpkinNet, Weights};

@@ -5,7 +5,7 @@
 //! dividing and clearing.
 
 use tch::{Device, Tensor};
-use xdlreg::explain::Denominator;
+use xdlreg_core::explain::Denominator;
 
 use super::memory::{channels_last, empty_channels_last, pixels, pixels_mut};
 use super::stabilise::{safe, shifted, stabilised};

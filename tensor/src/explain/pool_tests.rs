@@ -1,6 +1,6 @@
 use rand::RngExt;
 use tch::Kind;
-use xdlreg::seed::stream;
+use xdlreg_core::seed::stream;
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! Relevance through a whole network, from the prediction back to the pixels.
 
 use tch::{Kind, Tensor};
-use xdlreg::explain::{Activation, BiasPart, Composite, LayerSite, WeightPart};
-use xdlreg::raster::SIDE;
+use xdlreg_core::explain::{Activation, BiasPart, Composite, LayerSite, WeightPart};
+use xdlreg_core::raster::SIDE;
 
 use super::error::ExplainError;
 use super::ledger::Taken;

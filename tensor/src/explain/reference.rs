@@ -16,8 +16,9 @@
 use std::ops::ControlFlow;
 
 use tch::{Kind, Tensor, no_grad};
-use xdlreg::raster::{Planes, RasterStack, SIDE};
-use xdlreg::spec::{Reference, Task};
+use xdlreg_core::explain::Reference;
+use xdlreg_core::raster::{Planes, RasterStack, SIDE};
+use xdlreg_core::task::Task;
 
 use super::error::ExplainError;
 use crate::net::pumpkin_net::to_tensor;

@@ -1,9 +1,11 @@
 //! Relevance against references, and composites and smoothing as settings.
 
-use xdlreg::event::silent;
-use xdlreg::explain::Smoothing;
-use xdlreg::raster::RasterStack;
-use xdlreg::spec::{ExplainSettings, ModelSettings, Reference, Task};
+use xdlreg_core::event::silent;
+use xdlreg_core::explain::Smoothing;
+use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::net::ModelSettings;
+use xdlreg_core::raster::RasterStack;
+use xdlreg_core::task::Task;
 
 use super::network_tests::{random_images, random_net, settings};
 use super::parity_tests::{deviation, reference};

@@ -1,7 +1,7 @@
 //! Relevance on its way back.
 
 use tch::Tensor;
-use xdlreg::explain::Denominator;
+use xdlreg_core::explain::Denominator;
 
 use super::pool::Winners;
 use super::stabilise::stabilised;

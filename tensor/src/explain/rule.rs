@@ -1,7 +1,7 @@
 //! The engine: carries out any [`Rule`] on one linear layer.
 
 use tch::{Kind, Tensor};
-use xdlreg::explain::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, WeightPart};
+use xdlreg_core::explain::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, WeightPart};
 
 use super::ledger::Taken;
 use super::linear::{Linear, Part};

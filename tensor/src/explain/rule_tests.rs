@@ -4,9 +4,9 @@
 
 use rand::{Rng, RngExt};
 use tch::{Kind, Tensor};
-use xdlreg::explain::{Denominator, Rule};
-use xdlreg::seed::stream;
-use xdlreg::spec::Bias;
+use xdlreg_core::explain::Bias;
+use xdlreg_core::explain::{Denominator, Rule};
+use xdlreg_core::seed::stream;
 
 use super::linear::Linear;
 use super::pool::max_pool;

@@ -1,9 +1,10 @@
 //! Explanations under noise. The map of the analyzer `input` is its image, so that its mean under noise tells the noise.
 
-use xdlreg::event::silent;
-use xdlreg::explain::{SigmaUnit, Smoothing};
-use xdlreg::raster::RasterStack;
-use xdlreg::spec::{ExplainSettings, ModelSettings};
+use xdlreg_core::event::silent;
+use xdlreg_core::explain::ExplainSettings;
+use xdlreg_core::explain::{SigmaUnit, Smoothing};
+use xdlreg_core::net::ModelSettings;
+use xdlreg_core::raster::RasterStack;
 
 use super::explain;
 use super::network_tests::{random_images, random_net, settings};

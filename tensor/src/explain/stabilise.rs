@@ -1,7 +1,7 @@
 //! Denominators that can be divided by.
 
 use tch::Tensor;
-use xdlreg::explain::Denominator;
+use xdlreg_core::explain::Denominator;
 
 /// What iNNvestigate puts in place of a zero that it would divide by.
 const SAFE: f32 = 1e-7;

@@ -1,8 +1,9 @@
 //! Stacks of images that are longer than what is looked at, averaged or explained at a time.
 
-use xdlreg::event::silent;
-use xdlreg::raster::RasterStack;
-use xdlreg::spec::{ExplainSettings, ModelSettings, Reference};
+use xdlreg_core::event::silent;
+use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::net::ModelSettings;
+use xdlreg_core::raster::RasterStack;
 
 use super::network_tests::{random_images, random_net, settings};
 use super::parity_tests::{deviation, reference};

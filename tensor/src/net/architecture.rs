@@ -1,7 +1,8 @@
 //! The shape of a PumpkinNet: which parameters it has.
 
-use xdlreg::raster::SIDE;
-use xdlreg::spec::{ModelSettings, Task};
+use xdlreg_core::net::ModelSettings;
+use xdlreg_core::raster::SIDE;
+use xdlreg_core::task::Task;
 
 /// Blocks of convolution, ReLU and pooling.
 pub const BLOCKS: usize = 5;

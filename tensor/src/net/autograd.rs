@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
-use xdlreg::alive;
-use xdlreg::raster::RasterStack;
-use xdlreg::spec::{Task, TrainSettings};
+use xdlreg_core::alive;
+use xdlreg_core::net::TrainSettings;
+use xdlreg_core::raster::RasterStack;
+use xdlreg_core::task::Task;
 
 use super::architecture::is_trainable;
 use super::engine::{Engine, trainable_values};

@@ -10,9 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use xdlreg::machine;
-use xdlreg::spec;
-use xdlreg::stage::Compute;
+use xdlreg_core::device::Device;
+use xdlreg_core::machine;
+use xdlreg_core::stage::Compute;
 
 /// Set in a worker that was started again, to the folder whose libraries it runs with.
 const RESTARTED: &str = "XDLREG_RESTARTED_WITH";
@@ -42,11 +42,11 @@ pub fn count(compute: Compute) -> usize {
 ///
 /// # Errors
 /// A line that says why CUDA cannot be used, where it was asked for.
-pub fn prepare(device: spec::Device) -> Result<(Compute, Option<String>), String> {
+pub fn prepare(device: Device) -> Result<(Compute, Option<String>), String> {
     let (index, required) = match device {
-        spec::Device::Cpu => return Ok((Compute::Cpu, None)),
-        spec::Device::Auto => (0, false),
-        spec::Device::Cuda(index) => (index, true),
+        Device::Cpu => return Ok((Compute::Cpu, None)),
+        Device::Auto => (0, false),
+        Device::Cuda(index) => (index, true),
     };
     match load_cuda(index) {
         Ok(()) => Ok((Compute::Cuda(index), None)),
@@ -179,10 +179,10 @@ mod tests {
         if machine::has_nvidia_driver() {
             return;
         }
-        let (compute, note) = prepare(spec::Device::Auto).unwrap();
+        let (compute, note) = prepare(Device::Auto).unwrap();
         assert_eq!(compute, Compute::Cpu);
         assert!(note.unwrap().contains("no NVIDIA driver"));
-        assert!(prepare(spec::Device::Cuda(0)).unwrap_err().contains("no NVIDIA driver"));
-        assert_eq!(prepare(spec::Device::Cpu).unwrap(), (Compute::Cpu, None));
+        assert!(prepare(Device::Cuda(0)).unwrap_err().contains("no NVIDIA driver"));
+        assert_eq!(prepare(Device::Cpu).unwrap(), (Compute::Cpu, None));
     }
 }

@@ -1,7 +1,7 @@
 //! Initial weights.
 
 use rand::RngExt;
-use xdlreg::seed;
+use xdlreg_core::seed;
 
 use super::architecture::Architecture;
 use super::weights::Weights;
@@ -33,7 +33,7 @@ fn glorot(name: &str, shape: &[usize], count: usize, model_seed: u64) -> Vec<f32
 
 #[cfg(test)]
 mod tests {
-    use xdlreg::spec::ModelSettings;
+    use xdlreg_core::net::ModelSettings;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What a training minimises, and the error it reports.
 
-use xdlreg::sim::is_old;
-use xdlreg::spec::Task;
+use xdlreg_core::sim::is_old;
+use xdlreg_core::task::Task;
 
 /// The objective with the targets of all samples.
 #[derive(Debug, Clone)]

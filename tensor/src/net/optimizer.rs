@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use tch::{Device, Tensor};
-use xdlreg::spec::{Optimizer, Schedule, TrainSettings};
+use xdlreg_core::net::{Optimizer, Schedule, TrainSettings};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;

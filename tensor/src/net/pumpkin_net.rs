@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use tch::{Device, Tensor, no_grad};
-use xdlreg::alive;
-use xdlreg::raster::RasterStack;
-use xdlreg::spec::Task;
+use xdlreg_core::alive;
+use xdlreg_core::raster::RasterStack;
+use xdlreg_core::task::Task;
 
 use super::architecture::{Architecture, BLOCKS};
 use super::layer::Layer;
@@ -186,7 +186,7 @@ fn chain(architecture: Architecture, tensor: impl Fn(&str) -> Tensor) -> Vec<(St
 #[cfg(test)]
 mod tests {
     use tch::Kind;
-    use xdlreg::spec::ModelSettings;
+    use xdlreg_core::net::ModelSettings;
 
     use super::*;
     use crate::net::init::initial_weights;

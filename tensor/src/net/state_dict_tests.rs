@@ -1,6 +1,6 @@
 use half::{bf16, f16};
 use safetensors::tensor::serialize;
-use xdlreg::spec::ModelSettings;
+use xdlreg_core::net::ModelSettings;
 
 use super::super::architecture::Architecture;
 use super::*;

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost::Message;
-use xdlreg::event::Epoch;
+use xdlreg_core::event::Epoch;
 
 /// TensorBoard finds event files by this part of their names.
 const FILE: &str = "events.out.tfevents.xdlreg";

@@ -7,11 +7,11 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use tch::Device;
 use thiserror::Error;
-use xdlreg::event::{Epoch, Progress, ProgressSink};
-use xdlreg::raster::{RasterStack, SIDE};
-use xdlreg::seed;
-use xdlreg::sim::Split;
-use xdlreg::spec::{Keep, ModelSettings, OutputBias, TrainSettings};
+use xdlreg_core::event::{Epoch, Progress, ProgressSink};
+use xdlreg_core::net::{Keep, ModelSettings, OutputBias, TrainSettings};
+use xdlreg_core::raster::{RasterStack, SIDE};
+use xdlreg_core::seed;
+use xdlreg_core::sim::Split;
 
 use super::architecture::Architecture;
 use super::autograd::Autograd;

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::f64::consts::PI;
 use std::ops::Range;
 
-use xdlreg::event::silent;
-use xdlreg::spec::{Schedule, Task};
+use xdlreg_core::event::silent;
+use xdlreg_core::net::Schedule;
+use xdlreg_core::task::Task;
 
 use super::*;
 use crate::net::optimizer::Moments;

@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use xdlreg::event::Epoch;
+use xdlreg_core::event::Epoch;
 
 use super::engine::trainable_values;
 use super::optimizer::Moments;

@@ -1,5 +1,6 @@
-use xdlreg::event::silent;
-use xdlreg::spec::{Optimizer, Schedule, Task};
+use xdlreg_core::event::silent;
+use xdlreg_core::net::{Optimizer, Schedule};
+use xdlreg_core::task::Task;
 
 use super::*;
 

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use thiserror::Error;
-use xdlreg::spec::Task;
+use xdlreg_core::task::Task;
 
 use super::architecture::{Architecture, BLOCKS};
 

@@ -1,5 +1,5 @@
 use safetensors::tensor::serialize;
-use xdlreg::spec::ModelSettings;
+use xdlreg_core::net::ModelSettings;
 
 use super::*;
 

@@ -8,17 +8,22 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use serde::de::DeserializeOwned;
-use xdlreg::event::{Epoch, silent};
-use xdlreg::figure::{self, Heatmap, Signs};
-use xdlreg::raster::RasterStack;
-use xdlreg::sim::{DataSettings, Dataset, Split, Without};
-use xdlreg::spec::{
-    EvaluateSettings, ExplainSettings, HeatmapSettings, Keep, ModelSettings, Reference, Task, TrainSettings,
-};
-use xdlreg::stage::evaluate::Measurement;
-use xdlreg::stage::{Compute, Explained, StageName, Trained, files};
-use xdlreg::store::seal::seal_bytes;
-use xdlreg::store::{Entry, Key, arrays, dataset};
+use xdlreg_core::event::{Epoch, silent};
+use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::key::Key;
+use xdlreg_core::metric::EvaluateSettings;
+use xdlreg_core::metric::Measurement;
+use xdlreg_core::net::{Keep, ModelSettings, TrainSettings};
+use xdlreg_core::picture;
+use xdlreg_core::picture::HeatmapSettings;
+use xdlreg_core::picture::{Heatmap, Signs};
+use xdlreg_core::raster::RasterStack;
+use xdlreg_core::sim::{DataSettings, Dataset, Split, Without};
+use xdlreg_core::stage::{Compute, Explained, Trained, files};
+use xdlreg_core::stage_name::StageName;
+use xdlreg_core::store::seal::seal_bytes;
+use xdlreg_core::store::{Entry, arrays, dataset};
+use xdlreg_core::task::Task;
 
 use super::*;
 use crate::net::{PumpkinNet, Training, Weights};
@@ -315,10 +320,10 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
                     relevance: maps.get(index),
                     signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
                     true_scale,
-                    title: figure::title(index, age, prediction),
+                    title: picture::title(index, age, prediction),
                 };
-                let drawn = figure::render(&[heatmap], &silent).expect("a picture").remove(0);
-                expected.insert(figure::file_name(index, age, prediction, pointer), drawn);
+                let drawn = picture::render(&[heatmap], &silent).expect("a picture").remove(0);
+                expected.insert(picture::file_name(index, age, prediction, pointer), drawn);
             }
         }
         let names: Vec<&String> = entry.manifest.files.keys().collect();

@@ -1,12 +1,15 @@
 //! Evaluate: lends the network to the scores that ask it again.
 
 use tch::Device;
-use xdlreg::explain::analyzer;
-use xdlreg::metric::{Probe, ProbeError};
-use xdlreg::raster::RasterStack;
-use xdlreg::spec::{EvaluateSettings, ExplainSettings, Task};
-use xdlreg::stage::{StageContext, StageError, evaluate};
-use xdlreg::store::{Draft, Key};
+use xdlreg_core::explain::ExplainSettings;
+use xdlreg_core::explain::analyzer;
+use xdlreg_core::key::Key;
+use xdlreg_core::metric::EvaluateSettings;
+use xdlreg_core::metric::{Probe, ProbeError};
+use xdlreg_core::raster::RasterStack;
+use xdlreg_core::stage::{StageContext, StageError, evaluate};
+use xdlreg_core::store::Draft;
+use xdlreg_core::task::Task;
 
 use super::explain::{Known, load};
 use crate::explain::explain;
@@ -46,7 +49,7 @@ impl<'a> Network<'a> {
     }
 
     fn explain_by(&self, net: &PumpkinNet, images: &RasterStack) -> Result<RasterStack, ProbeError> {
-        let explained = explain(net, images, self.settings, self.known.samples(), &xdlreg::event::silent);
+        let explained = explain(net, images, self.settings, self.known.samples(), &xdlreg_core::event::silent);
         explained.map(|explained| explained.maps).map_err(|error| ProbeError(error.to_string()))
     }
 }
@@ -96,10 +99,10 @@ fn layer_of(parameter: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use xdlreg::explain::analyzers;
-    use xdlreg::raster::SIDE;
-    use xdlreg::sim::{GrowthMode, Pumpkin, Without};
-    use xdlreg::spec::ModelSettings;
+    use xdlreg_core::explain::analyzers;
+    use xdlreg_core::net::ModelSettings;
+    use xdlreg_core::raster::SIDE;
+    use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
 
     use super::*;
     use crate::net::Architecture;

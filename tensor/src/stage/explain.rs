@@ -4,13 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tch::Device;
-use xdlreg::event::{Progress, ProgressSink};
-use xdlreg::raster::{self, Planes, RasterStack, SIDE};
-use xdlreg::sim::{Dataset, Split};
-use xdlreg::spec::{ExplainSettings, Reference};
-use xdlreg::stage::{self, StageContext, StageError, files};
-use xdlreg::store::planes::{ArrayWriter, ImageFile};
-use xdlreg::store::{Draft, Key, dataset, inputs};
+use xdlreg_core::event::{Progress, ProgressSink};
+use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::key::Key;
+use xdlreg_core::raster::{self, Planes, RasterStack, SIDE};
+use xdlreg_core::sim::{Dataset, Split};
+use xdlreg_core::stage::{self, StageContext, StageError, files};
+use xdlreg_core::store::planes::{ArrayWriter, ImageFile};
+use xdlreg_core::store::{Draft, dataset, inputs};
 
 use crate::explain::{AboutMaps, ExplainError, Explained, Samples, Sink, explain_each};
 use crate::net::{PumpkinNet, adapt};

@@ -7,10 +7,10 @@ mod train;
 use std::time::Instant;
 
 use tch::Device;
-use xdlreg::event::ProgressSink;
-use xdlreg::stage::{Job, Memory, StageContext, StageError, render, simulate};
-use xdlreg::store::{Check, Lookup, Store};
-use xdlreg::{alive, machine};
+use xdlreg_core::event::ProgressSink;
+use xdlreg_core::stage::{Job, Memory, StageContext, StageError, render, simulate};
+use xdlreg_core::store::{Check, Lookup, Store};
+use xdlreg_core::{alive, machine};
 
 pub use explain::explain_files;
 

@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use tch::Device;
-use xdlreg::disk::Folder;
-use xdlreg::event::{Progress, ProgressSink};
-use xdlreg::spec::{ModelSettings, TrainSettings};
-use xdlreg::stage::{self, StageContext, StageError, files};
-use xdlreg::store::seal::{seal_bytes, unseal_bytes};
-use xdlreg::store::{Draft, Key, arrays};
+use xdlreg_core::disk::Folder;
+use xdlreg_core::event::{Progress, ProgressSink};
+use xdlreg_core::key::Key;
+use xdlreg_core::net::{ModelSettings, TrainSettings};
+use xdlreg_core::stage::{self, StageContext, StageError, files};
+use xdlreg_core::store::seal::{seal_bytes, unseal_bytes};
+use xdlreg_core::store::{Draft, arrays};
 
 use crate::net::{Kept, PumpkinNet, TrainError, TrainState, Trained, Training, Weights, tensorboard};
 

@@ -1,7 +1,7 @@
 //! One layer's rule, carried out for the outputs that have relevance.
 
 use tch::Tensor;
-use xdlreg::explain::{Denominator, Gate, InputPart};
+use xdlreg_core::explain::{Denominator, Gate, InputPart};
 
 use super::hits::Hits;
 use super::order::Order;

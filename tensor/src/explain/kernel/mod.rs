@@ -12,8 +12,8 @@ mod window;
 
 use std::array;
 
-use xdlreg::explain::Activation;
-use xdlreg::raster::SIDE;
+use xdlreg_core::explain::Activation;
+use xdlreg_core::raster::SIDE;
 
 use self::hits::Hits;
 use self::layer::{Layer, PARTS, Ruled, Sides};

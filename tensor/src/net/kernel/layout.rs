@@ -2,7 +2,7 @@
 
 use super::conv::Plane;
 use super::simd::LANES;
-use xdlreg::raster::SIDE;
+use xdlreg_core::raster::SIDE;
 
 use crate::net::architecture::{Architecture, BLOCKS, KERNELS, pooled};
 
@@ -153,7 +153,8 @@ fn features(channels: usize, side: usize, padded: usize) -> Vec<Option<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xdlreg::spec::{ModelSettings, Task};
+    use xdlreg_core::net::ModelSettings;
+    use xdlreg_core::task::Task;
 
     #[test]
     fn packing_is_undone_by_unpacking() {

@@ -21,9 +21,9 @@ mod winners;
 
 use std::ops::Range;
 
-use xdlreg::alive;
-use xdlreg::raster::RasterStack;
-use xdlreg::spec::TrainSettings;
+use xdlreg_core::alive;
+use xdlreg_core::net::TrainSettings;
+use xdlreg_core::raster::RasterStack;
 
 use self::forward::Inputs;
 use self::isa::{Isa, Learn, Optimise};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use xdlreg::raster::RasterStack;
+use xdlreg_core::raster::RasterStack;
 
 use super::backward::Workspace;
 use super::forward::Inputs;
@@ -51,7 +51,7 @@ impl Team {
         self.share(samples.len(), |space, layout, part| {
             let mut outputs = Vec::with_capacity(part.len() * layout.outputs);
             for index in part {
-                xdlreg::alive::tick();
+                xdlreg_core::alive::tick();
                 let image = images.get(samples.start + index).pixels;
                 isa.run(&mut Predict { space, layout, inputs, image });
                 outputs.extend(&space.forward.hidden.outputs);

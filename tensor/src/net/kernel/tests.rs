@@ -1,9 +1,9 @@
 //! Every kernel against a naive twin in `f64`.
 
 use rand::RngExt;
-use xdlreg::raster::SIDE;
-use xdlreg::seed;
-use xdlreg::spec::ModelSettings;
+use xdlreg_core::net::ModelSettings;
+use xdlreg_core::raster::SIDE;
+use xdlreg_core::seed;
 
 use super::backward::{input_gradient, single_row};
 use super::conv::{Plane, convolve_row};

@@ -2,10 +2,11 @@
 
 use rand::RngExt;
 use tch::Device;
-use xdlreg::raster::SIDE;
-use xdlreg::seed;
-use xdlreg::sim::{GrowthMode, Pumpkin, Without};
-use xdlreg::spec::{ModelSettings, Optimizer, Task};
+use xdlreg_core::net::{ModelSettings, Optimizer};
+use xdlreg_core::raster::SIDE;
+use xdlreg_core::seed;
+use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
+use xdlreg_core::task::Task;
 
 use super::tests::{NO_KERNELS, close, random};
 use super::*;

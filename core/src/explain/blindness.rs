@@ -1,0 +1,91 @@
+//! Which explanations say nothing where an image is 0.
+//!
+//! An atrophied pixel is exactly 0, so whatever multiplies by the pixel gives it exactly 0 relevance, however much it
+//! matters. Scores of such explanations over atrophied pixels would say nothing about them; tables mark them as blind.
+
+use super::composite::{Composite, LayerKind, LayerSite};
+use super::method::Method;
+use super::rule::{InputPart, Rule};
+
+impl Method {
+    /// Whether relevance is 0 wherever the image is 0, for a network that begins with batch norm or without.
+    pub fn is_blind_to_zeros(&self, batch_norm: bool) -> bool {
+        match self {
+            Self::Propagation(composite) => composite.is_blind_to_zeros(batch_norm),
+            Self::InputTimesGradient | Self::Input => true,
+            Self::IntegratedGradients { baseline, .. } => *baseline == 0.0,
+            // Noise makes pixels that are 0 something else.
+            Self::Smooth { .. } | Self::Random { .. } | Self::Occlusion { .. } => false,
+        }
+    }
+}
+
+impl Composite {
+    fn is_blind_to_zeros(&self, batch_norm: bool) -> bool {
+        let (name, kind) = if batch_norm { ("bn1", LayerKind::BatchNorm) } else { ("conv1", LayerKind::Conv) };
+        let input = LayerSite { name, kind, first: !batch_norm, last: false };
+        self.rule(&input).is_some_and(Rule::is_blind_to_zeros)
+    }
+}
+
+impl Rule {
+    /// Whether inputs that are 0 get no relevance.
+    fn is_blind_to_zeros(&self) -> bool {
+        let mut terms = self.passes.iter().flat_map(|pass| &pass.terms);
+        terms.all(|term| match term.input {
+            InputPart::All | InputPart::Positive | InputPart::Negative => true,
+            InputPart::Constant(value) => value == 0.0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::explain::ExplainSettings;
+    use crate::explain::{analyzer, analyzers};
+
+    fn is_blind(name: &str, settings: &ExplainSettings) -> bool {
+        analyzer(name).unwrap().method(settings).is_blind_to_zeros(false)
+    }
+
+    /// Float32 values at the end of a file.
+    fn floats(file: &str, count: usize) -> Vec<f32> {
+        let path = format!("{}/../tensor/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+        let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let values = bytes[bytes.len() - 4 * count..].chunks_exact(4);
+        values.map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+    }
+
+    /// What iNNvestigate and Zennit say of pixels that are 0 decides who is blind.
+    #[test]
+    fn the_peers_maps_are_zero_at_zeros_exactly_where_an_analyzer_is_blind() {
+        let count = 2 * 98 * 98;
+        let images = floats("keras_images.f32", count);
+        let mut compared = 0;
+        for analyzer in analyzers() {
+            let file = format!("{}.npy", analyzer.name.trim_start_matches("lrp."));
+            if !fs::exists(format!("{}/../tensor/tests/data/lrp/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap() {
+                continue;
+            }
+            let map = floats(&format!("lrp/{file}"), count);
+            let blind = map.iter().zip(&images).all(|(&relevance, &pixel)| pixel != 0.0 || relevance == 0.0);
+            assert_eq!(is_blind(analyzer.name, &ExplainSettings::default()), blind, "{}", analyzer.name);
+            compared += 1;
+        }
+        assert!(compared >= 20, "{compared} analyzers have reference maps");
+    }
+
+    #[test]
+    fn references_and_bounds_of_zero_make_blind() {
+        let settings = ExplainSettings::default();
+        assert!(is_blind("integrated_gradients", &settings));
+        assert!(!is_blind("integrated_gradients", &ExplainSettings { baseline: Some(0.5), ..settings.clone() }));
+        assert!(!is_blind("smoothgrad", &settings) && !is_blind("occlusion", &settings));
+        let preset = analyzer("lrp.sequential_preset_a_flat").unwrap().method(&settings);
+        assert!(preset.is_blind_to_zeros(true) && !preset.is_blind_to_zeros(false), "batch norm's rule multiplies");
+        let zennit = analyzer("zennit.epsilon_plus").unwrap().method(&settings);
+        assert!(!zennit.is_blind_to_zeros(true) && zennit.is_blind_to_zeros(false), "batch norm passes on");
+    }
+}

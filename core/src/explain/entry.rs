@@ -1,0 +1,292 @@
+//! `[[explain.composite]]`: rules of relevance propagation, layer by layer.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Bias;
+use crate::explain::{Composite, Denominator, LayerKind, LayerSite, Rule, Selector};
+use crate::settings::Invalid;
+use crate::settings::near_miss;
+use crate::settings::number::{Bound, number, plain};
+use crate::shown::shown;
+
+/// The rules by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleName {
+    Z,
+    Epsilon,
+    AlphaBeta,
+    ZPlus,
+    Gamma,
+    WSquare,
+    Flat,
+    ZB,
+}
+
+/// One entry of a composite: the rule of the layers that it selects and no earlier entry does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompositeEntry {
+    /// A kind of layers ("conv", "dense", "batch_norm", "any") or one of them ("input" for the first, "conv1" to "conv5",
+    /// "bn1" to "bn6", "output").
+    pub layer: String,
+    /// How its relevance is shared among its inputs.
+    pub rule: RuleName,
+    /// Of epsilon (1e-7 by default), and added to the denominators of alpha_beta and gamma.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// Weight of what excites, of alpha_beta; 1 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// Weight of what inhibits, of alpha_beta: `alpha - 1`, which is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta: Option<f64>,
+    /// What z, epsilon, alpha_beta and gamma do with biases: "full" (the default), "signed" or "ignore".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bias: Option<Bias>,
+    /// How much gamma favours what agrees with the sign of the layer's output; 0.25 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+    /// The least value of the layer's input, of z_b.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// The largest value of the layer's input, of z_b.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+}
+
+/// Kinds of layers, each with what it selects.
+const KINDS: [(&str, Selector); 6] = [
+    ("any", Selector::Any),
+    ("conv", Selector::Kind(LayerKind::Conv)),
+    ("dense", Selector::Kind(LayerKind::Dense)),
+    ("batch_norm", Selector::Kind(LayerKind::BatchNorm)),
+    ("input", Selector::First),
+    ("output", Selector::Last),
+];
+
+/// Layers that have names of their own.
+const NAMES: [&str; 11] = ["conv1", "conv2", "conv3", "conv4", "conv5", "bn1", "bn2", "bn3", "bn4", "bn5", "bn6"];
+
+/// The layers that every network has and that need a rule.
+const SITES: [LayerSite; 7] = {
+    const fn conv(name: &'static str, first: bool) -> LayerSite<'static> {
+        LayerSite { name, kind: LayerKind::Conv, first, last: false }
+    }
+    const fn dense(name: &'static str, last: bool) -> LayerSite<'static> {
+        LayerSite { name, kind: LayerKind::Dense, first: false, last }
+    }
+    [
+        conv("conv1", true),
+        conv("conv2", false),
+        conv("conv3", false),
+        conv("conv4", false),
+        conv("conv5", false),
+        dense("dense", false),
+        dense("output", true),
+    ]
+};
+
+impl RuleName {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Z => "z",
+            Self::Epsilon => "epsilon",
+            Self::AlphaBeta => "alpha_beta",
+            Self::ZPlus => "z_plus",
+            Self::Gamma => "gamma",
+            Self::WSquare => "w_square",
+            Self::Flat => "flat",
+            Self::ZB => "z_b",
+        }
+    }
+
+    /// The parameters it reads.
+    fn reads(self) -> &'static [&'static str] {
+        match self {
+            Self::Z => &["bias"],
+            Self::Epsilon => &["epsilon", "bias"],
+            Self::AlphaBeta => &["alpha", "beta", "bias", "epsilon"],
+            Self::Gamma => &["gamma", "bias", "epsilon"],
+            Self::ZB => &["low", "high"],
+            Self::ZPlus | Self::WSquare | Self::Flat => &[],
+        }
+    }
+}
+
+impl CompositeEntry {
+    fn alpha(&self) -> f64 {
+        self.alpha.unwrap_or_else(|| self.beta.map_or(1.0, |beta| beta + 1.0))
+    }
+
+    fn beta(&self) -> f64 {
+        self.beta.unwrap_or_else(|| self.alpha() - 1.0)
+    }
+
+    fn selector(&self) -> Selector {
+        let kind = KINDS.iter().find(|(name, _)| *name == self.layer).map(|(_, selector)| selector.clone());
+        kind.unwrap_or_else(|| Selector::Name(self.layer.clone()))
+    }
+
+    fn rule(&self) -> Rule {
+        let bias = self.bias.unwrap_or(Bias::Full);
+        let denominator = self.epsilon.map_or(Denominator::Safe, Denominator::Epsilon);
+        match self.rule {
+            RuleName::Z => Rule::z(bias),
+            RuleName::Epsilon => Rule::epsilon(self.epsilon.unwrap_or(1e-7), bias),
+            RuleName::AlphaBeta => Rule::alpha_beta(self.alpha(), self.beta(), bias, denominator),
+            RuleName::ZPlus => Rule::z_plus(),
+            RuleName::Gamma => Rule::gamma(self.gamma.unwrap_or(0.25), bias, denominator),
+            RuleName::WSquare => Rule::w_square(Denominator::Safe),
+            RuleName::Flat => Rule::flat(Denominator::Safe),
+            RuleName::ZB => Rule::z_bounded(self.low.unwrap_or(0.0), self.high.unwrap_or(1.0), Denominator::Safe),
+        }
+    }
+
+    fn given(&self) -> [(&'static str, Option<f64>); 6] {
+        [
+            ("epsilon", self.epsilon),
+            ("alpha", self.alpha),
+            ("beta", self.beta),
+            ("gamma", self.gamma),
+            ("low", self.low),
+            ("high", self.high),
+        ]
+    }
+
+    /// What is wrong with the entry; `place` is its dotted key.
+    fn validate(&self, place: &str) -> Vec<Invalid> {
+        let refuse = |key: &str, message: String, help: &str| Invalid::new(format!("{place}.{key}"), message, help);
+        let mut invalid = Vec::new();
+        let names = || KINDS.iter().map(|(name, _)| *name).chain(NAMES);
+        if !names().any(|name| name == self.layer) {
+            let all = names().collect::<Vec<_>>().join(", ");
+            let help = match near_miss(&self.layer, names()) {
+                Some(near) => format!("did you mean `{near}`? Layers: {all}"),
+                None => format!("layers: {all}"),
+            };
+            invalid.push(refuse("layer", format!("there is no layer `{}`", shown(&self.layer)), &help));
+        }
+        let (name, reads) = (self.rule.name(), self.rule.reads());
+        let bias = self.bias.map(|_| "bias");
+        let given = self.given();
+        for key in given.iter().filter_map(|(key, value)| value.map(|_| *key)).chain(bias) {
+            if !reads.contains(&key) {
+                let help = match reads {
+                    [] => format!("leave it out: `{name}` has no parameters"),
+                    _ => format!("leave it out: `{name}` reads {}", reads.join(", ")),
+                };
+                invalid.push(refuse(key, format!("the rule `{name}` does not read `{key}`"), &help));
+            }
+        }
+        if !invalid.is_empty() {
+            return invalid;
+        }
+        for (key, value) in given.iter().filter_map(|(key, value)| value.map(|value| (*key, value))) {
+            let bound = match key {
+                "alpha" => Bound::AtLeast(1.0),
+                "low" | "high" => Bound::Any,
+                _ => Bound::AtLeast(0.0),
+            };
+            invalid.extend(number(&format!("{place}.{key}"), value, bound));
+        }
+        let excess = self.alpha() - self.beta() - 1.0;
+        if invalid.is_empty() && excess.abs() > 1e-9 {
+            let key = if self.beta.is_some() { "beta" } else { "alpha" };
+            let message = format!("alpha - beta must be 1, but {} - {} is {}", self.alpha(), self.beta(), excess + 1.0);
+            invalid.push(refuse(key, message, "give alpha alone: beta is then alpha - 1"));
+        }
+        if self.rule == RuleName::ZB && invalid.is_empty() {
+            match (self.low, self.high) {
+                (Some(low), Some(high)) if low < high => {}
+                (Some(low), Some(high)) => {
+                    let message = format!("low must be below high, but they are {} and {}", plain(low), plain(high));
+                    invalid.push(refuse("low", message, "use two numbers with `low` below `high`"));
+                }
+                _ => invalid.push(refuse(
+                    "rule",
+                    "`z_b` needs `low` and `high`, the bounds of the layer's input".into(),
+                    "for pixels give low = 0 and high = 1",
+                )),
+            }
+        }
+        invalid
+    }
+}
+
+/// The composite that a list of entries describes.
+pub fn composite(entries: &[CompositeEntry]) -> Composite {
+    Composite::lrp(entries.iter().map(|entry| (entry.selector(), entry.rule())))
+}
+
+/// What is wrong with the entries of `explain.composite`.
+pub fn validate(entries: &[CompositeEntry]) -> Vec<Invalid> {
+    let each = entries.iter().enumerate();
+    let mut invalid: Vec<Invalid> =
+        each.flat_map(|(index, entry)| entry.validate(&format!("explain.composite.{index}"))).collect();
+    let composite = composite(entries);
+    let without: Vec<&str> = SITES.iter().filter(|site| composite.rule(site).is_none()).map(|site| site.name).collect();
+    if invalid.is_empty() && !without.is_empty() {
+        let message = format!("no entry gives a rule for {}", without.join(", "));
+        invalid.push(Invalid::new(
+            "explain.composite",
+            message,
+            "add an entry for them, or a last one for layer = \"any\"",
+        ));
+    }
+    invalid
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::explain::ExplainSettings;
+
+    /// The keys of what is wrong with a spec of these entries, and what is said of the first.
+    fn refused(entries: &str) -> (Vec<String>, String) {
+        let settings: ExplainSettings =
+            toml::from_str(&format!("analyzer = 'lrp'\ncomposite = [{entries}]")).expect("well-formed settings");
+        let invalid = settings.validate();
+        let said = invalid.first().map(|i| format!("{} {}", i.message, i.help)).unwrap_or_default();
+        (invalid.into_iter().map(|invalid| invalid.key).collect(), said)
+    }
+
+    #[test]
+    fn impossible_entries_are_refused_where_they_stand() {
+        for (entry, key, said) in [
+            ("layer = 'any', rule = 'alpha_beta', alpha = 2, beta = 2", "0.beta", "alpha - beta must be 1"),
+            ("layer = 'any', rule = 'alpha_beta', alpha = 0.5", "0.alpha", "must be at least 1, got 0.5"),
+            ("layer = 'any', rule = 'z_b'", "0.rule", "low = 0"),
+            ("layer = 'any', rule = 'z_b', low = 0", "0.rule", "`low` and `high`"),
+            ("layer = 'any', rule = 'z_b', low = 1, high = 0", "0.low", "low must be below high"),
+            ("layer = 'cnov1', rule = 'z'", "0.layer", "did you mean `conv1`?"),
+            ("layer = 'any', rule = 'flat', epsilon = 1", "0.epsilon", "no parameters"),
+            ("layer = 'any', rule = 'z', gamma = 1", "0.gamma", "reads bias"),
+            ("layer = 'any', rule = 'gamma', gamma = -1", "0.gamma", "at least 0, got -1"),
+        ] {
+            let (keys, message) = refused(&format!("{{ {entry} }}, {{ layer = 'any', rule = 'z' }}"));
+            assert_eq!(keys, [format!("explain.composite.{key}")], "{entry}");
+            assert!(message.contains(said), "{message}");
+        }
+    }
+
+    #[test]
+    fn every_layer_needs_a_rule() {
+        let (keys, message) = refused("{ layer = 'conv', rule = 'z' }, { layer = 'output', rule = 'z' }");
+        assert_eq!(keys, ["explain.composite"]);
+        assert!(message.contains("a rule for dense"), "{message}");
+        assert_eq!(refused("{ layer = 'conv', rule = 'z' }, { layer = 'dense', rule = 'z' }").0, [""; 0]);
+        assert_eq!(refused("").0, ["explain.composite"]);
+    }
+
+    #[test]
+    fn a_composite_belongs_to_lrp_and_lrp_to_a_composite() {
+        let keys = |text: &str| {
+            let settings: ExplainSettings = toml::from_str(text).expect("well-formed settings");
+            settings.validate().into_iter().map(|invalid| invalid.key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys("analyzer = 'lrp'"), ["explain.composite"]);
+        assert_eq!(keys("composite = [{ layer = 'any', rule = 'z' }]"), ["explain.composite"]);
+        assert_eq!(keys("analyzer = 'lrp'\ncomposite = [{ layer = 'any', rule = 'z' }]"), [""; 0]);
+    }
+}

@@ -1,0 +1,18 @@
+//! What an explanation is, as data: rules, composites and analyzers. The tensor side carries them out.
+
+mod analyzer;
+mod blindness;
+mod composite;
+mod entry;
+mod method;
+mod reference;
+mod rule;
+mod settings;
+
+pub use analyzer::{Analyzer, Parameter, analyzer, analyzer_names, analyzers};
+pub use composite::{Activation, Composite, LayerKind, LayerSite, Selector, Start};
+pub use entry::{CompositeEntry, RuleName};
+pub use method::{Method, SigmaUnit, Smoothing};
+pub use reference::Reference;
+pub use rule::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, Term, WeightPart};
+pub use settings::{Bias, Class, ExplainSettings};

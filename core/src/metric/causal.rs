@@ -1,0 +1,152 @@
+//! Whether relevance tells what every sign of age is worth to the network.
+//!
+//! The simulation draws the same pumpkin again without one sign, all else equal to the bit. How far the prediction falls
+//! then is what this sign is worth, in years: the causal truth, against which the relevance over its pixels is held.
+
+use super::intervention::{Effects, Kind, sum};
+use super::statistics::{line, mean, mean_of_defined, partial_spearman, pearson, spearman};
+use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Sign, Trivial};
+use crate::raster::{Raster, RasterStack};
+use crate::task::Task;
+
+const CITATION: &str = "Pearl, Causality (2009), 3.2 (the effect of an intervention); here on a simulated image";
+
+const fn about(name: &'static str, unit: &'static str, direction: Direction) -> About {
+    About { name, unit, direction, citation: CITATION }
+}
+
+const PEARSON: About = about("causal_pearson", "1", Direction::Higher);
+const SPEARMAN: About = about("causal_spearman", "1", Direction::Higher);
+const SLOPE: About = about("causal_slope", "1", Direction::Towards(1.0));
+const YEARS: About = about("causal_years", "years", Direction::None);
+const RELEVANCE: About = about("causal_relevance", "years", Direction::None);
+
+/// Fewer signs than this in an image correlate by chance alone.
+const FEWEST: usize = 3;
+
+/// Years f(x) - f(x without a sign) against the sum of relevance over the sign's pixels.
+///
+/// For lesions and for atrophies, of which the pixel itself (r = 0) or all within r = 1, 2 rows and columns count:
+/// - of an image: Pearson's and Spearman's correlation over its signs, where there are at least three; the mean over images
+///   is the score of the run, with those of trivial maps as variants `image`, `edges`, `noise`;
+/// - `pooled`: the same over the signs of all images together, with the slope of relevance over years.
+///
+/// For every kind, also the tumour:
+/// - of an image, `causal_years` and `causal_relevance` of all signs of the kind together; `each` is the mean worth of one;
+/// - `kind`: correlations and slope of these over images;
+/// - `beyond_age`: the rank correlation over images of equal age (partial): older pumpkins have more to show, so maps that
+///   merely grow with age correlate too.
+///
+/// With those of trivial maps beside, as `kind.image` and so on.
+///
+/// Where an explanation is blind to pixels that are 0, the relevance of atrophies at r = 0 says nothing, and is marked so.
+pub const CAUSAL: NetworkMetric = NetworkMetric {
+    name: "causal",
+    measures: &[PEARSON, SPEARMAN, SLOPE, YEARS, RELEVANCE],
+    task: Some(Task::Regression),
+    compute,
+};
+
+fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
+    let mut scores = Vec::new();
+    for kind in Kind::ALL {
+        let effects: Vec<Effects> =
+            (0..probed.len()).filter_map(|image| Effects::of(kind, probed, image, probe)).collect();
+        if effects.is_empty() {
+            continue;
+        }
+        for sign in kind.signs() {
+            let mut told = within_images(sign, &effects, probed);
+            told.extend(over_images(sign, &effects, probed));
+            if probed.blind && sign.is_zero_in_images() {
+                told.iter_mut().for_each(Score::mark_blind);
+            }
+            told.extend(trivial_maps(sign, &effects, probed));
+            told.extend(worth(&effects));
+            scores.extend(told.into_iter().map(|score| score.of_sign(sign)));
+        }
+    }
+    Ok(scores)
+}
+
+fn correlations(years: &[f64], relevance: &[f64]) -> [Score; 2] {
+    [Score::new(&PEARSON, pearson(years, relevance)), Score::new(&SPEARMAN, spearman(years, relevance))]
+}
+
+/// The images with enough signs to correlate over them.
+fn many(effects: &[Effects]) -> impl Iterator<Item = &Effects> {
+    effects.iter().filter(|effects| effects.years.len() >= FEWEST)
+}
+
+/// Correlations over the signs of each image.
+fn within_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
+    let of_image = |effects: &Effects| {
+        let relevance = effects.relevance(probed.maps.get(effects.image), sign);
+        correlations(&effects.years, &relevance).map(|score| score.of_image(effects.image))
+    };
+    many(effects).flat_map(of_image).collect()
+}
+
+/// The same of trivial maps: in the mean over images, and over images.
+fn trivial_maps(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
+    let mut scores = Vec::new();
+    for trivial in Trivial::ALL {
+        let maps: Vec<RasterStack> = effects.iter().map(|effects| probed.trivial(trivial, effects.image)).collect();
+        let of_images: Vec<[Score; 2]> = (effects.iter().zip(&maps))
+            .filter(|(effects, _)| effects.years.len() >= FEWEST)
+            .map(|(effects, map)| correlations(&effects.years, &effects.relevance(map.get(0), sign)))
+            .collect();
+        if !of_images.is_empty() {
+            for (which, about) in [&PEARSON, &SPEARMAN].into_iter().enumerate() {
+                let value = mean_of_defined(of_images.iter().map(|scores| scores[which].value));
+                scores.push(Score::new(about, value).variant(trivial.name()));
+            }
+        }
+        let relevance = of_kind(sign, effects, &maps.iter().map(|map| map.get(0)).collect::<Vec<_>>(), probed);
+        let named = |variant: &str| format!("{variant}.{}", trivial.name());
+        scores.extend(kinds(effects, &relevance, probed).map(|(variant, score)| score.variant(named(variant))));
+    }
+    scores
+}
+
+/// Correlations over the signs of all images together, and over the images' sums of all signs of the kind.
+fn over_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
+    let mut scores = Vec::new();
+    let maps: Vec<Raster> = effects.iter().map(|effects| probed.maps.get(effects.image)).collect();
+    let slope = |years: &[f64], relevance: &[f64]| Score::new(&SLOPE, line(years, relevance).slope);
+    if sign != Sign::Tumour {
+        let years: Vec<f64> = effects.iter().flat_map(|effects| effects.years.iter().copied()).collect();
+        let relevance: Vec<f64> =
+            effects.iter().zip(&maps).flat_map(|(effects, map)| effects.relevance(*map, sign)).collect();
+        let pooled = correlations(&years, &relevance).into_iter().chain([slope(&years, &relevance)]);
+        scores.extend(pooled.map(|score| score.variant("pooled")));
+    }
+    let relevance = of_kind(sign, effects, &maps, probed);
+    scores.extend(kinds(effects, &relevance, probed).map(|(variant, score)| score.variant(variant)));
+    let years: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
+    scores.push(slope(&years, &relevance).variant("kind"));
+    let of_images = effects.iter().zip(relevance);
+    scores.extend(of_images.map(|(effects, sum)| Score::new(&RELEVANCE, sum).of_image(effects.image)));
+    scores
+}
+
+/// What maps say of all signs of a kind in each image.
+fn of_kind(sign: Sign, effects: &[Effects], maps: &[Raster], probed: &Probed) -> Vec<f64> {
+    let of_image = |(effects, map): (&Effects, &Raster)| sum(*map, &sign.mask(probed.pumpkins[effects.image]));
+    effects.iter().zip(maps).map(of_image).collect()
+}
+
+/// Correlations over images of what all signs of a kind are worth with what a map says of them, with their variants.
+fn kinds(effects: &[Effects], relevance: &[f64], probed: &Probed) -> impl Iterator<Item = (&'static str, Score)> {
+    let years: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
+    let ages: Vec<f64> = effects.iter().map(|effects| f64::from(probed.pumpkins[effects.image].age)).collect();
+    let beyond_age = Score::new(&SPEARMAN, partial_spearman(&years, relevance, &ages));
+    correlations(&years, relevance).map(|score| ("kind", score)).into_iter().chain([("beyond_age", beyond_age)])
+}
+
+/// What the signs are worth, whatever an explanation says.
+fn worth(effects: &[Effects]) -> Vec<Score> {
+    let of_kind = effects.iter().map(|effects| Score::new(&YEARS, effects.all).of_image(effects.image));
+    let years: Vec<f64> = effects.iter().flat_map(|effects| effects.years.iter().copied()).collect();
+    of_kind.chain([Score::new(&YEARS, mean(years.into_iter())).variant("each")]).collect()
+}

@@ -1,0 +1,15 @@
+use super::statistics::mean;
+use super::{About, Direction, PredictionMetric};
+use crate::task::Task;
+
+/// Mean absolute error of the predicted age.
+pub const MAE: PredictionMetric = PredictionMetric {
+    about: About {
+        name: "mae",
+        unit: "years",
+        direction: Direction::Lower,
+        citation: "Willmott and Matsuura, Climate Research 30 (2005) 79",
+    },
+    task: Task::Regression,
+    compute: |data| mean(data.targets.iter().zip(data.predictions).map(|(y, f)| (f - y).abs())),
+};

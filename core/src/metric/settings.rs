@@ -1,0 +1,127 @@
+//! `[evaluate]`: how explanations are scored.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use crate::metric::NETWORK_METRICS;
+use crate::settings::Invalid;
+use crate::settings::near_miss;
+use crate::settings::number::{Bound, count, number, seed};
+use crate::settings::{IMAGE, Need};
+use crate::shown::shown;
+
+/// `[evaluate]`: the scores of explanations. Those that need nothing but maps, images and the known signs are always there;
+/// these settings are about those for which the network is asked again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluateSettings {
+    /// Which scores ask the network: "faithfulness" and "causal" (for a regression only), and "sensitivity" and "randomisation",
+    /// which explain each image `draws` times and once a layer.
+    #[schemars(schema_with = "scores_schema")]
+    pub scores: Vec<String>,
+    /// How many of the explained images they look at, spread evenly; all where there are fewer.
+    pub images: usize,
+    /// Causal: how many lesions and how many atrophies of an image are left out one at a time; all where there are fewer.
+    pub signs: usize,
+    /// Faithfulness: predictions on the way.
+    pub steps: usize,
+    /// Faithfulness: share of an image's pixels that is changed in the end.
+    pub flipped: f64,
+    /// Faithfulness: what pixels are set to; by default tissue, 0.8.
+    pub fill: f64,
+    /// Sensitivity: random images in the neighbourhood of an image.
+    pub draws: usize,
+    /// Sensitivity: how far a pixel of a neighbour may be from the image's.
+    pub radius: f64,
+    /// Seed of noise maps, of the choice of signs, of neighbours and of random layers.
+    pub seed: u64,
+}
+
+impl Default for EvaluateSettings {
+    fn default() -> Self {
+        Self {
+            scores: vec!["faithfulness".into(), "causal".into()],
+            images: 10,
+            signs: 20,
+            steps: 10,
+            flipped: 0.1,
+            fill: 0.8,
+            draws: 10,
+            radius: 0.02,
+            seed: 0,
+        }
+    }
+}
+
+/// The widest neighbourhood of an image: pixels are from 0 to 1, and the width of the range must be a number, too.
+const WIDEST: f64 = 1e6;
+
+impl EvaluateSettings {
+    /// Everything that cannot be carried out, each with its dotted key.
+    pub fn validate(&self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
+        for score in self.scores.iter().filter(|score| !names().any(|name| name == score.as_str())) {
+            let all = names().collect::<Vec<_>>().join(", ");
+            let help = match near_miss(score, names()) {
+                Some(near) => format!("did you mean `{near}`? Scores: {all}"),
+                None => format!("scores: {all}; all others are always there"),
+            };
+            invalid.push(Invalid::new(
+                "evaluate.scores",
+                format!("there is no score `{}` to choose", shown(score)),
+                help,
+            ));
+        }
+        for (key, value) in
+            [("images", self.images), ("signs", self.signs), ("steps", self.steps), ("draws", self.draws)]
+        {
+            let help = "use at least 1; to leave a score out, take it from evaluate.scores";
+            let zero = count(&format!("evaluate.{key}"), value, 1..=usize::MAX);
+            invalid.extend(zero.map(|invalid| Invalid { help: help.into(), ..invalid }));
+        }
+        invalid.extend(number("evaluate.flipped", self.flipped, Bound::UpTo(1.0)));
+        invalid.extend(number("evaluate.fill", self.fill, Bound::Any));
+        invalid.extend(number("evaluate.radius", self.radius, Bound::UpTo(WIDEST)));
+        invalid.extend(seed("evaluate.seed", self.seed));
+        invalid
+    }
+
+    /// Memory of the scores that ask the network: faithfulness predicts all steps of an image at once. There are never
+    /// more images and signs than the data set has, and draws follow each other.
+    pub fn memory(&self) -> Option<Need> {
+        let asked = self.scores.iter().any(|score| score == "faithfulness");
+        let bytes = (self.steps as u128 + 1) * IMAGE;
+        asked.then(|| Need::new("evaluate.steps", bytes, format!("the images of {} steps", self.steps)))
+    }
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    NETWORK_METRICS.iter().map(|metric| metric.name)
+}
+
+fn scores_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "string", "enum": names().collect::<Vec<_>>() } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_what_cannot_be_is_refused() {
+        let keys = |text: &str| {
+            let settings: EvaluateSettings = toml::from_str(text).expect("well-formed settings");
+            settings.validate().into_iter().map(|invalid| invalid.key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(""), [""; 0]);
+        assert_eq!(keys("scores = []\nflipped = 1.0\nimages = 1"), [""; 0]);
+        assert_eq!(keys("images = 0\nsteps = 0"), ["evaluate.images", "evaluate.steps"]);
+        assert_eq!(keys("signs = 0\ndraws = 0"), ["evaluate.signs", "evaluate.draws"]);
+        for flipped in ["0.0", "1.5", "nan"] {
+            assert_eq!(keys(&format!("flipped = {flipped}")), ["evaluate.flipped"]);
+        }
+        assert_eq!(keys("fill = inf\nradius = 0.0"), ["evaluate.fill", "evaluate.radius"]);
+        let unknown = EvaluateSettings { scores: vec!["faithfullness".into()], ..EvaluateSettings::default() };
+        assert!(unknown.validate()[0].help.starts_with("did you mean `faithfulness`?"));
+    }
+}

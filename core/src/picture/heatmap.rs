@@ -1,0 +1,311 @@
+//! The picture of one explanation: relevance over the image, with the true signs of age where asked for.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use image::RgbImage;
+use rayon::prelude::*;
+
+use super::PictureError;
+use super::canvas::Canvas;
+use super::colormap::colorize;
+use super::frame::Frame;
+use super::signs::Signs;
+use crate::event::{Progress, ProgressSink};
+use crate::raster::Raster;
+
+/// One explanation to draw.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heatmap<'a> {
+    /// The explained image, drawn in grey.
+    pub image: Raster<'a>,
+    /// Its relevance, of the image's size, in years.
+    pub relevance: Raster<'a>,
+    /// Signs to mark.
+    pub signs: Option<Signs<'a>>,
+    /// Labels the colour bar in years instead of from -1 to 1.
+    pub true_scale: bool,
+    pub title: String,
+}
+
+impl Heatmap<'_> {
+    /// Draws the heatmap in its own frame; for many of them, [`render`] shares the work.
+    ///
+    /// # Errors
+    /// See [`PictureError`].
+    pub fn draw(&self) -> Result<RgbImage, PictureError> {
+        self.check()?;
+        Ok(self.draw_in(&self.frame()).to_rgb())
+    }
+
+    fn check(&self) -> Result<(), PictureError> {
+        let Raster { height, width, .. } = self.image;
+        let (image, relevance) = ((height, width), (self.relevance.height, self.relevance.width));
+        if image != relevance {
+            return Err(PictureError::SizeMismatch { image, relevance });
+        }
+        if height == 0 || width == 0 {
+            return Err(PictureError::Empty { height, width });
+        }
+        let mut marked = self.signs.iter().flat_map(Signs::pixels);
+        match marked.find(|(row, col)| *row >= height || *col >= width) {
+            Some((row, col)) => Err(PictureError::SignOutside { row, col, height, width }),
+            None => Ok(()),
+        }
+    }
+
+    fn frame(&self) -> Frame {
+        Frame::new(self.image.height, self.image.width, self.true_scale)
+    }
+
+    fn draw_in(&self, frame: &Frame) -> Canvas {
+        let mut picture = frame.picture(&colorize(self.image, self.relevance), &self.title);
+        if let Some(signs) = self.signs {
+            signs.mark(&mut picture, frame.corner(0, 0), frame.magnification());
+        }
+        picture
+    }
+}
+
+/// Draws all heatmaps on all threads of the current pool; returns each as a PNG file's bytes, in order.
+///
+/// # Errors
+/// The first heatmap that cannot be drawn; see [`PictureError`].
+pub fn render(heatmaps: &[Heatmap], progress: &dyn ProgressSink) -> Result<Vec<Vec<u8>>, PictureError> {
+    heatmaps.iter().try_for_each(Heatmap::check)?;
+    let mut frames = HashMap::new();
+    for heatmap in heatmaps {
+        frames.entry(layout(heatmap)).or_insert_with(|| heatmap.frame());
+    }
+    let done = Mutex::new(0);
+    heatmaps
+        .par_iter()
+        .map(|heatmap| {
+            let png = heatmap.draw_in(&frames[&layout(heatmap)]).to_png()?;
+            // Reported under the lock, so that counts arrive in order.
+            let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            *done += 1;
+            progress.report(Progress::Step { done: *done, total: heatmaps.len() as u64, unit: "pictures".into() });
+            Ok(png)
+        })
+        .collect()
+}
+
+/// What heatmaps must have in common to share a frame.
+fn layout(heatmap: &Heatmap) -> (usize, usize, bool) {
+    (heatmap.image.height, heatmap.image.width, heatmap.true_scale)
+}
+
+/// The name of a heatmap's file: `LRP_S0_age-66_pred-67.1.png`, with `_pointer` where signs are marked.
+///
+/// `index` counts the explained images; what is not known of one is left out of the name. An age has the fewest digits that
+/// tell it from other float32 numbers.
+pub fn file_name(index: usize, age: Option<f32>, prediction: Option<f32>, pointer: bool) -> String {
+    let age = age.map(|age| format!("_age-{}", unsigned_zero(age))).unwrap_or_default();
+    let prediction = prediction.map(|prediction| format!("_pred-{prediction:.1}")).unwrap_or_default();
+    let pointer = if pointer { "_pointer" } else { "" };
+    format!("LRP_S{index}{age}{prediction}{pointer}.png")
+}
+
+/// A heatmap's title: "S0 · age 66 · predicted 67.1".
+pub fn title(index: usize, age: Option<f32>, prediction: Option<f32>) -> String {
+    let age = age.map(|age| format!(" · age {}", unsigned_zero(age)));
+    let prediction = prediction.map(|prediction| format!(" · predicted {prediction:.1}"));
+    format!("S{index}{}{}", age.unwrap_or_default(), prediction.unwrap_or_default())
+}
+
+/// The same number, but 0 for -0.
+fn unsigned_zero(number: f32) -> f32 {
+    number + 0.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::silent;
+    use crate::picture::canvas::Ink;
+    use crate::picture::signs::{ATROPHY, HALO, LESION, SHADOW_OFFSET};
+    use crate::sim::{Lesion, Pixel, Tumour};
+
+    const SIDE: usize = 30;
+
+    struct Planes {
+        image: Vec<f32>,
+        relevance: Vec<f32>,
+    }
+
+    impl Planes {
+        /// A grey disc, with relevance that changes its sign from left to right.
+        fn disc() -> Self {
+            let middle = SIDE as f32 / 2.0;
+            let at = |index: usize| ((index / SIDE) as f32 - middle, (index % SIDE) as f32 - middle);
+            let inside = |index| if at(index).0.hypot(at(index).1) < 0.4 * SIDE as f32 { 1.0 } else { 0.0 };
+            Self {
+                image: (0..SIDE * SIDE).map(|i| 0.8 * inside(i)).collect(),
+                relevance: (0..SIDE * SIDE).map(|i| inside(i) * at(i).1 / 100.0).collect(),
+            }
+        }
+
+        fn heatmap<'a>(&'a self, signs: Option<Signs<'a>>) -> Heatmap<'a> {
+            Heatmap {
+                image: Raster::new(SIDE, SIDE, &self.image),
+                relevance: Raster::new(SIDE, SIDE, &self.relevance),
+                signs,
+                true_scale: false,
+                title: title(3, Some(66.0), Some(67.12)),
+            }
+        }
+    }
+
+    fn pixel_of(heatmap: &Heatmap, picture: &RgbImage, row: usize, col: usize) -> [u8; 3] {
+        let frame = heatmap.frame();
+        let ((x, y), half) = (frame.corner(row, col), frame.magnification() as u32 / 2);
+        picture.get_pixel(x as u32 + half, y as u32 + half).0
+    }
+
+    fn close(color: [u8; 3], ink: Ink) -> bool {
+        // The ink is not quite opaque; what lies below shows through by a tenth.
+        color.iter().zip(ink).all(|(channel, ink)| channel.abs_diff(ink) <= 26)
+    }
+
+    #[test]
+    fn names_and_titles_leave_out_what_is_unknown() {
+        assert_eq!(file_name(0, Some(66.0), Some(67.149), false), "LRP_S0_age-66_pred-67.1.png");
+        assert_eq!(file_name(12, Some(66.0), Some(67.149), true), "LRP_S12_age-66_pred-67.1_pointer.png");
+        assert_eq!(file_name(5, Some(20.5), None, false), "LRP_S5_age-20.5.png");
+        assert_eq!(file_name(5, Some(45.3), None, false), "LRP_S5_age-45.3.png");
+        assert_eq!(file_name(5, Some(-0.0), None, false), "LRP_S5_age-0.png");
+        assert_eq!(title(5, Some(45.3), None), "S5 · age 45.3");
+        assert_eq!(file_name(5, None, None, true), "LRP_S5_pointer.png");
+        assert_eq!(title(3, Some(66.0), Some(67.12)), "S3 · age 66 · predicted 67.1");
+        assert_eq!(title(3, None, None), "S3");
+    }
+
+    #[test]
+    fn every_pixel_of_the_map_is_in_the_picture() {
+        let planes = Planes::disc();
+        let heatmap = planes.heatmap(None);
+        let picture = heatmap.draw().unwrap();
+        let map = colorize(heatmap.image, heatmap.relevance);
+        for row in 0..SIDE {
+            for col in 0..SIDE {
+                assert_eq!(pixel_of(&heatmap, &picture, row, col), map.pixels[row * SIDE + col]);
+            }
+        }
+    }
+
+    #[test]
+    fn atrophies_are_squares_at_their_pixels() {
+        let planes = Planes::disc();
+        let atrophies = [(4, 9), (20, 21), (29, 0)].map(|(row, col)| Pixel { row, col });
+        let marked = planes.heatmap(Some(Signs { atrophies: &atrophies, ..Signs::default() }));
+        let (plain, picture) = (planes.heatmap(None).draw().unwrap(), marked.draw().unwrap());
+        for Pixel { row, col } in atrophies {
+            assert!(close(pixel_of(&marked, &picture, row.into(), col.into()), ATROPHY));
+        }
+        let changed = plain.pixels().zip(picture.pixels()).filter(|(before, after)| before != after).count();
+        assert_eq!(changed, atrophies.len() * marked.frame().magnification().pow(2));
+    }
+
+    #[test]
+    fn lesions_are_arrows_from_the_lower_left() {
+        let planes = Planes::disc();
+        let lesions = [Lesion { row: 15, col: 15, brightness: 0.2 }];
+        let marked = planes.heatmap(Some(Signs { lesions: &lesions, ..Signs::default() }));
+        let (plain, picture) = (planes.heatmap(None).draw().unwrap(), marked.draw().unwrap());
+        let (left, bottom) = marked.frame().corner(16, 15);
+        let changed: Vec<(f32, f32, [u8; 3], [u8; 3])> = plain
+            .enumerate_pixels()
+            .zip(picture.pixels())
+            .filter(|((_, _, before), after)| before != after)
+            .map(|((x, y, before), after)| (x as f32, y as f32, before.0, after.0))
+            .collect();
+        assert!(changed.iter().filter(|(_, _, _, after)| close(*after, LESION)).count() > 50);
+        let darkened = |before: &[u8; 3], after: &[u8; 3]| before.iter().zip(after).all(|(b, a)| a <= b);
+        assert!(changed.iter().any(|(_, _, before, after)| darkened(before, after)), "a shadow");
+        for (at_x, at_y, ..) in changed {
+            let reach = [at_x - left, bottom - at_y].map(|beyond| beyond - SHADOW_OFFSET.max(HALO));
+            assert!(reach.iter().all(|beyond| *beyond < 1.0), "({at_x}, {at_y}) is not at the lower left");
+        }
+        assert_eq!(pixel_of(&marked, &picture, 15, 15), pixel_of(&marked, &plain, 15, 15));
+    }
+
+    #[test]
+    fn tumours_are_outlined() {
+        let planes = Planes::disc();
+        let tumour = Some(Tumour { row0: 8, row1: 12, col0: 10, col1: 20, brightness: 0.5 });
+        let marked = planes.heatmap(Some(Signs { tumour, ..Signs::default() }));
+        let (plain, picture) = (planes.heatmap(None).draw().unwrap(), marked.draw().unwrap());
+        let frame = marked.frame();
+        let ((left, top), (right, bottom)) = (frame.corner(8, 10), frame.corner(12, 20));
+        for (x, y) in [(left, top), (right - 1.0, bottom - 1.0), (right - 1.0, top), (0.5 * (left + right), bottom)] {
+            assert!(close(picture.get_pixel(x as u32, y as u32).0, LESION));
+        }
+        assert_eq!(pixel_of(&marked, &picture, 10, 15), pixel_of(&marked, &plain, 10, 15));
+    }
+
+    #[test]
+    fn zero_relevance_gives_the_grey_image() {
+        let mut planes = Planes::disc();
+        planes.relevance.fill(0.0);
+        for true_scale in [false, true] {
+            let heatmap = Heatmap { true_scale, ..planes.heatmap(None) };
+            let picture = heatmap.draw().unwrap();
+            assert_eq!(pixel_of(&heatmap, &picture, 15, 15), [255; 3]);
+            assert_eq!(pixel_of(&heatmap, &picture, 0, 0), [0; 3]);
+        }
+    }
+
+    #[test]
+    fn true_scale_changes_the_bar_alone() {
+        let planes = Planes::disc();
+        let relative = planes.heatmap(None);
+        let years = Heatmap { true_scale: true, ..planes.heatmap(None) };
+        let (one, other) = (relative.draw().unwrap(), years.draw().unwrap());
+        let plot_end = relative.frame().corner(0, SIDE).0 as u32;
+        assert!(one.enumerate_pixels().filter(|(x, _, _)| *x < plot_end).all(|(x, y, p)| other.get_pixel(x, y) == p));
+        assert!(one.enumerate_pixels().any(|(x, y, p)| other.get_pixel_checked(x, y) != Some(p)));
+    }
+
+    #[test]
+    fn files_hold_the_pictures_in_order() {
+        let (disc, mut dark) = (Planes::disc(), Planes::disc());
+        dark.image.fill(0.0);
+        let small = vec![0.5; 12];
+        let plane = Raster::new(3, 4, &small);
+        let other_size =
+            Heatmap { image: plane, relevance: plane, signs: None, true_scale: true, title: String::new() };
+        let heatmaps = [disc.heatmap(None), dark.heatmap(None), other_size, disc.heatmap(None)];
+        let files = render(&heatmaps, &silent).unwrap();
+        for (file, heatmap) in files.iter().zip(&heatmaps) {
+            assert_eq!(image::load_from_memory(file).unwrap().to_rgb8(), heatmap.draw().unwrap());
+        }
+        assert_eq!(files[0], files[3]);
+        assert_ne!(files[0], files[1]);
+    }
+
+    #[test]
+    fn progress_counts_every_picture_in_order() {
+        let planes = Planes::disc();
+        let seen = Mutex::new(Vec::new());
+        let note = |progress| seen.lock().unwrap().push(progress);
+        render(&vec![planes.heatmap(None); 9], &note).unwrap();
+        let step = |done| Progress::Step { done, total: 9, unit: "pictures".into() };
+        assert_eq!(seen.into_inner().unwrap(), (1..=9).map(step).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        let planes = Planes::disc();
+        let lesions = [Lesion { row: 3, col: SIDE as u16, brightness: 0.2 }];
+        let outside = planes.heatmap(Some(Signs { lesions: &lesions, ..Signs::default() })).draw();
+        assert!(matches!(outside, Err(PictureError::SignOutside { row: 3, col: SIDE, .. })));
+        let relevance = Raster::new(10, SIDE, &planes.relevance[..10 * SIDE]);
+        let mismatch = Heatmap { relevance, ..planes.heatmap(None) };
+        let refused = render(&[planes.heatmap(None), mismatch], &silent);
+        assert!(matches!(refused, Err(PictureError::SizeMismatch { image: (SIDE, SIDE), relevance: (10, SIDE) })));
+        let nothing = Raster::new(0, 5, &[]);
+        let empty = Heatmap { image: nothing, relevance: nothing, ..planes.heatmap(None) }.draw();
+        assert!(matches!(empty, Err(PictureError::Empty { height: 0, width: 5 })));
+    }
+}

@@ -1,0 +1,61 @@
+//! What the runner and a worker say to each other: JSON lines over the worker's standard input and output.
+
+mod lines;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Progress;
+use crate::explain::ExplainSettings;
+use crate::stage::{Compute, Job};
+
+pub use lines::{Line, next_line};
+
+/// Something for a worker to do. It ends when its standard input ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Carry out a stage and publish its result in the store.
+    Stage { job: Job, store: PathBuf },
+    /// Explain images from a file with weights from a file, without a store.
+    ExplainFiles { weights: PathBuf, images: PathBuf, explain: ExplainSettings, out: PathBuf },
+}
+
+/// What a worker answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// The first reply: where tensors will be computed.
+    Ready {
+        compute: Compute,
+        /// How many devices of that kind there are.
+        devices: usize,
+        libtorch: String,
+        note: Option<String>,
+    },
+    /// The device that was asked for is not there.
+    NoDevice {
+        reason: String,
+    },
+    /// Another process is at this stage right now.
+    Busy,
+    /// The result was made meanwhile.
+    Found,
+    /// The work begins.
+    Started,
+    Progress(Progress),
+    /// The work goes on: see [`crate::alive`].
+    Alive,
+    Done {
+        seconds: f64,
+    },
+    /// The work led to nothing that could be used, such as a loss that is no number; doing it again will not help.
+    Invalid {
+        reason: String,
+    },
+    /// The request cannot be fulfilled; asking again will not help.
+    Failed {
+        reason: String,
+    },
+}

@@ -1,0 +1,26 @@
+//! Memory that settings ask for. The estimate of each setting stands beside its definition.
+
+use crate::raster::SIDE;
+
+/// Bytes of an image or a map in single precision.
+pub const IMAGE: u128 = (SIDE * SIDE * size_of::<f32>()) as u128;
+
+/// Bytes of the scores of one map: some 50 rows of more than 100 bytes each, with their names.
+pub const SCORES: u128 = 6000;
+
+/// Memory that a setting asks for. Estimates are of what is certainly in memory at once, so that nothing is refused that
+/// could be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// Dotted key.
+    pub key: &'static str,
+    pub bytes: u128,
+    /// What takes it, such as "the images of 2000 pumpkins".
+    pub what: String,
+}
+
+impl Need {
+    pub fn new(key: &'static str, bytes: u128, what: String) -> Self {
+        Self { key, bytes, what }
+    }
+}

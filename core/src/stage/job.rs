@@ -1,0 +1,161 @@
+//! A stage with all that it reads: what is planned, keyed, sent to a worker and carried out.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::memory::{Memory, Verified};
+use crate::event::ProgressSink;
+use crate::explain::ExplainSettings;
+use crate::key::Key;
+use crate::metric::EvaluateSettings;
+use crate::net::{ModelSettings, TrainSettings};
+use crate::picture::HeatmapSettings;
+use crate::sim::{DataSettings, Split};
+use crate::stage_name::StageName;
+use crate::store::Store;
+use crate::task::Task;
+
+/// The version of libtorch whose results a key stands for.
+pub const LIBTORCH_VERSION: &str = "2.11.0";
+
+/// Where tensors are computed. Results of the two kinds differ by rounding, so it is part of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compute {
+    Cpu,
+    Cuda(usize),
+}
+
+impl Compute {
+    /// The kind without the index: which of several equal devices it was makes no difference.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda(_) => "cuda",
+        }
+    }
+}
+
+/// One stage of one or more runs. Upstream results are named by their keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum Job {
+    Simulate {
+        data: DataSettings,
+    },
+    Train {
+        dataset: Key,
+        model: ModelSettings,
+        train: TrainSettings,
+        compute: Compute,
+        threads: usize,
+    },
+    Explain {
+        dataset: Key,
+        network: Key,
+        explain: ExplainSettings,
+        compute: Compute,
+    },
+    Evaluate {
+        dataset: Key,
+        network: Key,
+        relevance: Key,
+        task: Task,
+        explain: ExplainSettings,
+        evaluate: EvaluateSettings,
+        compute: Compute,
+    },
+    Render {
+        dataset: Key,
+        network: Key,
+        relevance: Key,
+        subset: Split,
+        heatmaps: HeatmapSettings,
+    },
+}
+
+impl Job {
+    pub fn stage(&self) -> StageName {
+        match self {
+            Self::Simulate { .. } => StageName::Simulate,
+            Self::Train { .. } => StageName::Train,
+            Self::Explain { .. } => StageName::Explain,
+            Self::Evaluate { .. } => StageName::Evaluate,
+            Self::Render { .. } => StageName::Render,
+        }
+    }
+
+    /// Version of the stage's algorithm: raised whenever the same inputs would give another result.
+    fn version(&self) -> u32 {
+        match self {
+            Self::Simulate { .. } => 1,
+            Self::Train { .. } => 2,
+            Self::Explain { .. } => 2,
+            Self::Evaluate { .. } => 7,
+            Self::Render { .. } => 2,
+        }
+    }
+
+    /// All that the result depends on, and nothing else.
+    pub fn inputs(&self) -> Value {
+        let mut inputs = match self {
+            Self::Simulate { data } => json!({ "data": data }),
+            Self::Train { dataset, model, train, compute, threads } => {
+                json!({ "dataset": dataset, "model": model, "train": train, "threads": threads,
+                        "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
+            }
+            Self::Explain { dataset, network, explain, compute } => {
+                json!({ "dataset": dataset, "network": network, "explain": explain,
+                        "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
+            }
+            // How relevance is found is in its key already.
+            Self::Evaluate { dataset, network, relevance, task, explain: _, evaluate, compute } => {
+                json!({ "dataset": dataset, "network": network, "relevance": relevance, "task": task,
+                        "evaluate": evaluate, "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
+            }
+            Self::Render { dataset, network, relevance, subset, heatmaps } => {
+                json!({ "dataset": dataset, "network": network, "relevance": relevance, "subset": subset,
+                        "heatmaps": heatmaps })
+            }
+        };
+        inputs["stage"] = json!(self.stage());
+        inputs["version"] = json!(self.version());
+        inputs
+    }
+
+    pub fn key(&self) -> Key {
+        Key::of(&self.inputs())
+    }
+
+    /// The results that this stage reads.
+    pub fn upstream(&self) -> Vec<(StageName, &Key)> {
+        match self {
+            Self::Simulate { .. } => vec![],
+            Self::Train { dataset, .. } => vec![(StageName::Simulate, dataset)],
+            Self::Explain { dataset, network, .. } => {
+                vec![(StageName::Simulate, dataset), (StageName::Train, network)]
+            }
+            Self::Evaluate { dataset, network, relevance, .. } | Self::Render { dataset, network, relevance, .. } => {
+                vec![(StageName::Simulate, dataset), (StageName::Train, network), (StageName::Explain, relevance)]
+            }
+        }
+    }
+}
+
+/// What a stage works with.
+pub struct StageContext<'a> {
+    pub store: &'a Store,
+    pub progress: &'a dyn ProgressSink,
+    pub(super) memory: &'a Memory,
+    pub(super) verified: Verified,
+}
+
+impl<'a> StageContext<'a> {
+    pub fn new(store: &'a Store, progress: &'a dyn ProgressSink, memory: &'a Memory) -> Self {
+        Self { store, progress, memory, verified: Verified::default() }
+    }
+}
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

@@ -1,0 +1,95 @@
+//! The stages of a run: thin adapters that load, call the domain and save.
+//!
+//! Training and explaining need libtorch and are carried out by the package `xdlreg-tensor`.
+
+pub mod ensemble;
+pub mod evaluate;
+mod job;
+mod load;
+mod memory;
+pub mod render;
+pub mod simulate;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use job::{Compute, Job, LIBTORCH_VERSION, StageContext};
+pub use memory::Memory;
+
+/// Files of the entries that stages leave in the store.
+pub mod files {
+    /// The data set, of `simulate`.
+    pub const DATA: &str = "set.npz";
+    /// The trained weights, of `train`.
+    pub const MODEL: &str = "model.safetensors";
+    /// Losses of every epoch, of `train`.
+    pub const EPOCHS: &str = "epochs.json";
+    /// What else is known of the trained network, of `train`: [`super::Trained`].
+    pub const TRAINED: &str = "trained.json";
+    /// The prediction of every sample, of `train`.
+    pub const PREDICTIONS: &str = "predictions.npy";
+    /// TensorBoard's event files, of `train`.
+    pub const TENSORBOARD: &str = "tensorboard";
+    /// The best weights at a checkpoint epoch, of `train`: a folder.
+    pub const CHECKPOINTS: &str = "checkpoints";
+    /// One map for every explained sample, of `explain`.
+    pub const RELEVANCE: &str = "relevance.npy";
+    /// The output of the network that each map explains, of `explain`.
+    pub const OUTPUTS: &str = "outputs.npy";
+    /// What layers kept of relevance, of `explain`: `[n, layers, 3]`, by biases, by stabilisers, and the rest; only where
+    /// relevance is propagated from the prediction.
+    pub const LEDGER: &str = "ledger.npy";
+    /// What else is known of the maps, of `explain`: [`super::Explained`].
+    pub const EXPLAINED: &str = "explained.json";
+    /// Scores, of `evaluate`.
+    pub const MEASUREMENTS: &str = "measurements.json";
+}
+
+/// Facts of a trained network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    /// The epoch that its weights come from, from 1.
+    pub epoch: usize,
+    /// Bias of the output layer in years, where it has one: where the sum of relevance is expected to cross zero.
+    pub output_bias: Option<f64>,
+}
+
+/// Facts of relevance maps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// What predictions are explained against: years, 0 without a reference.
+    pub reference: f64,
+    /// Names of the ledger's layers, from the input on; none without a ledger.
+    pub layers: Vec<String>,
+}
+
+/// Why a stage could not be finished.
+#[derive(Debug, Error)]
+pub enum StageError {
+    /// Doing it again cannot help: the settings or their results are at fault.
+    #[error("{0}")]
+    Failed(String),
+    /// The work was done and led to nothing that could be used, such as a loss that is no number.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{path}: {source}")]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+impl StageError {
+    pub fn failed(error: impl fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    pub fn invalid(error: impl fmt::Display) -> Self {
+        Self::Invalid(error.to_string())
+    }
+
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}

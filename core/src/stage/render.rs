@@ -1,0 +1,45 @@
+//! Render: relevance maps -> pictures.
+
+use super::{StageContext, StageError};
+use crate::key::Key;
+use crate::picture;
+use crate::picture::HeatmapSettings;
+use crate::picture::{Heatmap, Signs};
+use crate::sim::Split;
+use crate::store::Draft;
+
+/// Draws the first `heatmaps.count` explained samples into `draft`: plain, and with pointers where asked for.
+pub fn run(
+    (dataset, network, relevance): (&Key, &Key, &Key),
+    subset: Split,
+    heatmaps: &HeatmapSettings,
+    draft: &Draft,
+    context: &StageContext,
+) -> Result<(), StageError> {
+    let data = context.dataset(dataset)?;
+    let predictions = context.predictions(network)?;
+    let (maps, _) = context.relevance(relevance)?;
+    let samples: Vec<usize> = subset.range(data.len()).take(heatmaps.count).collect();
+
+    let pointers: &[bool] = if heatmaps.pointers { &[false, true] } else { &[false] };
+    let mut names = Vec::new();
+    let mut pictures = Vec::new();
+    for (index, &sample) in samples.iter().enumerate() {
+        let age = Some(data.pumpkins[sample].age as f32);
+        let prediction = Some(predictions[sample]);
+        for &pointer in pointers {
+            names.push(picture::file_name(index, age, prediction, pointer));
+            pictures.push(Heatmap {
+                image: data.images.get(sample),
+                relevance: maps.get(index),
+                signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
+                true_scale: heatmaps.true_scale,
+                title: picture::title(index, age, prediction),
+            });
+        }
+    }
+    for (name, picture) in names.iter().zip(picture::render(&pictures, context.progress).map_err(StageError::failed)?) {
+        draft.write(name, &picture).map_err(StageError::io(draft.folder()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! What is written to disk and read again.
+
+pub mod arrays;
+mod claim;
+pub mod dataset;
+mod draft;
+#[cfg(test)]
+mod durable_tests;
+mod entry;
+mod folder;
+pub mod inputs;
+mod npy;
+mod npz;
+pub mod planes;
+mod receipt;
+pub mod seal;
+mod source;
+
+pub use claim::{Alone, Claim, InUse};
+pub use draft::Draft;
+pub use entry::{Check, Entry, Manifest};
+pub use folder::{Found, Lookup, Store};
+pub use receipt::Receipt;
