@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use super::ensembles;
-use super::experiment::{Outcome, RunOutcome};
+
 use super::journal::Recorder;
 use super::local::{Observer, TaskEnd};
+use super::outcome::{Outcome, RunOutcome};
 use super::plan::{Plan, Task};
 use super::reader::Reader;
 use super::results::ResultsFolder;
@@ -18,8 +19,7 @@ use crate::event::{Event, RunStatus};
 use crate::report;
 use crate::stage_name::StageName;
 use crate::store::{Check, Lookup, Store};
-use crate::tables;
-use crate::tables::RunRecord;
+use crate::tables::{self, RunRecord};
 
 /// Tables are rewritten while runs finish, but not more often than this,
 const TABLES_INTERVAL: Duration = Duration::from_secs(10);

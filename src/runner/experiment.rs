@@ -12,18 +12,18 @@ use super::device;
 use super::frozen::FrozenPlan;
 use super::journal::{Journal, Recorder};
 use super::local::{Execution, Observer, execute};
+use super::outcome::Outcome;
 use super::places::places;
-use super::plan::{Plan, PlannedRun};
+use super::plan::Plan;
 use super::provenance;
 use super::results::{ResultsFolder, STORE};
 use super::worker::WorkerPlace;
 use crate::clock;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
-use crate::event::{Event, EventSink, RunStatus};
+use crate::event::{Event, EventSink};
 use crate::spec::{ResolvedSpec, RunSettings};
 use crate::store::{Check, InUse, Store};
-use crate::tables::RunRecord;
 
 /// How often a runner that joined asks whether the first one has ended.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -47,63 +47,6 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// How far stored results are trusted.
     pub check: Check,
-}
-
-/// How an experiment ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// The results folder.
-    pub folder: PathBuf,
-    pub done: usize,
-    pub failed: usize,
-    /// Runs whose results mean nothing; see [`crate::event::RunStatus::Invalid`].
-    pub invalid: usize,
-    /// Runs that were not reached.
-    pub pending: usize,
-    pub runs: Vec<RunOutcome>,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunOutcome {
-    pub run_id: String,
-    pub status: RunStatus,
-    /// Whether it went through all its stages.
-    pub complete: bool,
-    /// Why it failed or is invalid, if so.
-    pub reason: Option<String>,
-    /// What sets it apart: "data.target_bias = 30, model.seed = 1".
-    pub label: String,
-    /// The values of the keys that vary, but for seeds; "-" for what is not set.
-    pub setting: Vec<(String, String)>,
-    /// Its scores by name; those that are not defined are left out.
-    pub scores: Vec<(String, f64)>,
-}
-
-impl Outcome {
-    /// Whether every run went through all its stages; what came out may still mean nothing.
-    pub fn is_complete(&self) -> bool {
-        self.pending == 0 && self.runs.iter().all(|run| run.complete)
-    }
-}
-
-impl RunOutcome {
-    pub(super) fn of(record: &RunRecord, run: &PlannedRun) -> Self {
-        Self {
-            run_id: record.run_id.clone(),
-            status: record.status,
-            complete: record.total_seconds.is_some(),
-            reason: record.reason.clone(),
-            label: run.label(),
-            setting: run.setting(),
-            scores: record.measurements.iter().filter_map(|row| Some((row.column()?, row.value?))).collect(),
-        }
-    }
-
-    /// A score by its name.
-    pub fn score(&self, name: &str) -> Option<f64> {
-        self.scores.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
-    }
 }
 
 /// Carries an experiment out, or goes on with it: what is finished is not done again.

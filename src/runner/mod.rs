@@ -11,6 +11,7 @@ mod journal;
 #[cfg(test)]
 mod keys_tests;
 mod local;
+mod outcome;
 pub mod pause;
 mod places;
 mod plan;
@@ -23,9 +24,10 @@ mod worker;
 
 pub use awake::AwakeClock;
 pub use device::{Resolved as ResolvedDevice, resolve as resolve_device};
-pub use experiment::{Outcome, RunOptions, RunOutcome, run_experiment};
+pub use experiment::{RunOptions, run_experiment};
 pub use frozen::{FrozenPlan, PLAN};
 pub use journal::{EVENTS, Events, Recorded, Stamped};
+pub use outcome::{Outcome, RunOutcome};
 pub use places::places;
 pub use plan::{Plan, PlannedRun, Task, run_id};
 pub use results::{ResultsFolder, STORE};

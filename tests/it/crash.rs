@@ -1,7 +1,7 @@
 //! Crashes before, between and after all that is done to the disk: the next start gives the same tables and leaves nothing
 //! half-written.
 //!
-//! `XDLREG_CRASH_AT` makes a program abort at the operation of a number, or in the middle of it (`src/disk`).
+//! `XDLREG_CRASH_AT` makes a program abort at the operation of a number, or in the middle of it (`core/src/disk`).
 
 use std::path::Path;
 use std::sync::OnceLock;

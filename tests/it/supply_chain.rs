@@ -11,7 +11,7 @@ fn read(path: &str) -> String {
 
 /// Sources of this project, by path.
 fn sources() -> Vec<(String, String)> {
-    let folders = ["src", "tensor", "fuzz", "tests", "benches", "examples"];
+    let folders = ["core", "src", "tensor", "fuzz", "tests", "benches", "examples"];
     let of_folder = |folder: &'static str| {
         let names = listing(&repository(folder)).into_iter();
         names
