@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fsync, linkat, mkdirat, r
 use rustix::io::Errno;
 
 use super::handle::{kind_of, open_file, open_folder, open_root};
+use super::item::{Item, Kind};
 use super::name::{is_temporary, stays_inside, temporary};
 use super::operation;
 use super::operation::{Operation, perform};
@@ -29,35 +30,6 @@ pub struct Folder {
     root: PathBuf,
     /// Below the root, with / between names; empty for the root itself.
     inside: String,
-}
-
-/// What a name in a folder stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    File,
-    Folder,
-    Link,
-    /// A FIFO, a socket, a device.
-    Other,
-}
-
-/// Something in a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// What is not UTF-8 is replaced, so that the name stands for nothing.
-    pub name: String,
-    pub kind: Kind,
-}
-
-impl From<FileType> for Kind {
-    fn from(kind: FileType) -> Self {
-        match kind {
-            FileType::RegularFile => Self::File,
-            FileType::Directory => Self::Folder,
-            FileType::Symlink => Self::Link,
-            _ => Self::Other,
-        }
-    }
 }
 
 impl Folder {

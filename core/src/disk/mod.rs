@@ -14,6 +14,7 @@
 
 mod folder;
 mod handle;
+mod item;
 mod name;
 mod operation;
 mod remove;
@@ -23,7 +24,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-pub use folder::{Appender, Folder, Item, Kind};
+pub use folder::{Appender, Folder};
+pub use item::{Item, Kind};
 pub use name::{is_plain, is_relative, is_temporary, plain, temporary};
 pub use replacement::Replacement;
 
