@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::sum_relevance::SCORE;
 use crate::event::Epoch;
 use crate::raster::{Raster, RasterStack};
 use crate::sim::{DataSettings, Pumpkin, Split, draw_member};
 use crate::task::Task;
+
+/// The score of a sample that says how much relevance there is.
+pub const SUM_RELEVANCE: &str = "sum_relevance";
 
 /// A value that was varied: a number where it can be one.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +115,7 @@ impl Run {
 
     /// (prediction, sum of relevance) of every explained sample, from its scores.
     pub fn relevance_sums(&self) -> Vec<(f64, f64)> {
-        let sums = self.scores.iter().filter(|score| score.metric == SCORE && score.sign.is_none());
+        let sums = self.scores.iter().filter(|score| score.metric == SUM_RELEVANCE && score.sign.is_none());
         sums.filter_map(|score| Some((self.prediction(score.sample?)?.prediction, score.value))).collect()
     }
 

@@ -20,9 +20,6 @@ pub(super) const FIGURE: RunFigure = RunFigure {
     draw,
 };
 
-/// The score of a sample that is shown.
-pub(super) const SCORE: &str = "sum_relevance";
-
 fn draw(run: &Run) -> Drawn {
     let points = run.relevance_sums();
     if points.is_empty() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::plan::{Plan, PlannedRun};
-use super::results::ResultsFolder;
+use super::results::{ENSEMBLES as FOLDER, ResultsFolder};
 use crate::disk::{Folder, Kind};
 use crate::error::{Error, Result};
 use crate::event::RunStatus;
@@ -26,9 +26,6 @@ use crate::task::Task;
 
 /// Raised when the same members would give other maps or scores.
 const VERSION: u32 = 1;
-
-/// Where their maps are, below the results folder.
-pub const FOLDER: &str = "relevance/ensembles";
 
 /// What is there of them, with checksums: what has changed since is made again.
 const RECEIPT: &str = ".ensembles.json";

@@ -25,6 +25,8 @@ const MODELS: &str = "models";
 const RELEVANCE: &str = "relevance";
 const HEATMAPS: &str = "heatmaps";
 const FIGURES: &str = "figures";
+/// The maps of ensembles.
+pub const ENSEMBLES: &str = "relevance/ensembles";
 
 /// The folders in a results folder that hold a file or a folder for each run, with what follows the run's name.
 const OF_RUNS: [(&str, &str); 6] = [
@@ -121,7 +123,7 @@ impl ResultsFolder {
     /// Refuses a folder in which something else lies where its own folders and logs belong: nothing is written through
     /// links, and before long work is done it is known that its results can be put into place.
     pub fn check(&self) -> Result<()> {
-        let known = OF_RUNS.iter().map(|(name, _)| *name).chain([LOGS, super::ensembles::FOLDER]);
+        let known = OF_RUNS.iter().map(|(name, _)| *name).chain([LOGS, ENSEMBLES]);
         let logs = self.logs().list().into_iter().flatten().filter(|log| log.name.ends_with(".log"));
         let checked = known
             .map(|name| self.folder.folder(name).exists().map(drop))

