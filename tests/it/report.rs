@@ -247,7 +247,7 @@ fn what_is_no_results_folder_is_said() {
     pretend(&scene.path("study"), 1);
     scene.run("report study --run none-such").exits(2).complains(&["there is no finished run none-such"]);
     assert!(!scene.path("study/report.html").exists());
-    scene.run("report empty").exits(2).complains(&["no results folder"]);
+    scene.run("report empty").exits(2).complains(&["not a results folder"]);
     assert!(listing(&scene.path("empty")).is_empty());
 }
 
