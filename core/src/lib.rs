@@ -28,6 +28,7 @@ pub mod net;
 pub mod picture;
 pub mod sim;
 
+pub mod plan;
 pub mod protocol;
 pub mod stage;
 pub mod store;

@@ -1,6 +1,7 @@
 //! The names of the stages: entries of the store, events and tables are ordered by them.
 
 use std::fmt;
+use std::ops::Index;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,5 +33,35 @@ impl StageName {
 impl fmt::Display for StageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// Something of each stage. It is written as a list in the order of [`StageName::ALL`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PerStage<T>([T; 5]);
+
+impl<T> PerStage<T> {
+    pub fn new(of: impl FnMut(StageName) -> T) -> Self {
+        Self(StageName::ALL.map(of))
+    }
+
+    /// # Errors
+    /// That of the first stage for which `of` fails.
+    pub fn try_new<E>(mut of: impl FnMut(StageName) -> Result<T, E>) -> Result<Self, E> {
+        let [a, b, c, d, e] = StageName::ALL;
+        Ok(Self([of(a)?, of(b)?, of(c)?, of(d)?, of(e)?]))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (StageName, &T)> {
+        StageName::ALL.into_iter().zip(&self.0)
+    }
+}
+
+impl<T> Index<StageName> for PerStage<T> {
+    type Output = T;
+
+    fn index(&self, stage: StageName) -> &T {
+        &self.0[stage as usize]
     }
 }

@@ -43,7 +43,7 @@ pub fn plan(data: &[u8], scratch: &Scratch) {
     for run in &plan.runs {
         assert!(is_plain_name(&run.run_id), "{:?}", run.run_id);
         for stage in StageName::ALL {
-            assert_eq!(plan.tasks[run.task(stage)].stage(), stage);
+            assert_eq!(plan.tasks[run.tasks[stage]].stage(), stage);
         }
         let _ = run.label();
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use xdlreg::error::{EXIT_USAGE, Error};
-use xdlreg::runner::Plan;
+use xdlreg::runner::make_plan;
 use xdlreg::spec::ResolvedSpec;
 use xdlreg::stage::Compute;
 use xdlreg::stage_name::StageName;
@@ -41,14 +41,14 @@ pub fn sweep(data: &[u8], scratch: &Scratch) {
         return;
     }
     let Some(resolved) = check(&scratch.file("spec.toml", &text), &[], scratch) else { return };
-    let plan = Plan::new(&resolved.cells, Compute::Cpu);
+    let plan = make_plan(&resolved.cells, Compute::Cpu);
     let ids: HashSet<&str> = plan.runs.iter().map(|run| run.run_id.as_str()).collect();
     assert!(!plan.runs.is_empty() && ids.len() == plan.runs.len(), "runs are told apart by their names");
     for (index, task) in plan.tasks.iter().enumerate() {
         assert!(task.key == task.job.key() && task.upstream.iter().all(|&upstream| upstream < index));
     }
     for (index, run) in plan.runs.iter().enumerate() {
-        assert!(StageName::ALL.iter().all(|&stage| plan.tasks[run.task(stage)].runs.contains(&index)));
+        assert!(StageName::ALL.iter().all(|&stage| plan.tasks[run.tasks[stage]].runs.contains(&index)));
     }
 }
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::CompareArgs;
 use crate::error::{EXIT_OK, Error, Result};
-use crate::runner::{FrozenPlan, PlannedRun, find_run, read_plan};
+use crate::plan::{FrozenPlan, PlannedRun};
+use crate::runner::{find_run, read_plan};
 use crate::stage::Job;
 use crate::tables::{Cells, Table};
 use crate::terminal::layout::{Side, align, shorten};
@@ -66,7 +67,7 @@ fn scores(table: &Table, runs: [&PlannedRun; 2], varied: impl Fn(&str) -> bool) 
 /// All settings of a run under their dotted keys, as JSON.
 fn settings(frozen: &FrozenPlan, run: &PlannedRun) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    for &task in &run.tasks {
+    for (_, &task) in run.tasks.iter() {
         let sections = match &frozen.plan.tasks[task].job {
             Job::Simulate { data } => vec![("data", serde_json::to_value(data))],
             Job::Train { model, train, .. } => {
@@ -104,6 +105,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::stage_name::PerStage;
 
     #[test]
     fn every_value_has_a_dotted_name() {
@@ -134,7 +136,8 @@ mod tests {
                 ("test_mae".into(), Cells::Numbers(vec![6.0, 5.25])),
             ],
         };
-        let run = |id: &str| PlannedRun { run_id: id.into(), settings: vec![], replicate: None, tasks: [0; 5] };
+        let run =
+            |id: &str| PlannedRun { run_id: id.into(), settings: vec![], replicate: None, tasks: PerStage::default() };
         let rows = scores(&table, [&run("b"), &run("a")], |name| name == "data.seed");
         assert_eq!(rows, [["peak_memory_bytes", "-", "194973696"], ["test_mae", "5.2500", "6.0000"]]);
     }

@@ -7,7 +7,8 @@ use std::path::Path;
 use super::{OverArgs, PlanArgs};
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
-use crate::runner::{Plan, PlannedRun, places, resolve_device};
+use crate::plan::{Plan, PlannedRun};
+use crate::runner::{make_plan, places, resolve_device};
 use crate::spec::ResolvedSpec;
 use crate::stage_name::StageName;
 use crate::store::Store;
@@ -24,7 +25,7 @@ pub fn run(args: &PlanArgs) -> Result<u8> {
 pub fn show(spec: &Path, over: &OverArgs, jobs: Option<usize>) -> Result<u8> {
     let resolved = ResolvedSpec::read(spec, &over.sets, over.output.as_deref())?;
     let device = resolve_device(resolved.spec.run.device)?;
-    let plan = Plan::new(&resolved.cells, device.compute);
+    let plan = make_plan(&resolved.cells, device.compute);
     let store = Store::new(Path::new(&resolved.spec.experiment.output).join(".store"));
     let (places, crowded) = places(&device.devices, &resolved.spec.run, jobs);
     let mut text = String::new();
@@ -47,7 +48,7 @@ fn describe(plan: &Plan, store: &Store, workers: usize) -> String {
         text += &shared(plan);
     }
     for run in plan.runs.iter().take(SHOWN) {
-        text += &line(run, plan, &cached);
+        text += &line(run, &cached);
     }
     if plan.runs.len() > SHOWN {
         let _ = writeln!(text, "  ... and {} more", number(plan.runs.len() - SHOWN, "run"));
@@ -85,9 +86,8 @@ fn shared(plan: &Plan) -> String {
 }
 
 /// "  1a2b3c4d5e  to do: explain evaluate render  data.target_bias = 30, model.seed = 1".
-fn line(run: &PlannedRun, plan: &Plan, cached: &[bool]) -> String {
-    let open: Vec<&str> =
-        run.tasks.iter().filter(|task| !cached[**task]).map(|&task| plan.tasks[task].stage().name()).collect();
+fn line(run: &PlannedRun, cached: &[bool]) -> String {
+    let open: Vec<&str> = run.tasks.iter().filter(|(_, task)| !cached[**task]).map(|(stage, _)| stage.name()).collect();
     let state = if open.is_empty() { "cached".to_owned() } else { format!("to do: {}", open.join(" ")) };
     let label = run.label();
     let gap = if label.is_empty() { "" } else { "  " };

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::OneRunArgs;
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
-use crate::runner::{ResultsFolder, Task, find_run, read_plan};
+use crate::plan::PlannedTask;
+use crate::runner::{ResultsFolder, find_run, read_plan};
 use crate::stage_name::StageName;
 use crate::store::{Check, Lookup, Manifest, Store};
 use crate::terminal::{print, print_line};
@@ -18,13 +19,13 @@ pub fn run(args: &OneRunArgs) -> Result<u8> {
     let store = ResultsFolder::at(&args.folder).store();
     print_line(&format!("run {}  {}", run.run_id, run.label()));
     for stage in StageName::ALL {
-        print(&describe(&frozen.plan.tasks[run.task(stage)], &store));
+        print(&describe(&frozen.plan.tasks[run.tasks[stage]], &store));
     }
     Ok(EXIT_OK)
 }
 
 /// The key of a stage with its inputs, whether it is cached, and what differs from the nearest entry if not.
-fn describe(task: &Task, store: &Store) -> String {
+fn describe(task: &PlannedTask, store: &Store) -> String {
     let stage = task.stage();
     let state = match store.lookup(stage, &task.key, Check::Contents) {
         Lookup::Hit(entry) => {

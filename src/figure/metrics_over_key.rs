@@ -4,8 +4,9 @@ use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::mean_interval;
 use super::kinds::{Drawn, Missing, StudyFigure};
 use super::sheet::{Area, Lettering, Sheet};
-use super::study::{Run, Study, Value, is_seed};
+use super::study::{Run, Study, Value};
 use super::style::{LETTER, SMALL_SIZE, series};
+use crate::plan::is_seed;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "20_metrics_over_settings",

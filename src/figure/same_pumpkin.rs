@@ -3,8 +3,9 @@
 use super::kinds::{Drawn, Missing, StudyFigure};
 use super::maps::{Bar, color_bar, tile};
 use super::sheet::{Area, Lettering, Sheet};
-use super::study::{Explained, Run, Study, is_seed};
+use super::study::{Explained, Run, Study};
 use super::style::{GREY, SMALL_SIZE};
+use crate::plan::is_seed;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "24_same_pumpkin",

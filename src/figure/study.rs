@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::Epoch;
+use crate::plan::{REPLICATE, is_seed};
 use crate::raster::{Raster, RasterStack};
 use crate::sim::{DataSettings, Pumpkin, Split, draw_member};
 use crate::task::Task;
@@ -180,14 +181,6 @@ pub fn label(varied: &[(String, Value)]) -> String {
 fn called<'a>(varied: &[(String, Value)], key: &'a str) -> &'a str {
     let alike = varied.iter().filter(|(other, _)| short(other) == short(key)).count();
     if alike > 1 { key } else { short(key) }
-}
-
-/// The column that counts the runs of a setting.
-const REPLICATE: &str = "replicate";
-
-/// Whether a key only repeats a run with other random numbers.
-pub fn is_seed(key: &str) -> bool {
-    key == REPLICATE || short(key) == "seed"
 }
 
 /// The last part of a dotted key.

@@ -10,12 +10,12 @@ use super::ensembles;
 use super::journal::Recorder;
 use super::local::{Observer, TaskEnd};
 use super::outcome::{Outcome, RunOutcome};
-use super::plan::{Plan, Task};
 use super::reader::Reader;
 use super::results::ResultsFolder;
 use super::validity::verdict;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus};
+use crate::plan::{Plan, PlannedTask};
 use crate::report;
 use crate::stage_name::StageName;
 use crate::store::{Check, Lookup, Store};
@@ -69,7 +69,7 @@ impl<'a> Collector<'a> {
     pub fn begin(&mut self, name: &str, mut notes: Vec<String>, workers: usize, check: Check) -> Result<Vec<bool>> {
         let mut cached = Vec::new();
         let mut work = BTreeMap::new();
-        let look = |task: &Task| self.store.lookup(task.stage(), &task.key, check);
+        let look = |task: &PlannedTask| self.store.lookup(task.stage(), &task.key, check);
         let found: Vec<Lookup> = self.plan.tasks.par_iter().map(look).collect();
         for ((index, task), found) in self.plan.tasks.iter().enumerate().zip(found) {
             let stage = task.stage();
@@ -138,7 +138,7 @@ impl<'a> Collector<'a> {
             self.folder.publish(planned, &mut self.reader)?;
         }
         let mut record = self.reader.record(planned, &self.done)?;
-        let verdict = || Some((RunStatus::Invalid, verdict(&record, self.plan.task_of(planned))?));
+        let verdict = || Some((RunStatus::Invalid, verdict(&record, self.plan.learning_task(planned))?));
         (record.status, record.reason) = match end.or_else(verdict) {
             Some((status, reason)) => (status, Some(reason)),
             None => (RunStatus::Done, None),

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::plan::{Plan, PlannedRun};
 use super::results::{ENSEMBLES as FOLDER, ResultsFolder};
 use crate::disk::{Folder, Kind};
 use crate::error::{Error, Result};
 use crate::event::RunStatus;
 use crate::explain::ExplainSettings;
-use crate::figure::study::is_seed;
 use crate::key::Key;
 use crate::metric::ENSEMBLE_METRICS;
 use crate::net::ModelSettings;
+use crate::plan::is_seed;
+use crate::plan::{Plan, PlannedRun};
 use crate::stage::Job;
 use crate::stage::ensemble::{Agreement, Member, combine, metrics};
 use crate::stage_name::StageName;
@@ -79,7 +79,7 @@ fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
         if group == groups.len() {
             groups.push((setting, Vec::new()));
         }
-        let network = |run: usize| plan.runs[run].task(StageName::Train);
+        let network = |run: usize| plan.runs[run].tasks[StageName::Train];
         // A network counts once, whatever else differs between its runs.
         if groups[group].1.iter().all(|&member| network(member) != network(run)) {
             groups[group].1.push(run);
@@ -88,7 +88,7 @@ fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
     let ensembles = groups.into_iter().filter(|(_, runs)| runs.len() > 1);
     ensembles
         .map(|(setting, runs)| {
-            let explain = |&run: &usize| plan.runs[run].task(StageName::Explain);
+            let explain = |&run: &usize| plan.runs[run].tasks[StageName::Explain];
             let maps: Vec<&Key> = runs.iter().map(|run| &plan.tasks[explain(run)].key).collect();
             let scores: Vec<&str> = ENSEMBLE_METRICS.iter().map(|metric| metric.about.name).collect();
             let key = Key::of(&json!({ "version": VERSION, "maps": maps, "scores": scores }));
@@ -99,7 +99,7 @@ fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
 
 /// A key of all that a run's maps depend on, but for seeds of network and explanation. The data set counts as it is.
 pub(super) fn setting(plan: &Plan, run: &PlannedRun) -> Key {
-    let job = |stage| &plan.tasks[run.task(stage)].job;
+    let job = |stage| &plan.tasks[run.tasks[stage]].job;
     let (Job::Train { dataset, model, train, .. }, Job::Explain { explain, .. }) =
         (job(StageName::Train), job(StageName::Explain))
     else {
@@ -120,13 +120,13 @@ impl Ensemble {
     }
 
     fn task(&self, plan: &Plan) -> Task {
-        plan.task_of(&plan.runs[self.runs[0]])
+        plan.learning_task(&plan.runs[self.runs[0]])
     }
 
     /// Index in the data set of every image that members explain.
     fn samples(&self, plan: &Plan, records: &[RunRecord]) -> std::ops::Range<usize> {
         let run = self.runs[0];
-        match &plan.tasks[plan.runs[run].task(StageName::Explain)].job {
+        match &plan.tasks[plan.runs[run].tasks[StageName::Explain]].job {
             Job::Explain { explain, .. } => explain.subset.range(records[run].predictions.len()),
             job => unreachable!("the third task of a run explains, it does not {}", job.stage()),
         }
@@ -165,7 +165,7 @@ impl Ensemble {
             run_ids: self.runs.iter().map(|&run| records[run].run_id.clone()).collect(),
             metrics: names.collect(),
             images: images.collect(),
-            simulate_key: first.keys[0].clone(),
+            simulate_key: first.keys[StageName::Simulate].clone(),
             ensemble_key: self.key.to_string(),
         }
     }

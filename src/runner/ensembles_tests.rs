@@ -1,5 +1,6 @@
 //! Which runs make an ensemble.
 
+use super::super::planner::make_plan;
 use super::*;
 use crate::spec::{Cell, CellSettings, ExperimentSpec};
 use crate::stage::Compute;
@@ -11,7 +12,7 @@ fn planned(count: usize, change: impl Fn(usize, &mut ExperimentSpec)) -> (Plan, 
         change(index, &mut spec);
         Cell { settings: CellSettings::default(), spec }
     };
-    let plan = Plan::new(&(0..count).map(cell).collect::<Vec<_>>(), Compute::Cpu);
+    let plan = make_plan(&(0..count).map(cell).collect::<Vec<_>>(), Compute::Cpu);
     let done = |run| RunRecord { status: RunStatus::Done, ..RunRecord::pending(&plan, run) };
     let records = plan.runs.iter().map(done).collect();
     (plan, records)

@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::collector::{Collector, Helper};
 use super::device;
-use super::frozen::FrozenPlan;
 use super::journal::{Journal, Recorder};
 use super::local::{Execution, Observer, execute};
 use super::outcome::Outcome;
 use super::places::places;
-use super::plan::Plan;
+use super::planner::make_plan;
 use super::provenance;
 use super::results::{ResultsFolder, STORE};
 use super::worker::WorkerPlace;
@@ -22,6 +21,7 @@ use crate::clock;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink};
+use crate::plan::FrozenPlan;
 use crate::spec::{ResolvedSpec, RunSettings};
 use crate::store::{Check, InUse, Store};
 
@@ -63,7 +63,7 @@ pub fn run_experiment(
     let start = Instant::now();
     let spec = &resolved.spec;
     let device = device::resolve(spec.run.device)?;
-    let plan = Plan::new(&resolved.cells, device.compute);
+    let plan = make_plan(&resolved.cells, device.compute);
     let output = Path::new(&spec.experiment.output);
     let folder = ResultsFolder::new(output, &spec.experiment.name);
     let store = Store::new(output.join(STORE));

@@ -9,10 +9,10 @@ use schemars::schema_for;
 use serde_json::Value;
 
 use super::ensembles;
-use super::plan::Plan;
+use super::planner::make_plan;
 use crate::spec::{Cell, CellSettings, ExperimentSpec};
 use crate::stage::Compute;
-use crate::stage_name::StageName;
+use crate::stage_name::{PerStage, StageName};
 
 /// What a setting changes: its own stage, and with it every stage that reads the results of that one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -226,10 +226,10 @@ fn texts_at(path: &str, specs: &[ExperimentSpec]) -> BTreeSet<String> {
 }
 
 /// The keys of all stages, the identifier, and the key of the ensemble that a run would belong to.
-fn identity(spec: &ExperimentSpec, compute: Compute) -> ([String; 5], String, String) {
-    let plan = Plan::new(&[Cell { settings: CellSettings::default(), spec: spec.clone() }], compute);
+fn identity(spec: &ExperimentSpec, compute: Compute) -> (PerStage<String>, String, String) {
+    let plan = make_plan(&[Cell { settings: CellSettings::default(), spec: spec.clone() }], compute);
     let run = &plan.runs[0];
-    let keys = run.tasks.map(|task| plan.tasks[task].key.to_string());
+    let keys = PerStage::new(|stage| plan.tasks[run.tasks[stage]].key.to_string());
     (keys, run.run_id.clone(), ensembles::setting(&plan, run).to_string())
 }
 
@@ -253,7 +253,7 @@ fn every_setting_changes_exactly_the_keys_of_the_stages_that_read_it() {
             for (value, other) in values.iter().zip(&identities).skip(index + 1) {
                 let told = format!("{path} = {} and {value}", values[index]);
                 for stage in StageName::ALL {
-                    let differ = one.0[stage as usize] != other.0[stage as usize];
+                    let differ = one.0[stage] != other.0[stage];
                     assert_eq!(differ, changes.stages().contains(&stage), "whether {told} have other keys of {stage}");
                 }
                 assert_eq!(one.1 != other.1, changes.run_id(), "whether {told} are other runs");
@@ -270,7 +270,7 @@ fn results_of_cpu_and_cuda_are_told_apart_and_devices_of_one_kind_are_not() {
     let keys = |compute| identity(&spec, compute);
     let (cpu, cuda) = (keys(Compute::Cpu), keys(Compute::Cuda(0)));
     for stage in StageName::ALL {
-        let differ = cpu.0[stage as usize] != cuda.0[stage as usize];
+        let differ = cpu.0[stage] != cuda.0[stage];
         assert_eq!(differ, stage != StageName::Simulate, "{stage}");
     }
     assert_eq!(cpu.1, cuda.1, "a run is called alike wherever it is computed");

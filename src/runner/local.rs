@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::hands::Hands;
-use super::plan::Plan;
 use super::worker::{Heard, WorkerPlace};
 use crate::error::{Error, Result};
 use crate::event::{Event, Progress, StageRef};
+use crate::plan::Plan;
 use crate::protocol::{Reply, Request};
 use crate::spec::RunSettings;
 use crate::stage::Job;

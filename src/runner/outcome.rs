@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::plan::PlannedRun;
 use crate::event::RunStatus;
+use crate::plan::PlannedRun;
 use crate::tables::RunRecord;
 
 /// How an experiment ended.

@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 
-use super::plan::{Plan, PlannedRun};
 use crate::error::{Error, Result};
 use crate::event::{Epoch, RunStatus};
 use crate::metric::Measurement;
+use crate::plan::{Plan, PlannedRun};
 use crate::sim::Pumpkin;
 use crate::stage::files;
-use crate::stage_name::StageName;
+use crate::stage_name::{PerStage, StageName};
 use crate::store::{Check, Entry, Lookup, Store, arrays, dataset};
 use crate::tables::{DatasetRecord, RunRecord};
 
@@ -65,24 +65,23 @@ impl<'a> Reader<'a> {
 
     /// What the tables tell of a run, from the stages that it finished. Its status is that of a pending one.
     pub fn record(&mut self, run: &PlannedRun, done: &[bool]) -> Result<RunRecord> {
-        let mut entries: Vec<Option<Rc<Entry>>> = Vec::with_capacity(StageName::ALL.len());
-        for stage in StageName::ALL {
-            let task = run.task(stage);
-            entries.push(if done[task] { Some(self.entry(task)?) } else { None });
-        }
-        let manifests = || entries.iter().flatten().map(|entry| &entry.manifest);
+        let entries = PerStage::try_new(|stage| match run.tasks[stage] {
+            task if done[task] => self.entry(task).map(Some),
+            _ => Ok(None),
+        })?;
+        let manifests = || entries.iter().filter_map(|(_, entry)| Some(&entry.as_ref()?.manifest));
         let mut record = RunRecord::pending(self.plan, run);
-        record.train_seconds = entries[1].as_ref().map(|entry| entry.manifest.seconds);
-        let complete = entries.iter().all(Option::is_some);
+        record.train_seconds = entries[StageName::Train].as_ref().map(|entry| entry.manifest.seconds);
+        let complete = manifests().count() == StageName::ALL.len();
         record.total_seconds = complete.then(|| manifests().map(|manifest| manifest.seconds).sum());
         record.peak_memory_bytes = manifests().map(|manifest| manifest.peak_memory_bytes).max();
-        if let [Some(_), Some(train), ..] = &entries[..] {
+        if let (Some(_), Some(train)) = (&entries[StageName::Simulate], &entries[StageName::Train]) {
             record.epochs = read_json::<Vec<Epoch>>(train, files::EPOCHS)?;
             let predictions = arrays::read_vector(&train.file(files::PREDICTIONS)).map_err(unreadable)?;
-            let pumpkins = self.dataset(run.task(StageName::Simulate))?;
+            let pumpkins = self.dataset(run.tasks[StageName::Simulate])?;
             record.predictions = pumpkins.iter().map(|pumpkin| pumpkin.age).zip(predictions).collect();
         }
-        if let Some(evaluate) = &entries[3] {
+        if let Some(evaluate) = &entries[StageName::Evaluate] {
             record.measurements = read_json::<Vec<Measurement>>(evaluate, files::MEASUREMENTS)?;
         }
         Ok(record)
@@ -109,7 +108,7 @@ impl RunRecord {
             reason: None,
             settings: run.settings.clone(),
             replicate: run.replicate,
-            keys: run.tasks.map(|task| plan.tasks[task].key.to_string()),
+            keys: PerStage::new(|stage| plan.tasks[run.tasks[stage]].key.to_string()),
             train_seconds: None,
             total_seconds: None,
             peak_memory_bytes: None,

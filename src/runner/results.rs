@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::frozen::PLAN;
 use super::journal::EVENTS;
-use super::plan::{Plan, PlannedRun};
 use super::reader::Reader;
 use crate::disk::{Folder, Kind, temporary};
 use crate::error::{Error, Result};
 use crate::key::is_run_id;
+use crate::plan::PLAN;
+use crate::plan::{Plan, PlannedRun};
 use crate::stage::files;
 use crate::stage_name::StageName;
 use crate::store::{Entry, Store};
@@ -142,7 +142,7 @@ impl ResultsFolder {
 
     /// Puts the files of a finished run where users look for them; what is there already stays.
     pub fn publish(&self, run: &PlannedRun, reader: &mut Reader) -> Result<()> {
-        let entry = |reader: &mut Reader, stage| reader.entry(run.task(stage));
+        let entry = |reader: &mut Reader, stage| reader.entry(run.tasks[stage]);
         let train = entry(reader, StageName::Train)?;
         let explain = entry(reader, StageName::Explain)?;
         let render = entry(reader, StageName::Render)?;

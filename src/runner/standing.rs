@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::frozen::FrozenPlan;
 use super::journal::{Events, Recorded};
 use super::results::ResultsFolder;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus, StageRef};
 use crate::key::Key;
+use crate::plan::FrozenPlan;
 
 /// Longer than this nothing goes on without an event.
 const A_DAY: Duration = Duration::from_secs(24 * 3600);

@@ -42,13 +42,13 @@ fn targets(record: &RunRecord, task: Task) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::metric::Measurement;
-    use crate::runner::Plan;
+    use crate::runner::make_plan;
     use crate::spec::{Cell, CellSettings, ExperimentSpec};
     use crate::stage::Compute;
 
     fn record(predict: impl Fn(u32) -> f32) -> RunRecord {
         let cell = Cell { settings: CellSettings::default(), spec: ExperimentSpec::default() };
-        let plan = Plan::new(&[cell], Compute::Cpu);
+        let plan = make_plan(&[cell], Compute::Cpu);
         let mut record = RunRecord::pending(&plan, &plan.runs[0]);
         record.predictions = (0..100).map(|sample| 20 + sample * 37 % 61).map(|age| (age, predict(age))).collect();
         record

@@ -18,7 +18,7 @@ use crate::event::{Epoch, RunStatus};
 use crate::metric::Measurement;
 use crate::metric::statistics::mean_of_defined;
 use crate::sim::{Pumpkin, Split};
-use crate::stage_name::StageName;
+use crate::stage_name::{PerStage, StageName};
 
 /// All that the tables tell of a run. What a failed run did not reach is empty.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct RunRecord {
     /// Which of the replicates it is, where there are such.
     pub replicate: Option<u64>,
     /// The keys of its stages.
-    pub keys: [String; 5],
+    pub keys: PerStage<String>,
     pub train_seconds: Option<f64>,
     /// Over all stages, as they took when they were made.
     pub total_seconds: Option<f64>,
@@ -166,7 +166,7 @@ fn runs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
         }));
     }
     for stage in StageName::ALL {
-        columns.push(column(&format!("{stage}_key"), runs, |run| run.keys[stage as usize].clone()));
+        columns.push(column(&format!("{stage}_key"), runs, |run| run.keys[stage].clone()));
     }
     columns.push(column("train_seconds", runs, |run| run.train_seconds));
     columns.push(column("total_seconds", runs, |run| run.total_seconds));

@@ -37,7 +37,7 @@ fn run(id: &str, settings: &[(&str, Value)]) -> RunRecord {
         reason: None,
         settings: settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
         replicate: Some(3),
-        keys: std::array::from_fn(|stage| format!("key{stage}")),
+        keys: PerStage::new(|stage| format!("key of {stage}")),
         train_seconds: Some(f64::INFINITY),
         total_seconds: Some(2.5),
         peak_memory_bytes: Some(1 << 54 | 1),

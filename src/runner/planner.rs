@@ -1,117 +1,55 @@
-//! The plan: what every run needs, with equal stages made once.
+//! From the cells of a spec to the plan: what every run needs, with equal stages made once.
 
 use std::collections::{HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::StageRef;
-use crate::figure::study::is_seed;
-use crate::key::{Key, read_run_id};
+use crate::key::Key;
+use crate::plan::{Plan, PlannedRun, PlannedTask};
 use crate::spec::{Cell, ExperimentSpec};
 use crate::stage::{Compute, Job};
-use crate::stage_name::StageName;
+use crate::stage_name::{PerStage, StageName};
 
-/// A stage to be done for one or more runs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Task {
-    pub job: Job,
-    pub key: Key,
-    /// Indices of the tasks whose results it reads; all are smaller than its own.
-    pub upstream: Vec<usize>,
-    /// Indices of the runs that need it.
-    pub runs: Vec<usize>,
-}
-
-impl Task {
-    pub fn stage(&self) -> StageName {
-        self.job.stage()
-    }
-}
-
-/// One run: a pipeline through all stages.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct PlannedRun {
-    #[serde(deserialize_with = "read_run_id")]
-    pub run_id: String,
-    /// The values of all dotted keys that vary over the runs, in the order of the sweep; null for what is not set.
-    pub settings: Vec<(String, Value)>,
-    /// Which of the replicates it is, where the sweep has such.
-    pub replicate: Option<u64>,
-    /// Its tasks, one a stage, in the order of [`StageName::ALL`].
-    pub tasks: [usize; 5],
-}
-
-impl PlannedRun {
-    pub fn task(&self, stage: StageName) -> usize {
-        self.tasks[stage as usize]
-    }
-}
-
-impl PlannedRun {
-    /// "data.target_bias = 30, model.seed = 1"; empty for the only run of an experiment.
-    pub fn label(&self) -> String {
-        let set = self.settings.iter().filter(|(_, value)| !value.is_null());
-        set.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
-    }
-
-    /// What it has in common with its replicates: the keys that vary but for seeds, and their values as text.
-    pub fn setting(&self) -> Vec<(String, String)> {
-        let text = |value: &Value| match value {
-            Value::Null => "-".to_owned(),
-            Value::String(text) => text.clone(),
-            value => value.to_string(),
-        };
-        let varied = self.settings.iter().filter(|(key, _)| !is_seed(key));
-        varied.map(|(key, value)| (key.clone(), text(value))).collect()
-    }
-}
-
-/// All runs and tasks of an experiment.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Plan {
-    pub runs: Vec<PlannedRun>,
-    pub tasks: Vec<Task>,
-}
-
-impl Plan {
-    /// Plans the pipelines of `cells`. Runs with the same settings are one; so are tasks with the same key.
-    pub fn new(cells: &[Cell], compute: Compute) -> Self {
-        let mut plan = Self::default();
-        let mut index_of = HashMap::new();
-        let mut known = HashSet::new();
-        let varied = varied_keys(cells);
-        for Cell { settings, spec } in cells {
-            let run_id = run_id(spec);
-            if !known.insert(run_id.clone()) {
-                continue;
-            }
-            let run = plan.runs.len();
-            let tasks = plan.add_pipeline(spec, compute, run, &mut index_of);
-            let (settings, replicate) = (values(&varied, spec), settings.replicate);
-            plan.runs.push(PlannedRun { run_id, settings, replicate, tasks });
+/// Plans the pipelines of `cells`. Runs with the same settings are one; so are tasks with the same key.
+pub fn make_plan(cells: &[Cell], compute: Compute) -> Plan {
+    let mut planner = Planner::default();
+    let mut known = HashSet::new();
+    let varied = varied_keys(cells);
+    for Cell { settings, spec } in cells {
+        let run_id = run_id(spec);
+        if !known.insert(run_id.clone()) {
+            continue;
         }
-        plan
+        let tasks = planner.add_pipeline(spec, compute);
+        let (settings, replicate) = (values(&varied, spec), settings.replicate);
+        planner.plan.runs.push(PlannedRun { run_id, settings, replicate, tasks });
+    }
+    planner.plan
+}
+
+/// A plan that grows run by run.
+#[derive(Default)]
+struct Planner {
+    plan: Plan,
+    index_of: HashMap<Key, usize>,
+}
+
+impl Planner {
+    /// Adds a task of the run that is being planned, unless it is there already.
+    fn add(&mut self, job: Job, upstream: &[usize]) -> (usize, Key) {
+        let key = job.key();
+        let (run, tasks) = (self.plan.runs.len(), &mut self.plan.tasks);
+        let index = *self.index_of.entry(key.clone()).or_insert(tasks.len());
+        if index == tasks.len() {
+            tasks.push(PlannedTask { job, key: key.clone(), upstream: upstream.to_vec(), runs: Vec::new() });
+        }
+        tasks[index].runs.push(run);
+        (index, key)
     }
 
-    fn add_pipeline(
-        &mut self,
-        spec: &ExperimentSpec,
-        compute: Compute,
-        run: usize,
-        index_of: &mut HashMap<Key, usize>,
-    ) -> [usize; 5] {
-        let mut add = |job: Job, upstream: &[usize]| {
-            let key = job.key();
-            let index = *index_of.entry(key.clone()).or_insert(self.tasks.len());
-            if index == self.tasks.len() {
-                self.tasks.push(Task { job, key: key.clone(), upstream: upstream.to_vec(), runs: Vec::new() });
-            }
-            self.tasks[index].runs.push(run);
-            (index, key)
-        };
+    fn add_pipeline(&mut self, spec: &ExperimentSpec, compute: Compute) -> PerStage<usize> {
         let subset = spec.explain.subset;
-        let (simulate, dataset) = add(Job::Simulate { data: spec.data.clone() }, &[]);
+        let (simulate, dataset) = self.add(Job::Simulate { data: spec.data.clone() }, &[]);
         let train = Job::Train {
             dataset: dataset.clone(),
             model: spec.model.clone(),
@@ -119,10 +57,10 @@ impl Plan {
             compute,
             threads: spec.run.threads_per_worker,
         };
-        let (train, network) = add(train, &[simulate]);
+        let (train, network) = self.add(train, &[simulate]);
         let explain =
             Job::Explain { dataset: dataset.clone(), network: network.clone(), explain: spec.explain.clone(), compute };
-        let (explain, relevance) = add(explain, &[simulate, train]);
+        let (explain, relevance) = self.add(explain, &[simulate, train]);
         let evaluate = Job::Evaluate {
             dataset: dataset.clone(),
             network: network.clone(),
@@ -132,43 +70,16 @@ impl Plan {
             evaluate: spec.evaluate.clone(),
             compute,
         };
-        let (evaluate, _) = add(evaluate, &[simulate, train, explain]);
+        let (evaluate, _) = self.add(evaluate, &[simulate, train, explain]);
         let render = Job::Render { dataset, network, relevance, subset, heatmaps: spec.heatmaps.clone() };
-        let (render, _) = add(render, &[simulate, train, explain]);
-        [simulate, train, explain, evaluate, render]
-    }
-
-    /// A task as events name it.
-    pub fn stage_ref(&self, task: usize) -> StageRef {
-        let task = &self.tasks[task];
-        let run_ids = task.runs.iter().map(|&run| self.runs[run].run_id.clone()).collect();
-        StageRef { stage: task.stage(), key: task.key.clone(), run_ids }
-    }
-
-    /// What the network of a run is trained for.
-    pub fn task_of(&self, run: &PlannedRun) -> crate::task::Task {
-        match &self.tasks[run.task(StageName::Train)].job {
-            Job::Train { model, .. } => model.task,
-            job => unreachable!("the second task of a run trains, it does not {}", job.stage()),
-        }
-    }
-
-    /// Whether a plan that was read hangs together: every index that it holds is one of its own.
-    pub fn is_sound(&self) -> bool {
-        let tasks = self.tasks.iter().enumerate().all(|(index, task)| {
-            task.upstream.iter().all(|&up| up < index) && task.runs.iter().all(|&run| run < self.runs.len())
-        });
-        let is_stage = |&index: &usize, stage| self.tasks.get(index).is_some_and(|task| task.stage() == stage);
-        tasks
-            && self
-                .runs
-                .iter()
-                .all(|run| run.tasks.iter().zip(StageName::ALL).all(|(task, stage)| is_stage(task, stage)))
-    }
-
-    /// How many tasks of a stage there are.
-    pub fn count(&self, stage: StageName) -> usize {
-        self.tasks.iter().filter(|task| task.stage() == stage).count()
+        let (render, _) = self.add(render, &[simulate, train, explain]);
+        PerStage::new(|stage| match stage {
+            StageName::Simulate => simulate,
+            StageName::Train => train,
+            StageName::Explain => explain,
+            StageName::Evaluate => evaluate,
+            StageName::Render => render,
+        })
     }
 }
 
@@ -250,16 +161,16 @@ mod tests {
         let mut other_analyzer = base.clone();
         other_analyzer.explain.analyzer = "lrp.epsilon".into();
         let cells = [base.clone(), other_seed, other_analyzer, base.clone()].map(cell);
-        let plan = Plan::new(&cells, Compute::Cpu);
+        let plan = make_plan(&cells, Compute::Cpu);
         let counts = StageName::ALL.map(|stage| plan.count(stage));
         assert_eq!((plan.runs.len(), counts), (3, [1, 2, 3, 3, 3]));
-        assert_eq!(plan.tasks[plan.runs[0].task(StageName::Train)].runs, [0, 2]);
+        assert_eq!(plan.tasks[plan.runs[0].tasks[StageName::Train]].runs, [0, 2]);
         assert!(plan.tasks.iter().enumerate().all(|(index, task)| task.upstream.iter().all(|&up| up < index)));
 
         let mut drawn_otherwise = base.clone();
         drawn_otherwise.heatmaps.count = 3;
-        let other = Plan::new(&[cell(drawn_otherwise)], Compute::Cpu);
-        let keys = |plan: &Plan| plan.runs[0].tasks.map(|task| plan.tasks[task].key.clone());
+        let other = make_plan(&[cell(drawn_otherwise)], Compute::Cpu);
+        let keys = |plan: &Plan| StageName::ALL.map(|stage| plan.tasks[plan.runs[0].tasks[stage]].key.clone());
         let (keys, other_keys) = (keys(&plan), keys(&other));
         assert_eq!((&keys[..4], &plan.runs[0].run_id), (&other_keys[..4], &other.runs[0].run_id));
         assert_ne!(keys[4], other_keys[4]);

@@ -7,7 +7,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Plan, PlannedRun, Task};
+use super::{Plan, PlannedRun, PlannedTask};
 use crate::disk::Folder;
 use crate::stage::Compute;
 use crate::store::seal::{seal, unseal};
@@ -35,7 +35,7 @@ struct File {
     frozen_at: String,
     compute: Compute,
     runs: Vec<PlannedRun>,
-    tasks: Vec<Task>,
+    tasks: Vec<PlannedTask>,
 }
 
 impl From<File> for FrozenPlan {

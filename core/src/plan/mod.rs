@@ -1,0 +1,111 @@
+//! The plan of an experiment: what every run needs, with equal stages made once.
+//!
+//! It holds every job complete, so that a process which is given the plan and the index of a task can do the task.
+
+mod frozen;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::StageRef;
+use crate::key::{Key, read_run_id};
+use crate::stage::Job;
+use crate::stage_name::{PerStage, StageName};
+use crate::task::Task;
+
+pub use frozen::{FrozenPlan, PLAN};
+
+/// A stage to be done for one or more runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlannedTask {
+    pub job: Job,
+    pub key: Key,
+    /// Indices of the tasks whose results it reads; all are smaller than its own.
+    pub upstream: Vec<usize>,
+    /// Indices of the runs that need it.
+    pub runs: Vec<usize>,
+}
+
+impl PlannedTask {
+    pub fn stage(&self) -> StageName {
+        self.job.stage()
+    }
+}
+
+/// One run: a pipeline through all stages.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlannedRun {
+    #[serde(deserialize_with = "read_run_id")]
+    pub run_id: String,
+    /// The values of all dotted keys that vary over the runs, in the order of the sweep; null for what is not set.
+    pub settings: Vec<(String, Value)>,
+    /// Which of the replicates it is, where the sweep has such.
+    pub replicate: Option<u64>,
+    /// Its tasks, one a stage, in the order of [`StageName::ALL`].
+    pub tasks: PerStage<usize>,
+}
+
+impl PlannedRun {
+    /// "data.target_bias = 30, model.seed = 1"; empty for the only run of an experiment.
+    pub fn label(&self) -> String {
+        let set = self.settings.iter().filter(|(_, value)| !value.is_null());
+        set.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What it has in common with its replicates: the keys that vary but for seeds, and their values as text.
+    pub fn setting(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| match value {
+            Value::Null => "-".to_owned(),
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        let varied = self.settings.iter().filter(|(key, _)| !is_seed(key));
+        varied.map(|(key, value)| (key.clone(), text(value))).collect()
+    }
+}
+
+/// All runs and tasks of an experiment.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Plan {
+    pub runs: Vec<PlannedRun>,
+    pub tasks: Vec<PlannedTask>,
+}
+
+impl Plan {
+    /// A task as events name it.
+    pub fn stage_ref(&self, task: usize) -> StageRef {
+        let task = &self.tasks[task];
+        let run_ids = task.runs.iter().map(|&run| self.runs[run].run_id.clone()).collect();
+        StageRef { stage: task.stage(), key: task.key.clone(), run_ids }
+    }
+
+    /// What the network of a run is trained for.
+    pub fn learning_task(&self, run: &PlannedRun) -> Task {
+        match &self.tasks[run.tasks[StageName::Train]].job {
+            Job::Train { model, .. } => model.task,
+            job => unreachable!("the second task of a run trains, it does not {}", job.stage()),
+        }
+    }
+
+    /// Whether a plan that was read hangs together: every index that it holds is one of its own.
+    pub fn is_sound(&self) -> bool {
+        let tasks = self.tasks.iter().enumerate().all(|(index, task)| {
+            task.upstream.iter().all(|&up| up < index) && task.runs.iter().all(|&run| run < self.runs.len())
+        });
+        let is_stage = |&index: &usize, stage| self.tasks.get(index).is_some_and(|task| task.stage() == stage);
+        tasks && self.runs.iter().all(|run| StageName::ALL.into_iter().all(|stage| is_stage(&run.tasks[stage], stage)))
+    }
+
+    /// How many tasks of a stage there are.
+    pub fn count(&self, stage: StageName) -> usize {
+        self.tasks.iter().filter(|task| task.stage() == stage).count()
+    }
+}
+
+/// The column that counts the runs of a setting.
+pub const REPLICATE: &str = "replicate";
+
+/// Whether a key only repeats a run with other random numbers.
+pub fn is_seed(key: &str) -> bool {
+    key == REPLICATE || key.rsplit('.').next() == Some("seed")
+}
