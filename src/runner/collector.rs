@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use super::ensembles;
 
 use super::journal::Recorder;
-use super::local::{Observer, TaskEnd};
 use super::outcome::{Outcome, RunOutcome};
 use super::reader::Reader;
 use super::results::ResultsFolder;
+use super::scheduler::{Observer, TaskEnd};
 use super::validity::verdict;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus};

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use super::collector::{Collector, Helper};
 use super::device;
 use super::journal::{Journal, Recorder};
-use super::local::{Execution, Observer, execute};
+use super::local::{LocalExecutor, Workshop};
 use super::outcome::Outcome;
 use super::places::places;
 use super::planner::make_plan;
 use super::provenance;
 use super::results::{ResultsFolder, STORE};
+use super::scheduler::{Observer, Schedule, execute};
 use super::worker::WorkerPlace;
 use crate::clock;
 use crate::disk::Folder;
@@ -114,17 +115,10 @@ pub fn run_experiment(
         // So that there are tables to open while it runs.
         collector.write_tables()?;
     }
-    let execution = Execution {
-        plan,
-        store: &store,
-        settings: &settings,
-        places,
-        logs: &logs,
-        log_prefix: "",
-        interrupted,
-        cancel: &cancel,
-    };
-    let executed = execute(execution, &done, &mut collector);
+    let workshop = Workshop { plan, store: &store, places, logs: &logs, log_prefix: "", timeout: settings.patience() };
+    let stop = || interrupted.load(Ordering::Relaxed) || cancel.exists();
+    let schedule = Schedule { plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };
+    let executed = execute(schedule, &mut LocalExecutor::new(workshop), &done, &mut collector);
     if matches!(executed, Err(Error::Interrupted)) {
         collector.event(Event::Interrupted);
     }
@@ -151,9 +145,11 @@ fn help_out(
     let mut helper = Helper(open_recorder(folder, sink)?);
     helper.event(Event::Note { message: format!("helping the runner of {}", folder.path().display()) });
     let log_prefix = format!("joined-{}-", std::process::id());
-    let (plan, logs, log_prefix, cancel) = (&plan, &folder.logs().path(), &log_prefix, &folder.cancel());
-    let execution = Execution { plan, store, settings, places, logs, log_prefix, interrupted, cancel };
-    execute(execution, &done, &mut helper)
+    let (plan, logs, log_prefix, cancel) = (&plan, &folder.logs().path(), &log_prefix, folder.cancel());
+    let workshop = Workshop { plan, store, places, logs, log_prefix, timeout: settings.patience() };
+    let stop = || interrupted.load(Ordering::Relaxed) || cancel.exists();
+    let schedule = Schedule { plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };
+    execute(schedule, &mut LocalExecutor::new(workshop), &done, &mut helper)
 }
 
 fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<File> {

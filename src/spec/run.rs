@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -115,6 +116,11 @@ impl Default for RunSettings {
 const MOST_THREADS: usize = 1024;
 
 impl RunSettings {
+    /// After how long without a sign of life a stage counts as hanging; zero waits for ever.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
     pub fn validate(&self) -> Vec<Invalid> {
         let workers = match self.workers {
             Workers::Auto => None,
