@@ -23,8 +23,8 @@ struct Contributing;
 
 // What the front end shares with the workers.
 pub use xdlreg_core::{
-    alive, clock, device, disk, escape, event, exit, explain, key, machine, metric, net, picture, plan, protocol,
-    raster, seed, settings, shown, sim, stage, stage_name, store, task, terminal,
+    alive, clock, device, disk, escape, event, exit, explain, format, key, machine, metric, net, picture, plan,
+    protocol, raster, seed, settings, shown, sim, stage, stage_name, store, task, terminal,
 };
 
 pub use simulation::{RunSimulation, run_simulation};

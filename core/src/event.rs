@@ -92,6 +92,9 @@ pub struct StageRef {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     ExperimentStarted {
+        /// That of this and all following events.
+        #[serde(default = "crate::format::first")]
+        format: u32,
         name: String,
         folder: String,
         runs: usize,

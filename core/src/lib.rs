@@ -16,6 +16,7 @@ pub mod terminal;
 
 pub mod device;
 pub mod event;
+pub mod format;
 pub mod key;
 pub mod raster;
 pub mod settings;

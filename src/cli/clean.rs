@@ -11,9 +11,9 @@ use crate::disk::{Folder, Kind};
 use crate::error::{EXIT_OK, Error, Result};
 use crate::key::Key;
 use crate::plan::FrozenPlan;
-use crate::runner::{EVENTS, ResultsFolder, STORE};
+use crate::runner::{EVENTS, ResultsFolder};
 use crate::stage_name::StageName;
-use crate::store::{Found, Manifest, Store};
+use crate::store::{Found, Manifest, STORE, Store};
 use crate::terminal::{print_line, tell_line};
 
 pub fn run(args: &CleanArgs) -> Result<u8> {

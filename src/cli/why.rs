@@ -33,6 +33,7 @@ fn describe(task: &PlannedTask, store: &Store) -> String {
             format!("cached: made {created_at} on {host} in {}", duration(*seconds))
         }
         Lookup::Corrupt(reason) => format!("damaged, to be made again: {reason}"),
+        Lookup::Newer(newer) => newer.to_string(),
         Lookup::Miss => "not cached".to_owned(),
     };
     let mut text = format!("\n{stage} {}  {state}\n", task.key.short(10));

@@ -142,6 +142,7 @@ mod tests {
     fn started(work: &[(StageName, usize)], typical: &[(StageName, f64)], workers: usize) -> Forecast {
         let mut forecast = Forecast::default();
         let event = Event::ExperimentStarted {
+            format: crate::format::FORMAT,
             name: "a".into(),
             folder: "a".into(),
             runs: 4,

@@ -15,6 +15,7 @@ use super::scheduler::{Observer, TaskEnd};
 use super::validity::verdict;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus};
+use crate::format::FORMAT;
 use crate::plan::{Plan, PlannedTask};
 use crate::report;
 use crate::stage_name::StageName;
@@ -80,6 +81,11 @@ impl<'a> Collector<'a> {
                     continue;
                 }
                 Lookup::Miss => {}
+                Lookup::Newer(newer) => {
+                    let result = format!("the {stage} result {} in {}", task.key, self.store.root().display());
+                    let help = "or choose another folder with experiment.output or --output";
+                    return Err(Error::usage(format!("{result}: {newer}"), help));
+                }
                 Lookup::Corrupt(reason) => {
                     let key = task.key.short(10);
                     notes.push(format!("the stored result of {stage} {key} is damaged ({reason}): it is made again"));
@@ -91,6 +97,7 @@ impl<'a> Collector<'a> {
             *work.entry(stage).or_insert(0) += 1;
         }
         self.event(Event::ExperimentStarted {
+            format: FORMAT,
             name: name.to_owned(),
             folder: self.folder.path().display().to_string(),
             runs: self.plan.runs.len(),

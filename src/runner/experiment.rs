@@ -15,16 +15,17 @@ use super::outcome::Outcome;
 use super::places::places;
 use super::planner::make_plan;
 use super::provenance;
-use super::results::{ResultsFolder, STORE};
+use super::results::ResultsFolder;
 use super::scheduler::{Observer, Schedule, execute};
 use super::worker::WorkerPlace;
 use crate::clock;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventSink};
+use crate::format::FORMAT;
 use crate::plan::FrozenPlan;
 use crate::spec::{ResolvedSpec, RunSettings};
-use crate::store::{Check, InUse, Store};
+use crate::store::{Check, InUse, STORE, Store};
 
 /// How often a runner that joined asks whether the first one has ended.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -100,7 +101,7 @@ pub fn run_experiment(
     write(folder.folder(), "spec.toml", resolved.to_toml().as_bytes())?;
     write(folder.folder(), "provenance.json", format!("{about:#}\n").as_bytes())?;
     let name = spec.experiment.name.clone();
-    let frozen = FrozenPlan { name, frozen_at: clock::now(), compute: device.compute, plan };
+    let frozen = FrozenPlan { format: FORMAT, name, frozen_at: clock::now(), compute: device.compute, plan };
     frozen.write(folder.folder()).map_err(|error| Error::io("write the plan in", folder.path(), &error))?;
     let plan = &frozen.plan;
     folder.remove_other_runs(plan).map_err(|error| Error::io("remove other runs from", folder.path(), &error))?;

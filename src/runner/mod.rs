@@ -30,6 +30,6 @@ pub use journal::{EVENTS, Events, Recorded, Stamped};
 pub use outcome::{Outcome, RunOutcome};
 pub use places::places;
 pub use planner::{make_plan, run_id};
-pub use results::{ResultsFolder, STORE};
+pub use results::ResultsFolder;
 pub use standing::{Standing, UnderWay, find_run, read_plan};
 pub use worker::{Heard, NO_LOG, Worker, WorkerPlace};

@@ -47,6 +47,9 @@ impl<'a> Reader<'a> {
                 Ok(Rc::clone(&self.entries[&task]))
             }
             Lookup::Miss => Err(Error::Failed { message: format!("the result of {stage} {key} is gone"), help: None }),
+            Lookup::Newer(newer) => {
+                Err(Error::Failed { message: format!("the result of {stage} {key}: {newer}"), help: None })
+            }
             Lookup::Corrupt(why) => {
                 Err(Error::Failed { message: format!("the result of {stage} {key} is damaged: {why}"), help: None })
             }

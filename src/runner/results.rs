@@ -13,10 +13,7 @@ use crate::plan::PLAN;
 use crate::plan::{Plan, PlannedRun};
 use crate::stage::files;
 use crate::stage_name::StageName;
-use crate::store::{Entry, Store};
-
-/// The folder of the store, beside the results folders.
-pub const STORE: &str = ".store";
+use crate::store::{Entry, STORE, Store};
 
 const LOGS: &str = "logs";
 const LOCK: &str = ".lock";

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::journal::{Events, Recorded};
+use super::journal::{EVENTS, Events, Recorded};
 use super::results::ResultsFolder;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus, StageRef};
+use crate::format::{FORMAT, Newer};
 use crate::key::Key;
 use crate::plan::FrozenPlan;
 
@@ -57,12 +58,16 @@ impl Standing {
         let recorded = &recorded[start.unwrap_or(0)..];
         let running = folder.is_running();
         let unknown = running.as_ref().err().map(|error| format!("whether it is running is not known: {error}"));
+        let newer = recorded.iter().find_map(|one| match one.event {
+            Event::ExperimentStarted { format, .. } if format > FORMAT => Some(format!("{EVENTS}: {}", Newer(format))),
+            _ => None,
+        });
         let mut standing = Self {
             running: running.unwrap_or(false),
             seconds: 0.0,
             runs: vec![(RunStatus::Pending, None); frozen.plan.runs.len()],
             stages_done: 0,
-            trouble: trouble.into_iter().chain(unknown).collect(),
+            trouble: trouble.into_iter().chain(unknown).chain(newer).collect(),
             under_way: BTreeMap::new(),
             events: since_start(recorded),
             frozen,
@@ -155,6 +160,9 @@ pub fn read_plan(path: &Path) -> Result<FrozenPlan> {
             format!("cannot read the plan of {}: {error}", path.display()),
             "run the same experiment again: finished results are reused, and the plan is written again",
         ),
+        std::io::ErrorKind::Unsupported => {
+            Error::failed(error.to_string(), "xdlreg-run --version says which this one is")
+        }
         _ => Error::usage(
             format!("{} holds no experiment: {error}", path.display()),
             "name a results folder, such as results/quickstart",

@@ -14,13 +14,13 @@ use crate::harness::{listing, repository};
 const CORE: &[&[&str]] = &[
     &["alive", "clock", "disk", "escape", "machine", "raster", "seed"],
     &["shown", "terminal", "settings"],
-    &["device", "exit", "key", "stage_name", "task"],
+    &["device", "exit", "format", "key", "stage_name", "task"],
     &["event"],
     &["sim"],
     &["explain", "metric", "net", "picture"],
     &["store"],
     &["stage"],
-    &["protocol"],
+    &["plan", "protocol"],
 ];
 
 /// The modules of the front end, likewise.
@@ -35,7 +35,7 @@ const FRONT: &[&[&str]] = &[
 ];
 
 /// The modules of the tensor side, likewise.
-const TENSOR: &[&[&str]] = &[&["net"], &["explain"], &["stage"]];
+const TENSOR: &[&[&str]] = &[&["net"], &["explain"], &["stage", "throttled"], &["serve"], &["task"]];
 
 /// A source and what it uses of its own crate, as paths from the crate's root.
 struct Source {

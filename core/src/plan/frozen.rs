@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Plan, PlannedRun, PlannedTask};
 use crate::disk::Folder;
+use crate::format;
 use crate::stage::Compute;
 use crate::store::seal::{seal, unseal};
 
@@ -19,6 +20,7 @@ pub const PLAN: &str = "plan.json";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "File")]
 pub struct FrozenPlan {
+    pub format: u32,
     pub name: String,
     /// When the experiment was started, in RFC 3339.
     pub frozen_at: String,
@@ -31,6 +33,8 @@ pub struct FrozenPlan {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default = "format::first")]
+    format: u32,
     name: String,
     frozen_at: String,
     compute: Compute,
@@ -39,8 +43,8 @@ struct File {
 }
 
 impl From<File> for FrozenPlan {
-    fn from(File { name, frozen_at, compute, runs, tasks }: File) -> Self {
-        Self { name, frozen_at, compute, plan: Plan { runs, tasks } }
+    fn from(File { format, name, frozen_at, compute, runs, tasks }: File) -> Self {
+        Self { format, name, frozen_at, compute, plan: Plan { runs, tasks } }
     }
 }
 
@@ -52,7 +56,7 @@ impl FrozenPlan {
     /// Reads the plan of a results folder.
     ///
     /// # Errors
-    /// Fails where there is none, and for one that is damaged.
+    /// Fails where there is none, and for one that is damaged or that a later version of the programs wrote.
     pub fn read(folder: &Folder) -> io::Result<Self> {
         let damaged = |reason: String| {
             io::Error::new(
@@ -61,6 +65,9 @@ impl FrozenPlan {
             )
         };
         let json = unseal(&folder.read(PLAN)?).map_err(|error| damaged(error.to_string()))?;
+        let newer =
+            |newer| io::Error::new(io::ErrorKind::Unsupported, format!("{}: {newer}", folder.path_of(PLAN).display()));
+        format::check(&json).map_err(newer)?;
         let frozen: Self = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
         if frozen.plan.is_sound() { Ok(frozen) } else { Err(damaged("it contradicts itself".into())) }
     }

@@ -127,6 +127,16 @@ impl Job {
         Key::of(&self.inputs())
     }
 
+    /// Where tensors are computed; nothing for a stage without any.
+    pub fn compute(&self) -> Option<Compute> {
+        match self {
+            Self::Simulate { .. } | Self::Render { .. } => None,
+            Self::Train { compute, .. } | Self::Explain { compute, .. } | Self::Evaluate { compute, .. } => {
+                Some(*compute)
+            }
+        }
+    }
+
     /// The results that this stage reads.
     pub fn upstream(&self) -> Vec<(StageName, &Key)> {
         match self {

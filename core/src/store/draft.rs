@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::entry::{Check, FileRecord, MANIFEST, Manifest};
 use super::{Lookup, Store};
 use crate::disk::{Folder, Kind};
+use crate::format::FORMAT;
 use crate::key::Key;
 use crate::machine;
 use crate::stage_name::StageName;
@@ -66,6 +67,7 @@ impl Draft {
             Ok((name, FileRecord::of(file)?))
         };
         let manifest = Manifest {
+            format: FORMAT,
             stage: self.stage,
             key: self.key.clone(),
             inputs,
@@ -85,10 +87,15 @@ impl Draft {
         self.store.folder().folder(self.stage.name()).make()?;
         let target = format!("{}/{}", self.stage, self.key);
         let moved = self.store.folder().rename(&self.name, &target);
-        if moved.is_ok() || matches!(self.store.lookup(self.stage, &self.key, Check::Contents), Lookup::Hit(_)) {
+        if moved.is_ok() {
             return Ok(());
         }
-        // What is in its place cannot be used.
+        match self.store.lookup(self.stage, &self.key, Check::Contents) {
+            Lookup::Hit(_) => return Ok(()),
+            Lookup::Newer(newer) => return Err(io::Error::other(newer)),
+            // What is in its place cannot be used.
+            Lookup::Miss | Lookup::Corrupt(_) => {}
+        }
         self.store.discard(self.stage, &self.key)?;
         self.store.folder().rename(&self.name, &target)
     }

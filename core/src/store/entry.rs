@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::seal::{Broken, seal, unseal};
 use crate::disk::{Folder, is_relative};
+use crate::format;
 use crate::key::Key;
 use crate::stage_name::StageName;
 
@@ -21,6 +22,8 @@ pub(super) const MANIFEST: &str = "manifest.json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    #[serde(default = "format::first")]
+    pub format: u32,
     pub stage: StageName,
     pub key: Key,
     /// All that the key was computed from.
@@ -67,6 +70,8 @@ pub enum BadManifest {
     Broken(#[from] Broken),
     #[error("its manifest is damaged: {0}")]
     Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Newer(#[from] format::Newer),
     #[error("its manifest is that of another result")]
     Other,
 }
@@ -74,7 +79,9 @@ pub enum BadManifest {
 impl Manifest {
     /// Reads the manifest of the entry in `folder`, which must be that of `stage` and `key`.
     pub(super) fn read(folder: &Folder, stage: StageName, key: &Key) -> Result<Self, BadManifest> {
-        let manifest: Self = serde_json::from_slice(&unseal(&folder.read(MANIFEST)?)?)?;
+        let json = unseal(&folder.read(MANIFEST)?)?;
+        format::check(&json)?;
+        let manifest: Self = serde_json::from_slice(&json)?;
         if manifest.stage == stage && manifest.key == *key { Ok(manifest) } else { Err(BadManifest::Other) }
     }
 

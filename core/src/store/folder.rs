@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::draft;
 use super::entry::{BadManifest, Check, Entry, MANIFEST, Manifest};
 use crate::disk::{Folder, Kind};
+use crate::format::Newer;
 use crate::key::Key;
 use crate::stage_name::StageName;
 
@@ -26,6 +27,8 @@ pub enum Lookup {
     Miss,
     /// There is something, but it cannot be trusted; the reason in one line.
     Corrupt(String),
+    /// A later version of the programs made it. It is not damaged, so it is left alone.
+    Newer(Newer),
 }
 
 /// Something in the folder of a stage.
@@ -102,6 +105,7 @@ impl Store {
                     _ => Lookup::Corrupt("it has no manifest".into()),
                 };
             }
+            Err(BadManifest::Newer(newer)) => return Lookup::Newer(newer),
             Err(error) => return Lookup::Corrupt(error.to_string()),
         };
         match manifest.damage(&folder, check) {
@@ -161,6 +165,7 @@ impl Store {
         match self.lookup(stage, key, Check::Contents) {
             Lookup::Hit(entry) => Ok(*entry),
             Lookup::Miss => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no {stage} result {key}"))),
+            Lookup::Newer(newer) => Err(io::Error::other(format!("the {stage} result {key}: {newer}"))),
             Lookup::Corrupt(reason) => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!("the {stage} result {key} is damaged: {reason}"),

@@ -16,6 +16,9 @@ mod receipt;
 pub mod seal;
 mod source;
 
+/// The folder of the store, beside the results folders.
+pub const STORE: &str = ".store";
+
 pub use claim::{Alone, Claim, InUse};
 pub use draft::Draft;
 pub use entry::{Check, Entry, Manifest};

@@ -41,8 +41,10 @@ pub fn carry_out(
 ) -> Result<Carried, StageError> {
     let (stage, key) = (job.stage(), job.key());
     let Some(_claim) = store.claim(&key).map_err(StageError::io(store.root()))? else { return Ok(Carried::Busy) };
-    if let Lookup::Hit(_) = alive::during(|| store.lookup(stage, &key, Check::Contents)) {
-        return Ok(Carried::Found);
+    match alive::during(|| store.lookup(stage, &key, Check::Contents)) {
+        Lookup::Hit(_) => return Ok(Carried::Found),
+        Lookup::Newer(newer) => return Err(StageError::failed(newer)),
+        Lookup::Miss | Lookup::Corrupt(_) => {}
     }
     begin();
     let start = Instant::now();
