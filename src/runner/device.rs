@@ -34,6 +34,26 @@ impl Resolved {
     }
 }
 
+impl Resolved {
+    /// Where a runner computes that helps with a plan of another: on a device of the plan's kind, since keys tell CPU and CUDA
+    /// apart.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where this machine has no such device.
+    pub fn for_plan(self, planned: Compute) -> Result<Self> {
+        match (planned, self.compute) {
+            (Compute::Cpu, Compute::Cuda(_)) => {
+                Ok(Self::cpu(Some("the plan was made for the CPU: computing on the CPU".into())))
+            }
+            (Compute::Cuda(_), Compute::Cpu) => Err(Error::usage(
+                "the experiment was planned for CUDA, and this runner would compute on the CPU",
+                "join from a machine with a GPU, without run.device = \"cpu\"",
+            )),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// The device for a request. "auto" takes all GPUs.
 pub fn resolve(device: Device) -> Result<Resolved> {
     match device {
@@ -71,5 +91,24 @@ pub fn resolve(device: Device) -> Result<Resolved> {
         }
         Ok(_) => Err(Error::Failed { message: worker.epitaph(), help: None }),
         Err(_) => Err(Error::Failed { message: "the worker did not answer within two minutes".into(), help: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_that_helps_computes_where_the_plan_says() {
+        let cuda = |index| Compute::Cuda(index);
+        let gpu = Resolved { compute: cuda(0), devices: vec![Device::Cuda(0), Device::Cuda(1)], note: None };
+        let helping = gpu.clone().for_plan(Compute::Cpu).expect("every machine has a CPU");
+        assert_eq!((helping.compute, helping.devices), (Compute::Cpu, vec![Device::Cpu]));
+        assert!(helping.note.is_some());
+        assert_eq!(gpu.clone().for_plan(cuda(3)).expect("which of them makes no difference"), gpu);
+        let cpu = Resolved::cpu(None);
+        assert_eq!(cpu.clone().for_plan(Compute::Cpu).expect("the same"), cpu);
+        let refused = cpu.for_plan(cuda(0)).expect_err("there is none");
+        assert!(refused.to_string().contains("planned for CUDA"), "{refused}");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::collector::{Collector, Helper};
-use super::device;
+use super::device::{self, Resolved as ResolvedDevice};
 use super::journal::{Journal, Recorder};
 use super::local::{LocalExecutor, Workshop};
 use super::outcome::Outcome;
@@ -17,7 +17,6 @@ use super::planner::make_plan;
 use super::provenance;
 use super::results::ResultsFolder;
 use super::scheduler::{Observer, Schedule, execute};
-use super::worker::WorkerPlace;
 use crate::clock;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
@@ -79,11 +78,10 @@ pub fn run_experiment(
     open_folder(&folder)?;
     let _log = log_to(&folder.logs())?;
     let _in_use = work_on(&store, sink, interrupted)?;
-    let (places, crowded) = places(&device.devices, &settings, options.jobs);
     let _lock = match lock(&folder)? {
         Some(lock) => lock,
         None if options.join => {
-            help_out(&folder, &store, &settings, &places, sink, interrupted)?;
+            help_out(&folder, &store, &settings, (device.clone(), options.jobs), sink, interrupted)?;
             wait_for_lock(&folder, interrupted)?
         }
         None => {
@@ -94,6 +92,7 @@ pub fn run_experiment(
         }
     };
 
+    let (places, crowded) = places(&device.devices, &settings, options.jobs);
     store.remove_abandoned_drafts();
     folder.remove_leftovers();
     folder.forget_cancel()?;
@@ -136,18 +135,21 @@ fn help_out(
     folder: &ResultsFolder,
     store: &Store,
     settings: &RunSettings,
-    places: &[WorkerPlace],
+    (device, jobs): (ResolvedDevice, Option<usize>),
     sink: &mut dyn EventSink,
     interrupted: &AtomicBool,
 ) -> Result<()> {
-    let FrozenPlan { plan, .. } =
+    let FrozenPlan { plan, compute, .. } =
         FrozenPlan::read(folder.folder()).map_err(|error| Error::io("read the plan in", folder.path(), &error))?;
+    let device = device.for_plan(compute)?;
+    let (places, crowded) = places(&device.devices, settings, jobs);
     let done: Vec<bool> = plan.tasks.iter().map(|task| store.contains(task.stage(), &task.key)).collect();
     let mut helper = Helper(open_recorder(folder, sink)?);
     helper.event(Event::Note { message: format!("helping the runner of {}", folder.path().display()) });
+    [device.note, crowded].into_iter().flatten().for_each(|message| helper.event(Event::Note { message }));
     let log_prefix = format!("joined-{}-", std::process::id());
     let (plan, logs, log_prefix, cancel) = (&plan, &folder.logs().path(), &log_prefix, folder.cancel());
-    let workshop = Workshop { plan, store, places, logs, log_prefix, timeout: settings.patience() };
+    let workshop = Workshop { plan, store, places: &places, logs, log_prefix, timeout: settings.patience() };
     let stop = || interrupted.load(Ordering::Relaxed) || cancel.exists();
     let schedule = Schedule { plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };
     execute(schedule, &mut LocalExecutor::new(workshop), &done, &mut helper)

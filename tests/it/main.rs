@@ -44,6 +44,7 @@ mod soak;
 mod streams;
 mod supply_chain;
 mod sweep;
+mod task;
 mod terminals;
 mod tree;
 mod verify;

@@ -28,7 +28,7 @@ pub enum Compute {
 
 impl Compute {
     /// The kind without the index: which of several equal devices it was makes no difference.
-    fn kind(self) -> &'static str {
+    pub fn kind(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
             Self::Cuda(_) => "cuda",

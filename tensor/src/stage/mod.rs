@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tch::Device;
 use xdlreg_core::event::ProgressSink;
-use xdlreg_core::stage::{Job, Memory, StageContext, StageError, render, simulate};
+use xdlreg_core::stage::{Compute, Job, Memory, StageContext, StageError, render, simulate};
 use xdlreg_core::store::{Check, Lookup, Store};
 use xdlreg_core::{alive, machine};
 
@@ -40,6 +40,12 @@ pub fn carry_out(
     begin: impl FnOnce(),
 ) -> Result<Carried, StageError> {
     let (stage, key) = (job.stage(), job.key());
+    let here = if device.is_cuda() { Compute::Cuda(0) } else { Compute::Cpu };
+    if let Some(planned) = job.compute().filter(|planned| planned.kind() != here.kind()) {
+        // The key says where the result was computed.
+        let (planned, here) = (planned.kind(), here.kind());
+        return Err(StageError::Failed(format!("it was planned for the device {planned}, and this worker has {here}")));
+    }
     let Some(_claim) = store.claim(&key).map_err(StageError::io(store.root()))? else { return Ok(Carried::Busy) };
     match alive::during(|| store.lookup(stage, &key, Check::Contents)) {
         Lookup::Hit(_) => return Ok(Carried::Found),
