@@ -153,7 +153,7 @@ fn wait_until(what: &str, holds: impl Fn() -> bool) {
 /// A training of some seconds, once it has begun.
 #[cfg(target_os = "linux")]
 fn training(timeout: u32) -> (Scene, Results, Child) {
-    let spec = TINY.replace("epochs = 1", "epochs = 60").replace("n_samples = 100", "n_samples = 400");
+    let spec = TINY.replace("epochs = 1", "epochs = 30").replace("n_samples = 100", "n_samples = 400");
     let run = format!("[run]\ntimeout = {timeout}\nretries = 1");
     let scene = Scene::with_spec(&spec.replace("[run]", &run));
     let results = scene.results("spec");
