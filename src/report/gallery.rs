@@ -45,6 +45,8 @@ struct RunMaps {
     id: String,
     label: String,
     analyzer: String,
+    /// The unit of its relevance.
+    unit: String,
     /// The maps, packed.
     maps: String,
     entries: Vec<Entry>,
@@ -56,11 +58,11 @@ struct Entry {
     /// Position among the explained samples, as in the names of heatmaps.
     index: usize,
     prediction: f64,
-    /// Largest magnitude of the map in years.
+    /// Largest magnitude of the map in its unit.
     scale: f32,
-    /// The relevance shown as 1 on the colour bar, in years.
+    /// The relevance shown as 1 on the colour bar, in its unit.
     shown: f32,
-    /// The sum over the map in years.
+    /// The sum over the map in its unit.
     sum: f64,
 }
 
@@ -96,6 +98,7 @@ pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError
             id: run.id.clone(),
             label: label(run, results),
             analyzer: run.analyzer.clone(),
+            unit: run.unit.clone(),
             maps,
             entries,
         });
