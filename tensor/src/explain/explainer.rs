@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use xdlreg_core::explain::{
-    Activation, Composite, Facts, Meaning, Method, SigmaUnit, Smoothing, Start, Sum, starts,
-};
+use xdlreg_core::explain::{Activation, Composite, Facts, Meaning, Method, SigmaUnit, Smoothing, Start, Sum, starts};
 use xdlreg_core::metric::statistics::pearson;
 use xdlreg_core::raster::SIDE;
 use xdlreg_core::seed::stream;

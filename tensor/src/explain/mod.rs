@@ -179,9 +179,8 @@ pub fn explain_each(
         if about.layers.is_some() {
             note_stabilised(facts, taken);
         }
-        ended = check(maps, facts, first).and_then(|()| {
-            sink.take(Explained { maps, outputs, taken, facts }).map_err(unwritable)
-        });
+        ended = check(maps, facts, first)
+            .and_then(|()| sink.take(Explained { maps, outputs, taken, facts }).map_err(unwritable));
         first += count;
         if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
@@ -249,6 +248,8 @@ fn linear_layers(net: &PumpkinNet) -> Vec<String> {
 
 #[cfg(test)]
 mod ledger_tests;
+#[cfg(test)]
+mod meaning_tests;
 #[cfg(test)]
 mod network_tests;
 #[cfg(test)]
