@@ -209,7 +209,9 @@ impl Review {
                 (1000.0 * self.least_kept).floor() / 10.0
             ),
             Flaw::Zero if self.meaning.sum == Some(Sum::PositiveOutput) => {
-                format!("{share} maps are 0 everywhere: this analyzer explains outputs above 0 only, and theirs are not")
+                format!(
+                    "{share} maps are 0 everywhere: this analyzer explains outputs above 0 only, and theirs are not"
+                )
             }
             Flaw::Zero => format!("{share} maps are 0 everywhere (the first is of sample {first})"),
             Flaw::Noise => format!(

@@ -38,7 +38,8 @@ fn relevance_is_absorbed_where_stabilisers_have_it_and_the_map_has_not() {
     {
         assert_eq!(of(size, stabilised, total).0, None, "{size}");
     }
-    for (size, stabilised, total) in [(0.0079, 2.0, 49.3), (1.8e-5, 7.9, 49.3), (0.0, 49.1, 49.3), (0.0096, 1.3, -1.3)] {
+    for (size, stabilised, total) in [(0.0079, 2.0, 49.3), (1.8e-5, 7.9, 49.3), (0.0, 49.1, 49.3), (0.0096, 1.3, -1.3)]
+    {
         let (flaw, findings) = of(size, stabilised, total);
         assert_eq!(flaw, Some(Flaw::Absorbed), "{size}");
         assert!(findings[0].message.starts_with("stabilisers keep "), "{findings:?}");

@@ -174,7 +174,10 @@ mod tests {
             assert_eq!((&noisy.units, noisy.sum), (&plain.units, plain.sum), "{}", analyzer.name);
             assert!(!noisy.blind && noisy.smoothing.is_some(), "{}", analyzer.name);
         }
-        assert_eq!(meaning("analyzer = 'smoothgrad'\nsigma = 0", Task::Regression), meaning("analyzer = 'gradient'", Task::Regression));
+        assert_eq!(
+            meaning("analyzer = 'smoothgrad'\nsigma = 0", Task::Regression),
+            meaning("analyzer = 'gradient'", Task::Regression)
+        );
         let wide = meaning("analyzer = 'integrated_gradients'\nbaseline = 0.8", Task::Regression);
         assert_eq!((wide.sum, wide.blind), (Some(Sum::FromBaseline(0.8)), false));
     }

@@ -12,7 +12,12 @@ fn fit(data: &Explained) -> Line {
 
 /// By how much the sum of relevance grows with the prediction.
 pub const SLOPE: ExplanationMetric = ExplanationMetric {
-    about: About { name: "relevance_slope", unit: UnitOf::RelevancePerOutput, direction: Direction::None, citation: CITATION },
+    about: About {
+        name: "relevance_slope",
+        unit: UnitOf::RelevancePerOutput,
+        direction: Direction::None,
+        citation: CITATION,
+    },
     compute: |data| fit(data).slope,
 };
 
@@ -24,7 +29,12 @@ pub const LINEARITY: ExplanationMetric = ExplanationMetric {
 
 /// The prediction at which the regression line of the sum of relevance crosses zero.
 pub const ZERO_CROSSING: ExplanationMetric = ExplanationMetric {
-    about: About { name: "relevance_zero_crossing", unit: UnitOf::Output, direction: Direction::None, citation: CITATION },
+    about: About {
+        name: "relevance_zero_crossing",
+        unit: UnitOf::Output,
+        direction: Direction::None,
+        citation: CITATION,
+    },
     compute: |data| {
         let fit = fit(data);
         -fit.intercept / fit.slope
