@@ -55,8 +55,8 @@ struct RunMaps {
 #[derive(Debug, Serialize)]
 struct Entry {
     pumpkin: usize,
-    /// Position among the explained samples, as in the names of heatmaps.
-    index: usize,
+    /// Index in the data set, as in tables and the names of heatmaps.
+    sample: usize,
     prediction: f64,
     /// Largest magnitude of the map in its unit.
     scale: f32,
@@ -87,7 +87,7 @@ pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError
             });
             entries.push(Entry {
                 pumpkin,
-                index: explained.index,
+                sample: explained.prediction.sample,
                 prediction: explained.prediction.prediction,
                 scale,
                 shown: shown_scale(explained.relevance),

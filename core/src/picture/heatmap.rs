@@ -96,22 +96,22 @@ fn layout<'a>(heatmap: &Heatmap<'a>) -> (usize, usize, Scale<'a>) {
     (heatmap.image.height, heatmap.image.width, heatmap.scale)
 }
 
-/// The name of a heatmap's file: `LRP_S0_age-66_pred-67.1.png`, with `_pointer` where signs are marked.
+/// The name of a heatmap's file: `LRP_S1800_age-66_pred-67.1.png`, with `_pointer` where signs are marked.
 ///
-/// `index` counts the explained images; what is not known of one is left out of the name. An age has the fewest digits that
+/// `sample` is the index in the data set, as tables have it, or in a file of images; what is not known of one is left out of the name. An age has the fewest digits that
 /// tell it from other float32 numbers.
-pub fn file_name(index: usize, age: Option<f32>, prediction: Option<f32>, pointer: bool) -> String {
+pub fn file_name(sample: usize, age: Option<f32>, prediction: Option<f32>, pointer: bool) -> String {
     let age = age.map(|age| format!("_age-{}", unsigned_zero(age))).unwrap_or_default();
     let prediction = prediction.map(|prediction| format!("_pred-{prediction:.1}")).unwrap_or_default();
     let pointer = if pointer { "_pointer" } else { "" };
-    format!("LRP_S{index}{age}{prediction}{pointer}.png")
+    format!("LRP_S{sample}{age}{prediction}{pointer}.png")
 }
 
-/// A heatmap's title: "S0 · age 66 · predicted 67.1".
-pub fn title(index: usize, age: Option<f32>, prediction: Option<f32>) -> String {
+/// A heatmap's title: "S1800 · age 66 · predicted 67.1".
+pub fn title(sample: usize, age: Option<f32>, prediction: Option<f32>) -> String {
     let age = age.map(|age| format!(" · age {}", unsigned_zero(age)));
     let prediction = prediction.map(|prediction| format!(" · predicted {prediction:.1}"));
-    format!("S{index}{}{}", age.unwrap_or_default(), prediction.unwrap_or_default())
+    format!("S{sample}{}{}", age.unwrap_or_default(), prediction.unwrap_or_default())
 }
 
 /// The same number, but 0 for -0.

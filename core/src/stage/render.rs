@@ -30,13 +30,13 @@ pub fn run(
         let age = Some(data.pumpkins[sample].age as f32);
         let prediction = Some(predictions[sample]);
         for &pointer in pointers {
-            names.push(picture::file_name(index, age, prediction, pointer));
+            names.push(picture::file_name(sample, age, prediction, pointer));
             pictures.push(Heatmap {
                 image: data.images.get(sample),
                 relevance: maps.get(index),
                 signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
                 scale,
-                title: picture::title(index, age, prediction),
+                title: picture::title(sample, age, prediction),
             });
         }
     }

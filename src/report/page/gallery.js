@@ -36,7 +36,7 @@ function drawTile(tile, mode) {
   const { run, entry } = tile;
   const pumpkin = report.gallery.pumpkins[entry.pumpkin];
   const said = `${tell(pumpkin.age)} years, predicted ${entry.prediction.toFixed(1)}`;
-  tile.label = mode === "age" ? `S${entry.index} \u00b7 ${said}` : `${run.label} \u00b7 ${said}`;
+  tile.label = mode === "age" ? `S${entry.sample} \u00b7 ${said}` : `${run.label} \u00b7 ${said}`;
   tile.canvas = make("canvas", { tabIndex: 0, role: "img", "aria-label": `Relevance map, ${tile.label}` });
   tile.repaint = () => {
     paint(tile.canvas, tile.image, tile.map, tile.shown);

@@ -47,3 +47,17 @@ pub enum ExplainError {
     #[error("the relevance of sample {sample} is not finite under `{analyzer}`")]
     NotFinite { sample: usize, analyzer: String },
 }
+
+impl ExplainError {
+    /// The same error where the first image is that of the sample `origin` of a data set.
+    pub fn counted_from(mut self, origin: usize) -> Self {
+        match &mut self {
+            Self::Unreachable { sample, .. }
+            | Self::NotFlooded { sample, .. }
+            | Self::UnreachedUnderNoise { sample, .. }
+            | Self::NotFinite { sample, .. } => *sample += origin,
+            _ => {}
+        }
+        self
+    }
+}

@@ -320,10 +320,10 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
                     relevance: maps.get(index),
                     signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
                     scale: if true_scale { Scale::True(Some("years")) } else { Scale::Relative },
-                    title: picture::title(index, age, prediction),
+                    title: picture::title(sample, age, prediction),
                 };
                 let drawn = picture::render(&[heatmap], &silent).expect("a picture").remove(0);
-                expected.insert(picture::file_name(index, age, prediction, pointer), drawn);
+                expected.insert(picture::file_name(sample, age, prediction, pointer), drawn);
             }
         }
         let names: Vec<&String> = entry.manifest.files.keys().collect();

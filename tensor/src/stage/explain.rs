@@ -42,7 +42,8 @@ pub fn run(
         outputs: None,
         ledger: None,
     };
-    explain_each(&net, &*explained, settings, samples, &mut kept, context.progress).map_err(refused)?;
+    let made = explain_each(&net, &*explained, settings, samples, &mut kept, context.progress);
+    made.map_err(|error| refused(error.counted_from(origin)))?;
     let facts = kept.finish().map_err(StageError::io(draft.folder()))?;
     let text = serde_json::to_vec(&facts).map_err(StageError::failed)?;
     draft.write(files::EXPLAINED, &text).map_err(StageError::io(draft.folder()))
