@@ -62,7 +62,8 @@ pub enum RunStatus {
     Done,
     /// A stage could not be finished.
     Failed,
-    /// It ran, but its results mean nothing: a loss that is no number, or a network worse than predicting the mean.
+    /// It ran, but its results mean nothing: a loss that is no number, a network worse than predicting the mean, or maps most
+    /// of which mean nothing.
     Invalid,
     /// Not reached, because the experiment was stopped before.
     Pending,
@@ -165,6 +166,9 @@ pub enum Event {
         status: RunStatus,
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// What else must be known of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
     Note {
         message: String,

@@ -1,7 +1,8 @@
 //! The domain of xdlreg: what workers and the front end share.
 //!
 //! Modules use those above them in this list, never those below (tests/it/layering.rs): pieces of the system ([`disk`],
-//! [`terminal`], [`machine`]), vocabulary ([`task`], [`stage_name`], [`key`], [`event`], [`settings`]), domains ([`sim`],
+//! [`terminal`], [`machine`]), vocabulary ([`task`], [`unit`], [`stage_name`], [`key`], [`event`],
+//! [`settings`]), domains ([`sim`],
 //! [`net`], [`explain`], [`metric`], [`picture`]), the [`store`], and the stages that join them ([`stage`], [`protocol`]).
 
 pub mod alive;
@@ -22,6 +23,7 @@ pub mod raster;
 pub mod settings;
 pub mod stage_name;
 pub mod task;
+pub mod unit;
 
 pub mod explain;
 pub mod metric;

@@ -246,9 +246,12 @@ pub struct RenderArgs {
     /// Predictions [n] in years, for names and titles
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "PREDICTIONS.npy")]
     pub predictions: Option<PathBuf>,
-    /// Label the colour bar in years instead of from -1 to 1
+    /// Label the colour bar by relevance instead of from -1 to 1
     #[arg(long)]
     pub true_scale: bool,
+    /// The unit of the maps, such as years, for a colour bar with --true-scale
+    #[arg(long, value_name = "UNIT", requires = "true_scale")]
+    pub unit: Option<String>,
     /// The folder to write pictures into
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "DIR")]
     pub out: PathBuf,

@@ -49,9 +49,11 @@ fn ask(request: &Request, device: Device) -> Result<()> {
     for (_, heard) in receiver {
         match heard {
             Heard::Reply(Reply::Done { .. }) => return Ok(()),
-            Heard::Reply(Reply::Failed { reason } | Reply::Invalid { reason } | Reply::NoDevice { reason }) => {
+            Heard::Reply(Reply::Failed { reason } | Reply::NoDevice { reason }) => {
                 return Err(Error::usage(reason, HELP));
             }
+            // The files are in order; the settings lead nowhere with them.
+            Heard::Reply(Reply::Invalid { reason }) => return Err(Error::Usage { message: reason, help: None }),
             Heard::Reply(Reply::Progress(Progress::Note { message })) => tell_line(&format!("note: {message}")),
             Heard::Closed => break,
             Heard::Reply(_) | Heard::Garbled(_) => {}

@@ -51,9 +51,10 @@ fn line(event: &Event, run_id: &String) -> Option<String> {
         }
         Event::StageFailed { stage, reason } if of_run(stage) => format!("{}: failed: {reason}", stage.stage),
         Event::StageInvalid { stage, reason } if of_run(stage) => format!("{}: invalid: {reason}", stage.stage),
-        Event::RunFinished { run_id: finished, status, reason } if finished == run_id => {
+        Event::RunFinished { run_id: finished, status, reason, note } if finished == run_id => {
             let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
-            format!("run {}{reason}", status.name())
+            let note = note.as_ref().map_or(String::new(), |note| format!("; note: {note}"));
+            format!("run {}{reason}{note}", status.name())
         }
         _ => return None,
     })

@@ -6,7 +6,7 @@ use crate::disk::Folder;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::picture;
-use crate::picture::{Heatmap, Signs};
+use crate::picture::{Heatmap, Scale, Signs};
 use crate::store::inputs::{Images, read_ages, read_images, read_maps, read_predictions};
 use crate::terminal::{print_line, tell_line};
 
@@ -36,6 +36,8 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         (None, Some(pumpkins)) => Some(pumpkins[index].age as f32),
         (None, None) => None,
     };
+    // A file of maps does not tell what explained them, and so not in which unit they are.
+    let scale = if args.true_scale { Scale::True(args.unit.as_deref()) } else { Scale::Relative };
     let mut names = Vec::new();
     let mut pictures = Vec::new();
     for index in 0..images.len() {
@@ -47,7 +49,7 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
                 image: images.get(index),
                 relevance: maps.get(index),
                 signs,
-                true_scale: args.true_scale,
+                scale,
                 title: picture::title(index, age(index), prediction),
             });
         }

@@ -54,6 +54,9 @@ fn describe(standing: &Standing) -> String {
             let _ = writeln!(text, "  {} {}{label}: {reason}", status.name(), run.run_id);
         }
     }
+    for (&run, note) in &standing.notes {
+        let _ = writeln!(text, "  note on {}: {}", plan.runs[run].run_id, escape::line(note));
+    }
     text
 }
 

@@ -28,14 +28,13 @@ fn draw(run: &Run) -> Drawn {
     let edges: Vec<f64> = (low..=high + 1).map(|age| f64::from(age) - 0.5).collect();
     let (left, right) = (edges[0] - 1.0, edges[edges.len() - 1] + 1.0);
 
-    let mut chart = Chart::new(
-        Axis::new("age in years", left, right).step(10.0),
-        Axis::around("pumpkins", counts.iter().copied()).from_zero(),
-    )
-    .bars(edges, counts, PALE, None);
-    if let Some(density) = Density::new(&ages) {
-        let curve: Vec<(f64, f64)> =
-            steps(f64::from(low), f64::from(high), 121).map(|x| (x, density.at(x) * ages.len() as f64)).collect();
+    let density: Option<Vec<(f64, f64)>> = Density::new(&ages).map(|density| {
+        steps(f64::from(low), f64::from(high), 121).map(|x| (x, density.at(x) * ages.len() as f64)).collect()
+    });
+    let y = Axis::of_counts("pumpkins", &counts, density.as_deref().unwrap_or_default());
+    let mut chart = Chart::new(Axis::new("age in years", left, right).around_step(10.0), y);
+    chart = chart.bars(edges, counts, PALE, None);
+    if let Some(curve) = density {
         chart = chart.line(&curve, BLUE, 2.0, Some("density"));
     }
     let bias = run.data.target_bias.map(|bias| ("age bias", bias, VERMILION, DOTTED));

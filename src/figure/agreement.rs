@@ -2,6 +2,7 @@
 
 use super::chart::{Axis, Chart};
 use super::kinds::{Drawn, Missing, StudyFigure};
+use super::left_out::LeftOut;
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Ensemble, Study};
 use super::style::{BLUE, LETTER, PALE, SMALL_SIZE};
@@ -25,6 +26,7 @@ const SCORES: [(&str, &str); 3] = [
     ("ensemble_prediction_sd", "SD of predictions in years"),
 ];
 const MAX_ROWS: usize = 24;
+const TOO_MANY: &str = "because more rows cannot be read";
 const ROW: f64 = 34.0;
 const PANEL: f64 = 250.0;
 const GAP: f64 = 44.0;
@@ -42,7 +44,10 @@ fn draw(study: &Study) -> Drawn {
     let letters = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0) as f64;
     let left = (letters * LETTER + 30.0).min(460.0);
     let height = ROW * ensembles.len() as f64;
-    let mut sheet = Sheet::new(left + shown.len() as f64 * (PANEL + GAP), height + 130.0);
+    let mut left_out = LeftOut::default();
+    left_out.add(TOO_MANY, study.ensembles.iter().skip(MAX_ROWS).map(label));
+    let width = left + shown.len() as f64 * (PANEL + GAP);
+    let mut sheet = Sheet::new(width, height + 130.0 + left_out.height(width - 28.0));
     sheet.title("Agreement of networks that differ by their seeds alone");
     let top = 56.0;
     for (row, label) in labels.iter().enumerate() {
@@ -53,6 +58,7 @@ fn draw(study: &Study) -> Drawn {
         let area = Area::new(left + column as f64 * (PANEL + GAP), top, PANEL, height);
         panel(&ensembles, name, title).draw(&mut sheet, area);
     }
+    left_out.write(&mut sheet, (14.0, height + 118.0), width - 28.0);
     Ok(sheet)
 }
 

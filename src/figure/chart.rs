@@ -90,6 +90,22 @@ impl Axis {
         Self { labelled: false, label: String::new(), ..self }
     }
 
+    /// With ticks at multiples of `step`, where these are neither too few nor too many to be read.
+    pub fn around_step(self, step: f64) -> Self {
+        let ticks = (self.range.1 - self.range.0) / step;
+        if (2.0..=13.0).contains(&ticks) { self.step(step) } else { self }
+    }
+
+    /// The same axis from 0 on, for bars of `counts` and a curve over them, both of which it holds.
+    pub fn of_counts(label: &str, counts: &[f64], curve: &[(f64, f64)]) -> Self {
+        let axis = Self::around(label, counts.iter().copied()).from_zero();
+        let highest = curve.iter().map(|point| point.1).fold(0.0, f64::max);
+        if highest <= axis.range.1 {
+            return axis;
+        }
+        Self::around(label, counts.iter().copied().chain([highest])).from_zero()
+    }
+
     /// With ticks at multiples of `step`.
     pub fn step(self, step: f64) -> Self {
         Self { step, ..self }
@@ -97,7 +113,7 @@ impl Axis {
 }
 
 /// The largest of 1, 2, 5 times a power of ten that is at most 1.55 times `step`.
-fn nice_step(step: f64) -> f64 {
+pub(super) fn nice_step(step: f64) -> f64 {
     let power = 10_f64.powf(step.log10().floor());
     [10.0, 5.0, 2.0, 1.0].into_iter().find(|factor| factor * power <= 1.55 * step).unwrap_or(1.0) * power
 }
@@ -276,7 +292,10 @@ fn tick_format(axis: &Axis) -> TickFormat {
         let scaled = axis.step * 10_f64.powi(*decimals as i32);
         scaled > 0.5 && (scaled - scaled.round()).abs() < 1e-6
     };
-    let decimals = (0..6).find(whole).unwrap_or(6);
+    let Some(decimals) = (0..=6).find(whole) else {
+        let text = |value: f64| if value == 0.0 { "0".to_owned() } else { format!("{value:.1e}").replace(".0e", "e") };
+        return TickFormat::Custom(std::sync::Arc::new(move |value| text(value).replace('-', "\u{2212}")));
+    };
     // A true minus sign, as long as the digits.
     TickFormat::Custom(std::sync::Arc::new(move |value| format!("{value:.decimals$}").replace('-', "\u{2212}")))
 }
@@ -303,5 +322,28 @@ mod tests {
         assert_eq!((axis.range, axis.step), ((0.0, 70.0), 10.0));
         let axis = Axis::around("", [0.692, 0.694]).from_zero();
         assert!((axis.range.1 - 0.7).abs() < 1e-9 && (axis.step - 0.1).abs() < 1e-9, "{axis:?}");
+    }
+
+    /// Whatever the range, an axis has a handful of ticks.
+    #[test]
+    fn ticks_fit_narrow_and_wide_ranges() {
+        for (low, high, step) in [(18.5, 81.5, 10.0), (62.5, 67.5, 1.0), (0.0, 1000.0, 200.0), (0.2, 0.21, 0.002)] {
+            let axis = Axis::new("", low, high).around_step(10.0);
+            assert!((axis.step / step - 1.0).abs() < 1e-9, "{axis:?}");
+        }
+        for step in [5e-9, 2e-3, 10.0, 1e9] {
+            let axis = Axis::new("", 0.0, 6.0 * step);
+            let TickFormat::Custom(tell) = tick_format(&axis) else { panic!("numbers are written here") };
+            let ticks: Vec<String> = (0..4).map(|tick| tell(f64::from(tick) * axis.step)).collect();
+            assert!(ticks.windows(2).all(|pair| pair[0] != pair[1]), "{ticks:?}");
+        }
+    }
+
+    #[test]
+    fn a_curve_stays_in_the_panel_of_its_bars() {
+        let counts = [400.0, 396.0, 402.0];
+        let axis = Axis::of_counts("", &counts, &[(63.0, 515.0), (64.0, 300.0)]);
+        assert!(axis.range.1 >= 515.0 && axis.range.0 == 0.0, "{axis:?}");
+        assert_eq!(Axis::of_counts("", &counts, &[(63.0, 390.0)]), Axis::around("", counts).from_zero());
     }
 }

@@ -1,6 +1,7 @@
 //! The mean of an ensemble's explanations beside its disagreement.
 
 use super::kinds::{Drawn, Missing, StudyFigure};
+use super::left_out::LeftOut;
 use super::maps::{Bar, color_bar, diverging, reach, sequential};
 use super::relevance_by_age::framed;
 use super::same_pumpkin::{find, shared_pumpkins};
@@ -14,7 +15,7 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
     title: "Ensemble: mean and disagreement",
     source: "relevance/*.npy, predictions.parquet, samples.parquet",
     caption: "Networks that differ by their seeds alone explain the same pumpkins: above the mean of their maps, below \
-              its standard deviation, both in years a pixel and on one scale a row. Where the lower map is as strong as \
+              its standard deviation, on one scale a row. Where the lower map is as strong as \
               the upper one, single explanations are not to be trusted.",
     draw,
 };
@@ -22,17 +23,23 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 const AGES: [f64; 4] = [22.0, 42.0, 60.0, 78.0];
 const SIDE: f64 = 200.0;
 const GAP: f64 = 14.0;
+const SMALLER: &str = "because one ensemble is shown, the largest or first";
 
 fn draw(study: &Study) -> Drawn {
     let missing = Missing("maps of the same pumpkins in several runs that differ by seeds alone");
     let groups = study.groups();
-    let ensembles = groups.iter().filter_map(|(label, runs)| {
-        let runs: Vec<&Run> = runs.iter().copied().filter(|run| run.maps.is_some()).collect();
-        let pumpkins = shared_pumpkins(&runs, &AGES);
-        (runs.len() > 1 && !pumpkins.is_empty()).then_some((label, runs, pumpkins))
-    });
+    let ensembles: Vec<_> = groups
+        .iter()
+        .filter_map(|(label, runs)| {
+            let runs: Vec<&Run> = runs.iter().copied().filter(|run| run.maps.is_some()).collect();
+            let pumpkins = shared_pumpkins(&runs, &AGES);
+            (runs.len() > 1 && !pumpkins.is_empty()).then_some((label, runs, pumpkins))
+        })
+        .collect();
     // The largest ensemble, the first of several.
-    let (label, runs, pumpkins) = ensembles.rev().max_by_key(|(_, runs, _)| runs.len()).ok_or(missing)?;
+    let (label, runs, pumpkins) = ensembles.iter().rev().max_by_key(|(_, runs, _)| runs.len()).ok_or(missing)?;
+    let mut left_out = LeftOut::default();
+    left_out.add(SMALLER, ensembles.iter().map(|(other, ..)| (*other).clone()).filter(|other| other != *label));
     let columns: Vec<(String, Vec<f64>, Vec<f64>)> = pumpkins
         .iter()
         .filter_map(|name| {
@@ -48,10 +55,11 @@ fn draw(study: &Study) -> Drawn {
     let mean_reach = reach(columns.iter().flat_map(|(_, mean, _)| mean));
     let deviation_reach = reach(columns.iter().flat_map(|(_, _, deviation)| deviation));
     let width = GAP + columns.len() as f64 * (SIDE + GAP);
-    let mut sheet = Sheet::new(width + 110.0, 96.0 + 2.0 * (SIDE + 34.0));
+    let below = 96.0 + 2.0 * (SIDE + 34.0);
+    let mut sheet = Sheet::new(width + 110.0, below + left_out.height(width));
     let setting = if label.is_empty() { String::new() } else { format!(" · {label}") };
     sheet.title(&format!("{} networks: mean relevance and its standard deviation{setting}", runs.len()));
-    let unit = |quantity: &str| runs[0].in_unit(quantity);
+    let unit = |quantity: &str| runs[0].relevance(quantity);
     let (upper, lower) = (72.0, 72.0 + SIDE + 44.0);
     for (column, (title, mean, deviation)) in columns.iter().enumerate() {
         let left = GAP + column as f64 * (SIDE + GAP);
@@ -61,5 +69,6 @@ fn draw(study: &Study) -> Drawn {
     }
     color_bar(&mut sheet, Area::new(width + 10.0, upper, 14.0, SIDE), Bar::Diverging, mean_reach, &unit("mean"));
     color_bar(&mut sheet, Area::new(width + 10.0, lower, 14.0, SIDE), Bar::Sequential, deviation_reach, &unit("SD"));
+    left_out.write(&mut sheet, (GAP, below - 8.0), width);
     Ok(sheet)
 }

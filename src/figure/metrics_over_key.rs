@@ -3,32 +3,40 @@
 use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::mean_interval;
 use super::kinds::{Drawn, Missing, StudyFigure};
+use super::left_out::LeftOut;
 use super::sheet::{Area, Lettering, Sheet};
-use super::study::{Run, Study, Value};
-use super::style::{LETTER, SMALL_SIZE, series};
-use crate::plan::is_seed;
+use super::study::{Part, Run, Study, Value};
+use super::style::{LETTER, series};
+use crate::task::Task;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "20_metrics_over_settings",
     title: "Scores over settings",
     source: "runs.parquet",
-    caption: "Each score over each varied setting: every run a point, the mean over runs that differ by seeds alone, \
-              and its 95 % interval by Student's t.",
+    caption: "Each score over each varied setting that can change it: every network (or explanation) a point, the mean over \
+              those that differ by seeds alone, and its 95 % interval by Student's t.",
     draw,
 };
 
-/// The scores that are shown, where they are known, with how they are called.
-const METRICS: [(&str, &str); 5] = [
-    ("test_mae", "test MAE in years"),
-    ("test_r2", "test R²"),
-    ("test_accuracy", "test accuracy"),
-    ("test_residual_slope", "slope of residuals"),
-    ("relevance_zero_crossing", "relevance is zero at (years)"),
+/// The scores that are shown, where they are known, with how they are called and what they depend on.
+const METRICS: [(&str, &str, Part); 5] = [
+    ("test_mae", "test MAE in years", Part::Network),
+    ("test_r2", "test R²", Part::Network),
+    ("test_accuracy", "test accuracy", Part::Network),
+    ("test_residual_slope", "slope of residuals", Part::Network),
+    ("relevance_zero_crossing", "relevance is zero at (years)", Part::Explanation),
 ];
+/// The same for classes, whose relevance is in logits.
+const ZERO_OF_CLASSES: &str = "relevance is zero at (logit)";
 const MAX_KEYS: usize = 3;
 const MAX_SERIES: usize = 7;
 /// More places than these are not told apart.
 const MAX_NAMES: usize = 40;
+const TOO_MANY_KEYS: &str = "because no more settings fit beside each other";
+const TOO_MANY_SERIES: &str = "because no more series can be told apart";
+const TOO_MANY_NAMES: &str = "because no more names fit on an axis";
+/// Space between the scores of networks and those of explanations, with a heading.
+const HEADING: f64 = 46.0;
 /// Plot area of a panel.
 const WIDTH: f64 = 350.0;
 const HEIGHT: f64 = 198.0;
@@ -45,77 +53,159 @@ const DODGE: f64 = 0.08;
 const DODGE_BESIDE: f64 = 0.3;
 
 fn draw(study: &Study) -> Drawn {
-    let known = |metric: &str| study.runs.iter().any(|run| run.score(metric).is_some_and(f64::is_finite));
-    let metrics: Vec<(&str, &str)> = METRICS.into_iter().filter(|(metric, _)| known(metric)).collect();
-    let columns = columns(study);
-    if columns.is_empty() || metrics.is_empty() {
+    let blocks = blocks(study);
+    if blocks.is_empty() {
         return Err(Missing("runs that differ by more than seeds"));
     }
-    // A column for each key; with one key, its panels stand in two columns.
-    let beside = if let [only] = &columns[..] { vec![only; metrics.len().min(2)] } else { columns.iter().collect() };
-    let lefts: Vec<f64> = (0..beside.len()).map(|at| beside[..at].iter().map(|column| column.width()).sum()).collect();
-    let height = columns.iter().map(Column::height).fold(HEIGHT, f64::max) + BETWEEN;
-    let below = 56.0 + height * (columns.len() * metrics.len()).div_ceil(beside.len()) as f64;
-    let lines = columns.iter().map(Column::legend_lines).max().unwrap_or(0) as f64;
-    let width: f64 = beside.iter().map(|column| column.width()).sum();
-    let mut sheet = Sheet::new(width, below + LEGEND_LINE * lines);
+    let width = blocks.iter().map(Block::width).fold(0.0, f64::max);
+    let headed = blocks.len() > 1;
+    let heading = if headed { HEADING } else { 0.0 };
+    let all: f64 = blocks.iter().map(|block| heading + block.height(width)).sum();
+    let mut sheet = Sheet::new(width, 56.0 + all);
     sheet.title("Scores over settings");
-    for (place, (metric, column)) in
-        metrics.iter().flat_map(|metric| columns.iter().map(move |column| (metric, column))).enumerate()
-    {
-        let left = lefts[place % beside.len()] + column.left();
-        let top = 82.0 + height * (place / beside.len()) as f64;
-        column.panel(study, *metric).draw(&mut sheet, Area::new(left, top, WIDTH, column.height()));
-    }
-    for (column, left) in columns.iter().zip(&lefts).filter(|(column, _)| column.legend_lines() > 0) {
-        legend(&mut sheet, left + LEFT, below, &column.series);
-        if column.left_out > 0 {
-            let y = below + 4.5 + LEGEND_LINE * column.series.len() as f64;
-            let note = format!("{} more in runs.parquet", column.left_out);
-            sheet.text(left + LEFT, y, &note, Lettering::default().size(SMALL_SIZE));
+    let mut top = 56.0;
+    for block in &blocks {
+        if headed {
+            let what = if block.part == Part::Network { "Scores of networks" } else { "Scores of explanations" };
+            sheet.text(14.0, top + 10.0, what, Lettering::default());
         }
+        top += heading;
+        block.draw(&mut sheet, top, width);
+        top += block.height(width);
     }
     Ok(sheet)
+}
+
+/// Scores that depend on the same settings, over each of these.
+struct Block<'a> {
+    part: Part,
+    /// The runs whose networks, or explanations, differ.
+    runs: Vec<&'a Run>,
+    metrics: Vec<(&'static str, &'static str)>,
+    columns: Vec<Column<'a>>,
+    left_out: LeftOut,
+}
+
+/// Scores of networks and of explanations, apart where settings were varied that change explanations alone.
+fn blocks(study: &Study) -> Vec<Block<'_>> {
+    let keys = |part: Part| study.varied_keys().into_iter().filter(|key| part.depends_on(key)).collect::<Vec<_>>();
+    let apart = keys(Part::Network) != keys(Part::Explanation);
+    let parts = if apart { &[Part::Network, Part::Explanation][..] } else { &[Part::Explanation] };
+    let block = |&part: &Part| {
+        let runs = study.distinct(part);
+        let known = |metric: &str| runs.iter().any(|run| run.score(metric).is_some_and(f64::is_finite));
+        let classes = runs.iter().any(|run| run.task == Task::Classification);
+        let metrics: Vec<(&str, &str)> = METRICS
+            .into_iter()
+            .filter(|(metric, _, of)| (!apart || *of == part) && known(metric))
+            .map(|(metric, label, of)| {
+                (metric, if of == Part::Explanation && classes { ZERO_OF_CLASSES } else { label })
+            })
+            .collect();
+        let (columns, left_out) = columns(&runs, keys(part));
+        (!metrics.is_empty() && !columns.is_empty()).then_some(Block { part, runs, metrics, columns, left_out })
+    };
+    parts.iter().filter_map(block).collect()
+}
+
+impl Block<'_> {
+    /// A column for each key; with one key, its panels stand in two columns.
+    fn beside(&self) -> Vec<&Column<'_>> {
+        match &self.columns[..] {
+            [only] => vec![only; self.metrics.len().min(2)],
+            columns => columns.iter().collect(),
+        }
+    }
+
+    fn width(&self) -> f64 {
+        self.beside().iter().map(|column| column.width()).sum()
+    }
+
+    /// Of a row of panels.
+    fn row(&self) -> f64 {
+        self.columns.iter().map(Column::height).fold(HEIGHT, f64::max) + BETWEEN
+    }
+
+    /// Of all rows of panels.
+    fn panels(&self) -> f64 {
+        self.row() * (self.columns.len() * self.metrics.len()).div_ceil(self.beside().len()) as f64
+    }
+
+    fn legend(&self) -> f64 {
+        LEGEND_LINE * self.columns.iter().map(Column::legend_lines).max().unwrap_or(0) as f64
+    }
+
+    fn height(&self, width: f64) -> f64 {
+        self.panels() + self.legend() + self.left_out.height(width - LEFT)
+    }
+
+    fn draw(&self, sheet: &mut Sheet, top: f64, width: f64) {
+        let beside = self.beside();
+        let lefts: Vec<f64> =
+            (0..beside.len()).map(|at| beside[..at].iter().map(|column| column.width()).sum()).collect();
+        let panels = self.metrics.iter().flat_map(|metric| self.columns.iter().map(move |column| (metric, column)));
+        for (place, (metric, column)) in panels.enumerate() {
+            let left = lefts[place % beside.len()] + column.left();
+            let top = top + 26.0 + self.row() * (place / beside.len()) as f64;
+            let area = Area::new(left, top, WIDTH, column.height());
+            column.panel(&self.runs, *metric).draw(sheet, area);
+        }
+        let below = top + self.panels();
+        for (column, left) in self.columns.iter().zip(&lefts).filter(|(column, _)| column.legend_lines() > 0) {
+            legend(sheet, left + LEFT, below, &column.series);
+        }
+        self.left_out.write(sheet, (14.0, below + self.legend() - 8.0), width - LEFT);
+    }
 }
 
 /// The panels of one key.
 struct Column<'a> {
     key: &'a str,
     places: Places,
+    /// All keys that were varied.
+    keys: Vec<&'a str>,
     /// What else was varied in the runs that have the key, each with its colour.
     series: Vec<(String, &'static str)>,
-    /// How many more series there are.
-    left_out: usize,
 }
 
-/// A column for each key over which scores can be compared.
-fn columns(study: &Study) -> Vec<Column<'_>> {
-    let mut columns: Vec<Column> = study.varied_keys().into_iter().map(|key| Column::of(study, key)).collect();
+/// A column for each key over which scores can be compared, and what there is no room for.
+fn columns<'a>(runs: &[&'a Run], keys: Vec<&'a str>) -> (Vec<Column<'a>>, LeftOut) {
+    let mut left_out = LeftOut::default();
+    let mut columns: Vec<_> = keys.iter().map(|key| Column::of(runs, key, &keys)).collect();
     // A key that only some runs have, all with one value, tells nothing unless there is no other.
-    if columns.iter().any(|column| column.places.values.len() > 1) {
-        columns.retain(|column| column.places.values.len() > 1);
+    if columns.iter().any(|(column, ..)| column.places.values.len() > 1) {
+        columns.retain(|(column, ..)| column.places.values.len() > 1);
     }
+    left_out.add(TOO_MANY_KEYS, columns.iter().skip(MAX_KEYS).map(|(column, ..)| column.key.to_owned()));
     columns.truncate(MAX_KEYS);
-    columns
+    let (mut series, mut names): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for (column, more_series, more_names) in &columns {
+        series.extend(more_series.iter().filter(|name| !series.contains(name)).cloned().collect::<Vec<_>>());
+        names.extend(more_names.iter().map(|name| format!("{} {name}", column.key)));
+    }
+    left_out.add(TOO_MANY_SERIES, series);
+    left_out.add(TOO_MANY_NAMES, names);
+    (columns.into_iter().map(|(column, ..)| column).collect(), left_out)
 }
 
 impl<'a> Column<'a> {
-    fn of(study: &Study, key: &'a str) -> Self {
+    /// The column of a key, with the series and the values that there is no room for.
+    fn of(runs: &[&Run], key: &'a str, keys: &[&'a str]) -> (Self, Vec<String>, Vec<Value>) {
         let mut names: Vec<String> = Vec::new();
-        for run in study.runs.iter().filter(|run| value(run, key).is_some()) {
-            let name = others(study, run, key);
+        for run in runs.iter().filter(|run| value(run, key).is_some()) {
+            let name = others(run, key, keys);
             if !names.contains(&name) {
                 names.push(name);
             }
         }
-        let left_out = names.len().saturating_sub(MAX_SERIES);
-        names.truncate(MAX_SERIES);
+        let more_series = names.split_off(names.len().min(MAX_SERIES));
         let series = names.into_iter().enumerate().map(|(index, name)| (name, series(index))).collect();
-        Self { key, places: Places::of(study, key), series, left_out }
+        let (places, more_values) = Places::of(runs, key);
+        (Self { key, places, keys: keys.to_vec(), series }, more_series, more_values)
     }
 
     fn legend_lines(&self) -> usize {
-        if self.series.len() > 1 { self.series.len() + usize::from(self.left_out > 0) } else { 0 }
+        if self.series.len() > 1 { self.series.len() } else { 0 }
     }
 
     /// Room left of a panel.
@@ -132,15 +222,16 @@ impl<'a> Column<'a> {
         if self.places.lying { (self.places.values.len() as f64 * NAME_HEIGHT).max(HEIGHT) } else { HEIGHT }
     }
 
-    fn panel(&self, study: &Study, (metric, label): (&str, &str)) -> Chart {
+    fn panel(&self, runs: &[&Run], (metric, label): (&str, &str)) -> Chart {
         let scores = |runs: &[&Run]| -> Vec<f64> {
             runs.iter().filter_map(|run| run.score(metric)).filter(|score| score.is_finite()).collect()
         };
-        let having: Vec<&Run> = study.runs.iter().filter(|run| value(run, self.key).is_some()).collect();
+        let having: Vec<&Run> = runs.iter().copied().filter(|run| value(run, self.key).is_some()).collect();
         let all = scores(&having);
         let ends = all.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
         let room = (WIDEST * (ends.1 - ends.0)).max(1e-9 * ends.1.abs());
-        let named: Vec<(String, &Run)> = having.into_iter().map(|run| (others(study, run, self.key), run)).collect();
+        let named: Vec<(String, &Run)> =
+            having.into_iter().map(|run| (others(run, self.key, &self.keys), run)).collect();
         // For each series what it has at every place: dots, means and intervals, as (place, score).
         let dodge = if self.places.lying { -DODGE_BESIDE } else { DODGE };
         let mut drawn = vec![(Vec::new(), Vec::new(), Vec::new()); self.series.len()];
@@ -207,9 +298,10 @@ struct Places {
 }
 
 impl Places {
-    fn of(study: &Study, key: &str) -> Self {
+    /// The places of a key's values, and the values that there is no room for.
+    fn of(runs: &[&Run], key: &str) -> (Self, Vec<Value>) {
         let mut values: Vec<Value> = Vec::new();
-        for value in study.runs.iter().filter_map(|run| value(run, key)) {
+        for value in runs.iter().filter_map(|run| value(run, key)) {
             if !values.contains(value) {
                 values.push(value.clone());
             }
@@ -217,14 +309,12 @@ impl Places {
         let mut numbers: Vec<f64> = values.iter().filter_map(number).collect();
         numbers.sort_by(f64::total_cmp);
         let numeric = numbers.len() == values.len();
-        if !numeric {
-            values.truncate(MAX_NAMES);
-        }
+        let more = if numeric { Vec::new() } else { values.split_off(values.len().min(MAX_NAMES)) };
         let distance = numbers.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
         let distance = if numeric && distance.is_finite() { distance } else { 1.0 };
         let places = Self { values, numeric, distance, lying: false };
         let lying = !numeric && (places.longest() + 1) as f64 * LETTER > WIDTH / places.values.len() as f64;
-        Self { lying, ..places }
+        (Self { lying, ..places }, more)
     }
 
     /// Letters of the longest name.
@@ -267,12 +357,12 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// What else was varied in a run, seeds left out: the series it belongs to. Where it has nothing of what others have, that
-/// is said: "no target_bias".
-fn others(study: &Study, run: &Run, key: &str) -> String {
-    let others = run.varied.iter().filter(|(known, _)| known != key && !is_seed(known));
+/// What else of these `keys` was varied in a run: the series it belongs to. Where it has nothing of what others have, that is
+/// said: "no target_bias".
+fn others(run: &Run, key: &str, keys: &[&str]) -> String {
+    let others = run.varied.iter().filter(|(known, _)| known != key && keys.contains(&known.as_str()));
     let own = others.map(|(key, value)| format!("{} {value}", run.called(key))).collect::<Vec<_>>().join(", ");
-    let lacking: Vec<&str> = study.varied_keys().into_iter().filter(|other| *other != key).collect();
+    let lacking: Vec<&str> = keys.iter().copied().filter(|other| *other != key).collect();
     if own.is_empty() && !lacking.is_empty() {
         return format!("no {}", lacking.iter().map(|key| run.called(key)).collect::<Vec<_>>().join(", "));
     }

@@ -6,6 +6,7 @@
 pub mod chart;
 pub mod fit;
 pub mod kinds;
+mod left_out;
 mod maps;
 pub mod registry;
 mod setting_curves;
@@ -35,6 +36,8 @@ mod years_per_sign;
 
 #[cfg(test)]
 mod place_tests;
+#[cfg(test)]
+mod range_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,6 @@
 //! Published figure 7: predictions against ages.
 
-use super::chart::{Axis, Chart};
+use super::chart::{Axis, Chart, nice_step};
 use super::fit::{Density, JointDensity, Polynomial, steps};
 use super::kinds::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Sheet};
@@ -20,8 +20,11 @@ pub(super) const FIGURE: RunFigure = RunFigure {
 
 /// Points of the density along each side: enough for smooth lines along a narrow ridge.
 const GRID: usize = 120;
-/// Width of a bin of the margins in years.
+/// Width of a bin of the margins in years, for ranges in which that makes a readable histogram.
 const BIN: f64 = 4.0;
+const BINS: std::ops::RangeInclusive<f64> = 8.0..=40.0;
+/// About how many bins there are in other ranges.
+const OTHER_BINS: f64 = 15.0;
 
 fn draw(run: &Run) -> Drawn {
     if run.task != Task::Regression {
@@ -33,11 +36,12 @@ fn draw(run: &Run) -> Drawn {
     }
     let both = points.iter().flat_map(|&(prediction, age)| [prediction, age]);
     let (low, high) = Axis::around("", both).range;
-    let (low, high) = ((low / BIN).floor() * BIN - BIN, (high / BIN).ceil() * BIN + BIN);
+    let bin = if BINS.contains(&((high - low) / BIN)) { BIN } else { nice_step((high - low) / OTHER_BINS) };
+    let (low, high) = ((low / bin).floor() * bin - bin, (high / bin).ceil() * bin + bin);
 
     let mut chart = Chart::new(
-        Axis::new("prediction in years", low, high).step(10.0),
-        Axis::new("age in years", low, high).step(10.0),
+        Axis::new("prediction in years", low, high).around_step(10.0),
+        Axis::new("age in years", low, high).around_step(10.0),
     )
     .dashed(&[(low, low), (high, high)], GREY, 1.0, None);
     if let Some(joint) = JointDensity::new(&points, GRID) {
@@ -58,25 +62,26 @@ fn draw(run: &Run) -> Drawn {
     let area = Area::new(64.0, 152.0, 370.0, 370.0);
     chart.draw(&mut sheet, area);
     let margin = |values: Vec<f64>| -> (Vec<f64>, Vec<f64>, Vec<(f64, f64)>) {
-        let edges: Vec<f64> = (0..=((high - low) / BIN) as usize).map(|bin| low + bin as f64 * BIN).collect();
-        let inside = |edge: f64| values.iter().filter(|&&value| (edge..edge + BIN).contains(&value)).count() as f64;
+        let bins = ((high - low) / bin).round() as usize;
+        let edges: Vec<f64> = (0..=bins).map(|place| low + place as f64 * bin).collect();
+        let inside = |edge: f64| values.iter().filter(|&&value| (edge..edge + bin).contains(&value)).count() as f64;
         let counts = edges[..edges.len() - 1].iter().map(|&edge| inside(edge)).collect();
         let curve = Density::new(&values)
-            .map(|density| steps(low, high, 101).map(|x| (x, density.at(x) * values.len() as f64 * BIN)).collect());
+            .map(|density| steps(low, high, 101).map(|x| (x, density.at(x) * values.len() as f64 * bin)).collect());
         (edges, counts, curve.unwrap_or_default())
     };
     let (edges, counts, curve) = margin(predictions);
-    let count_axis = |counts: &[f64]| Axis::around("", counts.iter().copied()).from_zero().unlabelled();
+    let count_axis = |counts: &[f64], curve: &[(f64, f64)]| Axis::of_counts("", counts, curve).unlabelled();
     let x = || Axis::new("", low, high).unlabelled();
-    Chart::new(x(), count_axis(&counts))
+    Chart::new(x(), count_axis(&counts, &curve))
         .bars(edges, counts, PALE, None)
         .line(&curve, BLUE, 1.6, None)
         .draw(&mut sheet, Area::new(area.left, 46.0, area.width, 76.0));
     let (edges, counts, curve) = margin(ages);
     // The right margin lies on its side: bars and curve with their coordinates swapped.
-    let mut side = Chart::new(count_axis(&counts), x());
+    let mut side = Chart::new(count_axis(&counts, &curve), x());
     for (edge, count) in edges.iter().zip(&counts).filter(|(_, count)| **count > 0.0) {
-        side = side.block(((0.0, *count), (*edge, *edge + BIN)), PALE);
+        side = side.block(((0.0, *count), (*edge, *edge + bin)), PALE);
     }
     let curve: Vec<(f64, f64)> = curve.into_iter().map(|(at, height)| (height, at)).collect();
     side.line(&curve, BLUE, 1.6, None).draw(&mut sheet, Area::new(area.right() + 14.0, area.top, 76.0, area.height));

@@ -1,5 +1,6 @@
 //! The mean relevance map of each group of ages.
 
+use super::chart::nice_step;
 use super::kinds::{Drawn, Missing, RunFigure};
 use super::maps::{Bar, color_bar, diverging, mean, reach};
 use super::sheet::{Area, Lettering, Sheet};
@@ -10,13 +11,16 @@ pub(super) const FIGURE: RunFigure = RunFigure {
     name: "11_relevance_by_age",
     title: "Mean relevance by age",
     source: "relevance/RUN_ID.npy, predictions.parquet",
-    caption: "The mean over the maps of each decade of ages, in years a pixel, all on one scale that is symmetric around \
-              zero: where in the image the network finds youth (blue) and age (red).",
+    caption: "The mean over the maps of each group of ages, all on one scale that is symmetric around zero: what speaks for \
+              youth is blue, what speaks for age red.",
     draw,
 };
 
-/// Years in a group.
+/// Years in a group, where that makes a readable number of groups.
 const GROUP: f64 = 10.0;
+const GROUPS: std::ops::RangeInclusive<f64> = 2.0..=12.0;
+/// About how many groups there are in other ranges of ages.
+const OTHER_GROUPS: f64 = 6.0;
 const SIDE: f64 = 200.0;
 const COLUMNS: usize = 4;
 const GAP: f64 = 14.0;
@@ -25,14 +29,16 @@ fn draw(run: &Run) -> Drawn {
     let explained = run.explained();
     // The oldest age belongs to the decade before it rather than to one of its own.
     let oldest = f64::from(run.data.max_age);
-    let decade = |age: f64| (age.min(oldest - 1.0) / GROUP).floor() as i64;
-    let mut decades: Vec<i64> = explained.iter().map(|sample| decade(sample.prediction.age)).collect();
-    decades.sort_unstable();
-    decades.dedup();
-    let groups: Vec<(i64, usize, Vec<f64>)> = decades
+    let span = oldest - f64::from(run.data.min_age);
+    let years = if GROUPS.contains(&(span / GROUP)) { GROUP } else { nice_step(span / OTHER_GROUPS).max(1.0) };
+    let group_of = |age: f64| (age.min(oldest - 1.0) / years).floor() as i64;
+    let mut groups_found: Vec<i64> = explained.iter().map(|sample| group_of(sample.prediction.age)).collect();
+    groups_found.sort_unstable();
+    groups_found.dedup();
+    let groups: Vec<(i64, usize, Vec<f64>)> = groups_found
         .into_iter()
         .filter_map(|group| {
-            let members = || explained.iter().filter(move |sample| decade(sample.prediction.age) == group);
+            let members = || explained.iter().filter(move |sample| group_of(sample.prediction.age) == group);
             mean(members().map(|sample| sample.relevance)).map(|map| (group, members().count(), map))
         })
         .collect();
@@ -48,13 +54,20 @@ fn draw(run: &Run) -> Drawn {
     for (place, (group, count, map)) in groups.iter().enumerate() {
         let (row, column) = (place / columns, place % columns);
         let area = Area::new(GAP + column as f64 * (SIDE + GAP), 66.0 + row as f64 * (SIDE + 38.0), SIDE, SIDE);
-        let first = *group as f64 * GROUP;
-        let last = if first + GROUP >= oldest { oldest } else { first + GROUP - 1.0 };
-        let title = format!("{first} to {last} years (n = {count})");
+        let first = *group as f64 * years;
+        let last = if first + years >= oldest { oldest } else { first + years - 1.0 };
+        let ages = if first == last { first.to_string() } else { format!("{first} to {last}") };
+        let title = format!("{ages} years (n = {count})");
         sheet.text(area.left + 0.5 * SIDE, area.top - 8.0, &title, Lettering::centred().size(SMALL_SIZE));
         framed(&mut sheet, area, diverging(map, reach));
     }
-    color_bar(&mut sheet, Area::new(width + 12.0, 66.0, 14.0, SIDE), Bar::Diverging, reach, &run.in_unit("R a pixel"));
+    color_bar(
+        &mut sheet,
+        Area::new(width + 12.0, 66.0, 14.0, SIDE),
+        Bar::Diverging,
+        reach,
+        &run.relevance("R a pixel"),
+    );
     Ok(sheet)
 }
 

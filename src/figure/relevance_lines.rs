@@ -3,24 +3,26 @@
 use super::chart::Axis;
 use super::kinds::{Drawn, StudyFigure};
 use super::setting_curves::SettingCurves;
-use super::study::{Run, Study};
+use super::study::{Part, Run, Study};
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "22_relevance_lines",
     title: "Where relevance crosses zero",
     source: "measurements.parquet, predictions.parquet",
     caption: "The regression of the sum of relevance on the prediction for each setting, over all of its seeds, with \
-              95 % bands. Where a line crosses zero, the explanation finds neither youth nor age.",
+              95 % bands. Where a line crosses zero, the explanation finds neither youth nor age. Settings \
+              whose relevance is in one unit are drawn together.",
     draw,
 };
 
 const LINES: SettingCurves = SettingCurves {
     title: "Sum of relevance and prediction",
-    x_label: "prediction in years",
+    of: Part::Explanation,
+    labels: |run| (run.predicted().to_owned(), run.relevance("sum of relevance")),
     degree: 1,
     points: Run::relevance_sums,
-    y_axis: |values| Axis::symmetric("sum of relevance in years", values),
-    missing: "several settings with sums of relevance",
+    y_axis: Axis::symmetric,
+    missing: "several settings with sums of relevance in one unit",
 };
 
 fn draw(study: &Study) -> Drawn {

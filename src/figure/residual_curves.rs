@@ -4,25 +4,27 @@ use super::chart::Axis;
 use super::kinds::{Drawn, StudyFigure};
 use super::residuals::{DEGREE, residuals};
 use super::setting_curves::SettingCurves;
-use super::study::{Run, Study};
+use super::study::{Part, Run, Study};
 use crate::task::Task;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "21_residual_curves",
     title: "Residual curves",
     source: "predictions.parquet",
-    caption: "Cubic fits to prediction less age in the test sets, one for each setting over all of its seeds, with 95 % \
-              bands: how far, and whither, each setting pulls predictions.",
+    caption: "Cubic fits to prediction less age in the test sets, one for each setting of networks over all of its seeds, \
+              with 95 % bands: how far, and whither, each setting pulls predictions. A network that several explanations \
+              share is drawn once.",
     draw,
 };
 
 const CURVES: SettingCurves = SettingCurves {
     title: "Residuals of the test sets",
-    x_label: "age in years",
+    of: Part::Network,
+    labels: |_| ("age in years".to_owned(), "prediction − age in years".to_owned()),
     degree: DEGREE,
     points,
-    y_axis: |values| Axis::around("prediction − age in years", values.into_iter().chain([0.0])),
-    missing: "several settings with predictions in years",
+    y_axis: |label, values| Axis::around(label, values.into_iter().chain([0.0])),
+    missing: "several networks with predictions in years",
 };
 
 fn draw(study: &Study) -> Drawn {

@@ -23,6 +23,9 @@ pub(super) const FIGURE: RunFigure = RunFigure {
 /// Degree of the fitted polynomial, as published.
 pub(super) const DEGREE: usize = 3;
 
+/// Ranges of ages below this, in years, have less room at both ends.
+const NARROW: f64 = 20.0;
+
 fn draw(run: &Run) -> Drawn {
     if run.task != Task::Regression {
         return Err(Missing("predictions in years"));
@@ -31,7 +34,8 @@ fn draw(run: &Run) -> Drawn {
     let ages: Vec<f64> = points.iter().map(|point| point.0).collect();
     let middle = median(&ages).ok_or(Missing("predictions"))?;
     let (low, high) = (ages.iter().copied().fold(middle, f64::min), ages.iter().copied().fold(middle, f64::max));
-    let x = Axis::new("age in years", low - 2.0, high + 2.0).step(10.0);
+    let room = if high - low < NARROW { 0.05 * (high - low).max(1.0) } else { 2.0 };
+    let x = Axis::new("age in years", low - room, high + room).around_step(10.0);
     let y = Axis::around("prediction − age in years", points.iter().map(|point| point.1).chain([0.0]));
     let median = format!("median age {}", significant(middle));
     let chart = Chart::new(x, y).zero().at_x(middle, GREY, DOTTED).explain(&median, GREY, DOTTED);

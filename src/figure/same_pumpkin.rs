@@ -1,6 +1,7 @@
 //! Several explanations of the same pumpkins side by side.
 
 use super::kinds::{Drawn, Missing, StudyFigure};
+use super::left_out::LeftOut;
 use super::maps::{Bar, color_bar, tile};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run, Study};
@@ -20,6 +21,9 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 /// Settings beside each other.
 const MAX_COLUMNS: usize = 6;
 const MAX_RUNS: usize = 30;
+const TOO_MANY: &str = "because more maps do not fit";
+const OTHER_DATA: &str = "because they explain other pumpkins";
+const NOT_LOADED: &str = "because a report holds the maps of some settings only";
 /// Ages of the pumpkins that are shown, in years; the nearest that all runs explain.
 const AGES: [f64; 3] = [25.0, 50.0, 75.0];
 /// The same where there are too many settings for a single bank of columns.
@@ -40,6 +44,16 @@ fn draw(study: &Study) -> Drawn {
     // Of the data sets, the one that most settings explain.
     let sharing = |run: &Run| explained.iter().copied().filter(|(_, other)| same_data(run, other)).collect::<Vec<_>>();
     let mut columns = explained.iter().map(|(_, run)| sharing(run)).rev().max_by_key(Vec::len).unwrap_or_default();
+    let beside = |label: &str| columns.iter().all(|(known, _)| *known != label);
+    let names = |labels: Vec<&str>| labels.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let mut left_out = LeftOut::default();
+    left_out.add(TOO_MANY, columns.iter().skip(MAX_RUNS).map(|(label, _)| (*label).to_owned()));
+    left_out.add(OTHER_DATA, names(explained.iter().map(|(label, _)| *label).filter(|label| beside(label)).collect()));
+    let loaded = |label: &str| explained.iter().any(|(known, _)| *known == label);
+    left_out.add(
+        NOT_LOADED,
+        names(groups.iter().map(|(label, _)| label.as_str()).filter(|label| !loaded(label)).collect()),
+    );
     columns.truncate(MAX_RUNS);
     let ages = if columns.len() > MAX_COLUMNS { &AGE_OF_MANY[..] } else { &AGES };
     let pumpkins = shared_pumpkins(&columns.iter().map(|(_, run)| *run).collect::<Vec<_>>(), ages);
@@ -56,7 +70,8 @@ fn draw(study: &Study) -> Drawn {
         tops.push((below, below + HEAD_LINE * lines + LINE - 8.0));
         below += HEAD_LINE * lines + LINE + pumpkins.len() as f64 * (SIDE + LINE + GAP);
     }
-    let mut sheet = Sheet::new(GAP + width + 90.0, below);
+    let whole = GAP + width + 90.0;
+    let mut sheet = Sheet::new(whole, below + left_out.height(whole - 2.0 * GAP));
     sheet.title(title(&columns));
     for (place, ((_, run), lines)) in columns.iter().zip(&heads).enumerate() {
         let left = GAP + (place % MAX_COLUMNS) as f64 * (SIDE + GAP);
@@ -76,6 +91,7 @@ fn draw(study: &Study) -> Drawn {
     }
     let bar = Area::new(GAP + width + 10.0, tops[0].1, 14.0, SIDE);
     color_bar(&mut sheet, bar, Bar::Published, 1.0, "R / max");
+    left_out.write(&mut sheet, (GAP, below - 8.0), whole - 2.0 * GAP);
     Ok(sheet)
 }
 

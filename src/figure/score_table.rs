@@ -2,6 +2,7 @@
 
 use super::fit::mean_interval;
 use super::kinds::{Drawn, Missing, StudyFigure};
+use super::left_out::LeftOut;
 use super::maps::significant;
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Study;
@@ -17,6 +18,7 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 };
 
 const MAX_ROWS: usize = 40;
+const TOO_MANY: &str = "because a table of more settings cannot be read";
 const CELL_WIDTH: f64 = 64.0;
 const CELL_HEIGHT: f64 = 26.0;
 /// Degrees by which the names of scores are turned.
@@ -46,8 +48,11 @@ fn draw(study: &Study) -> Drawn {
     };
     let right = metrics.iter().enumerate().map(right).fold(metrics.len() as f64 * CELL_WIDTH, f64::max);
     let width = labels + right + 14.0;
-    let left_out = groups.len() - rows.len();
-    let mut sheet = Sheet::new(width.max(420.0), head + rows.len() as f64 * CELL_HEIGHT + 30.0);
+    let mut left_out = LeftOut::default();
+    left_out.add(TOO_MANY, groups.iter().skip(MAX_ROWS).map(|(label, _)| label.clone()));
+    let width = width.max(420.0);
+    let below = head + rows.len() as f64 * CELL_HEIGHT;
+    let mut sheet = Sheet::new(width, below + 30.0 + left_out.height(width - 28.0));
     sheet.title("Scores of all settings");
     let small = || Lettering::default().size(SMALL_SIZE);
     for (column, metric) in metrics.iter().enumerate() {
@@ -70,10 +75,7 @@ fn draw(study: &Study) -> Drawn {
         let lettering = Lettering::ending().size(SMALL_SIZE);
         sheet.text(labels - 10.0, head + row as f64 * CELL_HEIGHT + 16.5, label, lettering);
     }
-    if left_out > 0 {
-        let note = format!("{left_out} more settings are in runs.parquet");
-        sheet.text(14.0, head + rows.len() as f64 * CELL_HEIGHT + 20.0, &note, small());
-    }
+    left_out.write(&mut sheet, (14.0, below + 8.0), width - 28.0);
     Ok(sheet)
 }
 

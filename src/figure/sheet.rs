@@ -86,6 +86,7 @@ pub struct Sheet {
     /// Images with their places; they lie above all else.
     pictures: Vec<(Area, RgbImage)>,
     clips: usize,
+    notes: Vec<String>,
 }
 
 impl Sheet {
@@ -94,12 +95,22 @@ impl Sheet {
         let mut scene = Scene::new(width, height);
         scene.font_family = Some(FONT.to_owned());
         scene.text_color = Some(BLACK.to_owned());
-        Self { scene, pictures: Vec::new(), clips: 0 }
+        Self { scene, pictures: Vec::new(), clips: 0, notes: Vec::new() }
     }
 
     /// Width and height in units.
     pub fn size(&self) -> (f64, f64) {
         (self.scene.width, self.scene.height)
+    }
+
+    /// Adds a sentence to the figure's caption.
+    pub fn note(&mut self, sentence: impl Into<String>) {
+        self.notes.push(sentence.into());
+    }
+
+    /// The sentences that belong to the figure's caption.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Writes the title along the upper edge.

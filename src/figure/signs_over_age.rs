@@ -52,8 +52,8 @@ fn draw(run: &Run) -> Drawn {
     sheet.title("Signs over age");
     let (low, high) = (f64::from(run.data.min_age), f64::from(run.data.max_age));
     for (index, (label, points)) in panels.iter().enumerate() {
-        let x =
-            Axis::new(if index + 1 == panels.len() { "age in years" } else { "" }, low - 1.5, high + 1.5).step(10.0);
+        let label_x = if index + 1 == panels.len() { "age in years" } else { "" };
+        let x = Axis::new(label_x, low - 1.5, high + 1.5).around_step(10.0);
         let y = Axis::around(*label, points.iter().map(|point| point.1));
         // From zero, with room for the points that are there.
         let low = if y.range.0 < 0.4 * y.range.1 { -0.03 * y.range.1 } else { y.range.0 };

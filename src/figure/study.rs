@@ -1,5 +1,6 @@
 //! What figures are drawn from: the finished runs of an experiment, as its tables tell of them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::event::Epoch;
@@ -73,6 +74,11 @@ pub struct Run {
     pub varied: Vec<(String, Value)>,
     pub task: Task,
     pub data: DataSettings,
+    /// The unit of its relevance, such as "years".
+    pub unit: String,
+    /// What tells its network, and its maps, from those of other runs.
+    pub network: String,
+    pub explanation: String,
     /// How it was explained, such as "lrp.sequential_preset_a".
     pub analyzer: String,
     /// The explained part of the data set.
@@ -84,7 +90,7 @@ pub struct Run {
     pub samples: Arc<Vec<Sample>>,
     /// Of the whole run all, of samples [`super::registry::SAMPLE_SCORES`].
     pub scores: Vec<Score>,
-    /// The relevance of every explained sample in years, where it was loaded.
+    /// The relevance of every explained sample, where it was loaded.
     pub maps: Option<Arc<RasterStack>>,
 }
 
@@ -151,6 +157,11 @@ impl Run {
         label(&self.varied)
     }
 
+    /// The same of what this part of a run depends on.
+    pub fn label_of(&self, part: Part) -> String {
+        label_where(&self.varied, |key| part.depends_on(key))
+    }
+
     /// The seeds that were varied: "seed 3", or which of the replicates it is; empty where none were.
     pub fn seeds(&self) -> String {
         let counted = self.varied.iter().any(|(key, _)| key == REPLICATE);
@@ -158,11 +169,16 @@ impl Run {
         seeds.map(|(key, value)| format!("{} {value}", self.called(key))).collect::<Vec<_>>().join(", ")
     }
 
-    /// How a quantity of relevance or prediction is labelled: "prediction in years", or without a unit for classes.
-    pub fn in_unit(&self, quantity: &str) -> String {
+    /// How a quantity of relevance is labelled: "sum of relevance in years", or in whatever unit it is.
+    pub fn relevance(&self, quantity: &str) -> String {
+        format!("{quantity} in {}", self.unit)
+    }
+
+    /// How predictions are labelled.
+    pub fn predicted(&self) -> &'static str {
         match self.task {
-            Task::Regression => format!("{quantity} in years"),
-            Task::Classification => quantity.to_owned(),
+            Task::Regression => "prediction in years",
+            Task::Classification => "prediction: probability of old",
         }
     }
 
@@ -172,9 +188,42 @@ impl Run {
     }
 }
 
+/// A part of a run that other runs may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The trained network and its predictions.
+    Network,
+    /// The maps of its explanations.
+    Explanation,
+}
+
+impl Part {
+    /// Whether a varied key can change it.
+    pub fn depends_on(self, key: &str) -> bool {
+        let section = key.split('.').next().unwrap_or(key);
+        match self {
+            Self::Network => !["explain", "evaluate", "heatmaps"].contains(&section),
+            Self::Explanation => !["evaluate", "heatmaps"].contains(&section),
+        }
+    }
+
+    /// What tells it from that of other runs.
+    fn of(self, run: &Run) -> &str {
+        let key = match self {
+            Self::Network => &run.network,
+            Self::Explanation => &run.explanation,
+        };
+        if key.is_empty() { &run.id } else { key }
+    }
+}
+
 /// What was varied, seeds left out.
 pub fn label(varied: &[(String, Value)]) -> String {
-    let settings = varied.iter().filter(|(key, _)| !is_seed(key));
+    label_where(varied, |_| true)
+}
+
+fn label_where(varied: &[(String, Value)], told: impl Fn(&str) -> bool) -> String {
+    let settings = varied.iter().filter(|(key, _)| !is_seed(key) && told(key));
     settings.map(|(key, value)| format!("{} {value}", called(varied, key))).collect::<Vec<_>>().join(", ")
 }
 
@@ -226,6 +275,28 @@ impl Study {
             }
         }
         groups
+    }
+
+    /// The runs whose networks (or explanations) differ: of those that share one, the first.
+    pub fn distinct(&self, part: Part) -> Vec<&Run> {
+        let mut known = HashSet::new();
+        self.runs.iter().filter(|run| known.insert(part.of(run))).collect()
+    }
+
+    /// As [`Self::compared`], of networks or of explanations: each is there once, however many runs share it.
+    pub fn compared_by(&self, part: Part) -> Vec<(String, Vec<&Run>)> {
+        let mut groups: Vec<(String, Vec<&Run>)> = Vec::new();
+        for run in self.distinct(part) {
+            let label = run.label_of(part);
+            match groups.iter_mut().find(|(known, _)| *known == label) {
+                Some((_, members)) => members.push(run),
+                None => groups.push((label, vec![run])),
+            }
+        }
+        match &groups[..] {
+            [(_, runs)] => runs.iter().map(|run| (run.seeds(), vec![*run])).collect(),
+            _ => groups,
+        }
     }
 
     /// What is compared: settings, each with all of its seeds; or runs, where they differ by seeds alone.

@@ -15,8 +15,9 @@ pub(super) const FIGURE: RunFigure = RunFigure {
     name: "09_sum_relevance",
     title: "Sum of relevance and prediction",
     source: "measurements.parquet, predictions.parquet",
-    caption: "The sum over each map against the prediction it explains, with the regression. It crosses zero at the \
-              output bias: relevance says by how much an image lies above or below that, not how old it is.",
+    caption: "The sum over each map against the prediction it explains, with the regression. Where layer-wise relevance \
+              propagation starts from the prediction, it crosses zero at the output bias: relevance then says by how much an \
+              image lies above or below that, not how old it is.",
     draw,
 };
 
@@ -27,8 +28,8 @@ fn draw(run: &Run) -> Drawn {
     }
     let tested = run.tested();
     let mean = tested.iter().map(|row| row.1).sum::<f64>() / tested.len().max(1) as f64;
-    let x = Axis::around(run.in_unit("prediction"), points.iter().map(|point| point.0));
-    let y = Axis::symmetric(run.in_unit("sum of relevance"), points.iter().map(|point| point.1));
+    let x = Axis::around(run.predicted(), points.iter().map(|point| point.0));
+    let y = Axis::symmetric(run.relevance("sum of relevance"), points.iter().map(|point| point.1));
     let (low, high) = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));
     let mut chart = Chart::new(x, y).zero().points(&points, BLUE, 2.6, None);
     if let Some(line) = Polynomial::fit(&points, 1) {

@@ -13,7 +13,12 @@ const SAMPLES: usize = 120;
 
 /// A run whose network errs by `pull` of the distance to 50 years, and whose maps are the images times a number.
 pub(super) fn run(growth_mode: GrowthMode, task: Task, pull: f64) -> Run {
-    let data = DataSettings { n_samples: SAMPLES, growth_mode, seed: 5, ..DataSettings::default() };
+    run_of(DataSettings { growth_mode, ..DataSettings::default() }, task, pull)
+}
+
+/// The same of other data.
+pub(super) fn run_of(data: DataSettings, task: Task, pull: f64) -> Run {
+    let data = DataSettings { n_samples: SAMPLES, seed: 5, ..data };
     let dataset = simulate(&data, &silent).unwrap();
     let predictions: Vec<Prediction> = Split::Test
         .range(SAMPLES)
@@ -65,6 +70,9 @@ pub(super) fn run(growth_mode: GrowthMode, task: Task, pull: f64) -> Run {
         varied: Vec::new(),
         task,
         data,
+        unit: "years".to_owned(),
+        network: String::new(),
+        explanation: String::new(),
         analyzer: "lrp.z".to_owned(),
         subset: Split::Test,
         epochs: epochs.collect(),
@@ -76,7 +84,7 @@ pub(super) fn run(growth_mode: GrowthMode, task: Task, pull: f64) -> Run {
 }
 
 /// What the figures of a run lack, by name; those that are drawn are looked over.
-fn lacks(run: &Run) -> Vec<&'static str> {
+pub(super) fn lacks(run: &Run) -> Vec<&'static str> {
     let draw = |figure: &super::kinds::RunFigure| match (figure.draw)(run) {
         Ok(sheet) => {
             let svg = sheet.to_svg().unwrap();
@@ -144,7 +152,7 @@ fn comparisons_need_several_runs() {
 }
 
 /// The texts that reach beyond the edges of a drawing.
-fn beyond_edges(svg: &str) -> Vec<String> {
+pub(super) fn beyond_edges(svg: &str) -> Vec<String> {
     let typeface = crate::picture::canvas::Typeface::default();
     let attribute = |tag: &str, name: &str| {
         tag.split_once(&format!(" {name}=\"")).map(|(_, rest)| rest.split('"').next().unwrap().to_owned())
@@ -222,7 +230,7 @@ fn no_text_leaves_its_sheet() {
 }
 
 /// The texts of a comparison, in the order in which they are written.
-fn texts(name: &str, runs: Vec<Run>) -> Vec<String> {
+pub(super) fn texts(name: &str, runs: Vec<Run>) -> Vec<String> {
     let figure = STUDY_FIGURES.iter().find(|figure| figure.name == name).unwrap();
     let svg =
         (figure.draw)(&Study { name: "study".to_owned(), runs, ensembles: Vec::new() }).unwrap().to_svg().unwrap();
@@ -230,7 +238,7 @@ fn texts(name: &str, runs: Vec<Run>) -> Vec<String> {
     parts.map(|(text, _)| text.to_owned()).collect()
 }
 
-fn varied(keys: &[(&str, Value)]) -> Run {
+pub(super) fn varied(keys: &[(&str, Value)]) -> Run {
     let varied = keys.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
     Run { varied, ..run(GrowthMode::Human, Task::Regression, 0.2) }
 }

@@ -13,11 +13,14 @@ pub(super) const FIGURE: RunFigure = RunFigure {
     title: "Years and relevance of signs",
     source: "measurements.parquet",
     caption: "By how many years the prediction falls when all signs of a kind are taken out of an image (the causal \
-              truth), against the relevance over their pixels; an image a point. Dashed: relevance tells the truth.",
+              truth), against the relevance over their pixels; an image a point. Dashed, where \
+              relevance is in years: it tells the truth.",
     draw,
 };
 
 const COLUMNS: usize = 3;
+/// The unit in which relevance can be equal to what signs are worth.
+const YEARS_UNIT: &str = "years";
 /// The scores that are compared.
 pub(super) const YEARS: &str = "causal_years";
 pub(super) const RELEVANCE: &str = "causal_relevance";
@@ -42,9 +45,13 @@ fn draw(run: &Run) -> Drawn {
         let (row, column) = (place / COLUMNS, place % COLUMNS);
         let area = Area::new(64.0 + 360.0 * column as f64, 110.0 + 376.0 * row as f64, 290.0, 246.0);
         let x = Axis::around("years without them", pairs.iter().map(|pair| pair.0).chain([0.0]));
-        let y = Axis::symmetric("relevance over them in years", pairs.iter().map(|pair| pair.1));
+        let y = Axis::symmetric(run.relevance("relevance over them"), pairs.iter().map(|pair| pair.1));
         let (low, high) = (x.range.0.max(y.range.0), x.range.1.min(y.range.1));
-        let mut chart = Chart::new(x, y).zero().dashed(&[(low, low), (high, high)], GREY, 1.2, None);
+        let mut chart = Chart::new(x, y).zero();
+        // Relevance in another unit has no truth to be equal to.
+        if run.unit == YEARS_UNIT {
+            chart = chart.dashed(&[(low, low), (high, high)], GREY, 1.2, None);
+        }
         chart = chart.points(pairs, BLUE, 2.6, None);
         if let Some(fit) = Polynomial::fit(pairs, 1) {
             let ends = pairs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));

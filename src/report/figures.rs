@@ -23,7 +23,7 @@ pub struct Figure {
     /// Its files without ending, relative to the results folder.
     pub path: String,
     pub title: &'static str,
-    pub caption: &'static str,
+    pub caption: String,
     pub source: &'static str,
     /// Width and height in units.
     pub size: (f64, f64),
@@ -87,7 +87,7 @@ fn finish(
         run_id,
         path,
         title,
-        caption,
+        caption: std::iter::once(caption).chain(sheet.notes().iter().map(String::as_str)).collect::<Vec<_>>().join(" "),
         source,
         size: sheet.size(),
         svg: sheet.to_svg()?,

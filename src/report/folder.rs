@@ -17,9 +17,13 @@ use crate::sim::{DataSettings, Split};
 use crate::tables;
 use crate::tables::{Cells, Table, Texts};
 use crate::task::Task;
+use crate::unit::{Unit, Units};
+
+/// The score that is in the unit of relevance.
+const SUM: &str = "sum_relevance";
 
 /// Columns of the runs' table that hold neither a setting nor a score.
-const FACTS: [&str; 3] = ["run_id", "status", "reason"];
+const FACTS: [&str; 4] = ["run_id", "status", "reason", "note"];
 
 /// The contents of a results folder, the maps left where they are.
 pub struct Results {
@@ -103,11 +107,13 @@ fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<R
     let none = Texts::default();
     let text = |name: &str| table.texts(name).unwrap_or(&none);
     let (ids, states, data_keys) = (text("run_id"), text("status"), text("simulate_key"));
+    let key_of = |stage: &str, row: usize| text(stage).get(row).unwrap_or_default().to_owned();
     let mut epochs = read_epochs(path)?;
     let subset = setting(settings, "explain.subset")?.unwrap_or(Split::Test);
     let needed = if table.columns.iter().any(|(name, _)| name == "explain.subset") { Split::All } else { subset };
     let mut predictions = read_predictions(path, needed)?;
     let mut scores = read_scores(path)?;
+    let mut units = read_units(path)?;
     let samples = read_samples(path)?;
     let mut runs = Vec::new();
     for row in (0..table.rows).filter(|&row| states.get(row) == Some("done")) {
@@ -123,10 +129,15 @@ fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<R
             Some(Score { sample: None, metric: name.clone(), sign: None, value })
         });
         of_run.extend(of_table);
+        let task = setting(&own, "model.task")?.unwrap_or(Task::Regression);
+        let unit = units.remove(id).and_then(|units| units.into_iter().next());
         runs.push(Run {
             id: id.to_owned(),
             varied,
-            task: setting(&own, "model.task")?.unwrap_or(Task::Regression),
+            task,
+            unit: unit.unwrap_or_else(|| Units::of(task, Unit::OUTPUT).of_relevance()),
+            network: key_of("train_key", row),
+            explanation: key_of("explain_key", row),
             data: setting::<DataSettings>(&own, "data")?.unwrap_or_default(),
             analyzer: setting(&own, "explain.analyzer")?.unwrap_or_default(),
             subset: setting(&own, "explain.subset")?.unwrap_or(Split::Test),
@@ -275,6 +286,14 @@ fn read_scores(path: &Path) -> Result<HashMap<String, Vec<Score>>, ReportError> 
             sign: table.texts("sign").and_then(|signs| signs.get(row)).map(str::to_owned),
             value: table.number("value", row).filter(|value| value.is_finite())?,
         })
+    })
+}
+
+/// The units of relevance, as the sums of the maps have them.
+fn read_units(path: &Path) -> Result<HashMap<String, Vec<String>>, ReportError> {
+    by_run(&path.join("measurements.parquet"), &["run_id", "metric", "unit"], |table, row| {
+        table.texts("metric")?.get(row).filter(|metric| *metric == SUM)?;
+        table.texts("unit")?.get(row).map(str::to_owned)
     })
 }
 

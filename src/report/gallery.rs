@@ -45,6 +45,8 @@ struct RunMaps {
     id: String,
     label: String,
     analyzer: String,
+    /// The unit of its relevance.
+    unit: String,
     /// The maps, packed.
     maps: String,
     entries: Vec<Entry>,
@@ -53,14 +55,14 @@ struct RunMaps {
 #[derive(Debug, Serialize)]
 struct Entry {
     pumpkin: usize,
-    /// Position among the explained samples, as in the names of heatmaps.
-    index: usize,
+    /// Index in the data set, as in tables and the names of heatmaps.
+    sample: usize,
     prediction: f64,
-    /// Largest magnitude of the map in years.
+    /// Largest magnitude of the map in its unit.
     scale: f32,
-    /// The relevance shown as 1 on the colour bar, in years.
+    /// The relevance shown as 1 on the colour bar, in its unit.
     shown: f32,
-    /// The sum over the map in years.
+    /// The sum over the map in its unit.
     sum: f64,
 }
 
@@ -85,7 +87,7 @@ pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError
             });
             entries.push(Entry {
                 pumpkin,
-                index: explained.index,
+                sample: explained.prediction.sample,
                 prediction: explained.prediction.prediction,
                 scale,
                 shown: shown_scale(explained.relevance),
@@ -96,6 +98,7 @@ pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError
             id: run.id.clone(),
             label: label(run, results),
             analyzer: run.analyzer.clone(),
+            unit: run.unit.clone(),
             maps,
             entries,
         });

@@ -11,7 +11,6 @@ use super::figures::{Figure, Figures};
 use super::folder::{Results, is_score};
 use super::gallery::Gallery;
 use crate::tables::{Cells, Table};
-use crate::task::Task;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -70,7 +69,6 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
         "columns": columns(&results.table),
         "rows": results.table.rows,
         "labels": labels(results),
-        "unit": if results.study.runs.iter().any(|run| run.task == Task::Regression) { " years" } else { "" },
         "figures": figures.drawn.iter().map(figure).collect::<Vec<Value>>(),
         "notDrawn": not_drawn.collect::<Vec<Value>>(),
         "gallery": gallery,

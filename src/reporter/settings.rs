@@ -94,6 +94,7 @@ pub(super) mod tests {
             status: RunStatus::Done,
             complete: true,
             reason: None,
+            note: None,
             label: label.join(", "),
             setting,
             scores: scores.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),

@@ -30,6 +30,7 @@ pub fn summarize(outcome: &Outcome, columns: usize) -> Vec<String> {
         let more = format!("... and {} more runs: `xdlreg-run status {folder}` names all", lost.len() - SHOWN);
         lines.extend(wrap(&more, columns, "    "));
     }
+    lines.extend(notes(&outcome.runs, columns));
     let counts = [(outcome.invalid, "invalid"), (outcome.pending, "not reached")];
     let others = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
     lines.push(format!("{} done, {} failed{}", outcome.done, outcome.failed, others.collect::<String>()));
@@ -38,6 +39,30 @@ pub fn summarize(outcome: &Outcome, columns: usize) -> Vec<String> {
     lines.push(format!("tables:   {folder}/*.parquet"));
     lines.push(format!("heatmaps: {folder}/heatmaps/"));
     lines.push(format!("report:   {folder}/report.html"));
+    lines
+}
+
+/// What must be known of runs: a line for each note, with the runs that have it.
+fn notes(runs: &[RunOutcome], columns: usize) -> Vec<String> {
+    let mut notes: Vec<(&str, Vec<&str>)> = Vec::new();
+    for run in runs {
+        let Some(note) = run.note.as_deref() else { continue };
+        match notes.iter_mut().find(|(known, _)| *known == note) {
+            Some((_, ids)) => ids.push(&run.run_id),
+            None => notes.push((note, vec![&run.run_id])),
+        }
+    }
+    let (all, told) = (notes.len(), notes.into_iter().take(SHOWN));
+    let mut lines: Vec<String> = told
+        .flat_map(|(note, ids)| {
+            let runs = if let [only] = ids[..] { format!("run {only}") } else { format!("{} runs", ids.len()) };
+            wrap(&format!("note on {runs}: {note}"), columns, "    ")
+        })
+        .collect();
+    if all > SHOWN {
+        let more = format!("... and {} more notes, in the column `note` of runs.parquet", all - SHOWN);
+        lines.extend(wrap(&more, columns, "    "));
+    }
     lines
 }
 
@@ -87,5 +112,16 @@ mod tests {
         }
         assert!(text.contains("... and 4 more runs") && text.contains("1 done, 12 failed, 12 invalid"), "{text}");
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn notes_are_told_once_with_their_runs() {
+        let mut runs: Vec<RunOutcome> = (0..4).map(|seed| run(&format!("id{seed}"), &[], Some(seed), &[])).collect();
+        runs[0].note = Some("9 of 20 maps are 0 everywhere".into());
+        runs[2].note = runs[0].note.clone();
+        runs[3].note = Some("noise is too strong".into());
+        let text = summarize(&outcome(runs), 80).join("\n");
+        assert!(text.contains("note on 2 runs: 9 of 20 maps are 0 everywhere\nnote on run id3: noise is"), "{text}");
+        assert!(text.contains("4 done, 0 failed"), "{text}");
     }
 }

@@ -12,7 +12,7 @@ use super::outcome::{Outcome, RunOutcome};
 use super::reader::Reader;
 use super::results::ResultsFolder;
 use super::scheduler::{Observer, TaskEnd};
-use super::validity::verdict;
+use super::validity::{Verdict, verdict};
 use crate::error::{Error, Result};
 use crate::event::{Event, RunStatus};
 use crate::format::FORMAT;
@@ -119,19 +119,19 @@ impl<'a> Collector<'a> {
     }
 
     fn finish_run(&mut self, run: usize) {
-        let (status, reason) = match self.record(run) {
+        let (status, reason, note) = match self.record(run) {
             Ok(record) => {
-                let end = (record.status, record.reason.clone());
+                let end = (record.status, record.reason.clone(), record.note.clone());
                 self.records[run] = record;
                 end
             }
             Err(error) => {
                 let reason = error.to_string();
                 self.note_trouble(Err(error));
-                (RunStatus::Failed, Some(reason))
+                (RunStatus::Failed, Some(reason), None)
             }
         };
-        self.event(Event::RunFinished { run_id: self.plan.runs[run].run_id.clone(), status, reason });
+        self.event(Event::RunFinished { run_id: self.plan.runs[run].run_id.clone(), status, reason, note });
         if self.tables_written.elapsed() >= TABLES_INTERVAL.max(self.tables_took * TABLES_SHARE) {
             let written = self.write_tables();
             self.note_trouble(written);
@@ -145,10 +145,13 @@ impl<'a> Collector<'a> {
             self.folder.publish(planned, &mut self.reader)?;
         }
         let mut record = self.reader.record(planned, &self.done)?;
-        let verdict = || Some((RunStatus::Invalid, verdict(&record, self.plan.learning_task(planned))?));
-        (record.status, record.reason) = match end.or_else(verdict) {
+        (record.status, record.reason) = match end {
             Some((status, reason)) => (status, Some(reason)),
-            None => (RunStatus::Done, None),
+            None => {
+                let Verdict { reason, note } = verdict(&record, self.plan.learning_task(planned));
+                record.note = note;
+                (if reason.is_some() { RunStatus::Invalid } else { RunStatus::Done }, reason)
+            }
         };
         Ok(record)
     }

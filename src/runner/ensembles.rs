@@ -1,6 +1,6 @@
 //! Ensembles: runs that differ by their seeds alone and explain the same images.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ use crate::tables::{EnsembleImage, EnsembleRecord, RunRecord};
 use crate::task::Task;
 
 /// Raised when the same members would give other maps or scores.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What is there of them, with checksums: what has changed since is made again.
 const RECEIPT: &str = ".ensembles.json";
@@ -140,6 +140,7 @@ impl Ensemble {
             Member {
                 relevance: results.join("relevance").join(format!("{}.npy", record.run_id)),
                 predictions: predictions.iter().map(|(_, prediction)| *prediction).collect(),
+                flawed: record.flaws.keys().copied().collect(),
             }
         };
         let members: Vec<Member> = self.runs.iter().map(member).collect();
@@ -153,6 +154,11 @@ impl Ensemble {
         let first = &records[self.runs[0]];
         let settings: Vec<(String, Value)> = first.settings.iter().filter(|(key, _)| !is_seed(key)).cloned().collect();
         let names = metrics(self.task(plan)).map(|metric| metric.about.name);
+        let flawed: BTreeSet<usize> = self.runs.iter().flat_map(|&run| records[run].flaws.keys().copied()).collect();
+        let note = (!flawed.is_empty()).then(|| {
+            let (flawed, all) = (flawed.len(), self.samples(plan, records).len());
+            format!("of {flawed} of {all} images a member has a map that means nothing: they have no scores of maps")
+        });
         let images = self.samples(plan, records).zip(images).map(|(sample, agreement)| EnsembleImage {
             sample,
             age: first.predictions[sample].0,
@@ -165,6 +171,7 @@ impl Ensemble {
             run_ids: self.runs.iter().map(|&run| records[run].run_id.clone()).collect(),
             metrics: names.collect(),
             images: images.collect(),
+            note,
             simulate_key: first.keys[StageName::Simulate].clone(),
             ensemble_key: self.key.to_string(),
         }

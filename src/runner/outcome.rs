@@ -29,6 +29,8 @@ pub struct RunOutcome {
     pub complete: bool,
     /// Why it failed or is invalid, if so.
     pub reason: Option<String>,
+    /// What else must be known of it.
+    pub note: Option<String>,
     /// What sets it apart: "data.target_bias = 30, model.seed = 1".
     pub label: String,
     /// The values of the keys that vary, but for seeds; "-" for what is not set.
@@ -51,6 +53,7 @@ impl RunOutcome {
             status: record.status,
             complete: record.total_seconds.is_some(),
             reason: record.reason.clone(),
+            note: record.note.clone(),
             label: run.label(),
             setting: run.setting(),
             scores: record.measurements.iter().filter_map(|row| Some((row.column()?, row.value?))).collect(),

@@ -1,6 +1,6 @@
 //! Finished stages, read for the tables.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
@@ -10,7 +10,7 @@ use crate::event::{Epoch, RunStatus};
 use crate::metric::Measurement;
 use crate::plan::{Plan, PlannedRun};
 use crate::sim::Pumpkin;
-use crate::stage::files;
+use crate::stage::{Explained, files};
 use crate::stage_name::{PerStage, StageName};
 use crate::store::{Check, Entry, Lookup, Store, arrays, dataset};
 use crate::tables::{DatasetRecord, RunRecord};
@@ -84,6 +84,10 @@ impl<'a> Reader<'a> {
             let pumpkins = self.dataset(run.tasks[StageName::Simulate])?;
             record.predictions = pumpkins.iter().map(|pumpkin| pumpkin.age).zip(predictions).collect();
         }
+        if let Some(explain) = &entries[StageName::Explain] {
+            let Explained { findings, flaws, .. } = read_json(explain, files::EXPLAINED)?;
+            (record.findings, record.flaws) = (findings, flaws);
+        }
         if let Some(evaluate) = &entries[StageName::Evaluate] {
             record.measurements = read_json::<Vec<Measurement>>(evaluate, files::MEASUREMENTS)?;
         }
@@ -117,6 +121,9 @@ impl RunRecord {
             peak_memory_bytes: None,
             epochs: Vec::new(),
             predictions: Vec::new(),
+            findings: Vec::new(),
+            flaws: BTreeMap::new(),
+            note: None,
             measurements: Vec::new(),
         }
     }

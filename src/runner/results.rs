@@ -20,15 +20,17 @@ const LOCK: &str = ".lock";
 const CANCEL: &str = ".cancel";
 const MODELS: &str = "models";
 const RELEVANCE: &str = "relevance";
+const LEDGER: &str = "ledger";
 const HEATMAPS: &str = "heatmaps";
 const FIGURES: &str = "figures";
 /// The maps of ensembles.
 pub const ENSEMBLES: &str = "relevance/ensembles";
 
 /// The folders in a results folder that hold a file or a folder for each run, with what follows the run's name.
-const OF_RUNS: [(&str, &str); 6] = [
+const OF_RUNS: [(&str, &str); 7] = [
     (MODELS, ".safetensors"),
     (RELEVANCE, ".npy"),
+    (LEDGER, ".npy"),
     (HEATMAPS, ""),
     (files::TENSORBOARD, ""),
     (files::CHECKPOINTS, ""),
@@ -151,6 +153,9 @@ impl ResultsFolder {
         };
         place(&train, files::MODEL, MODELS, format!("{id}.safetensors"))?;
         place(&explain, files::RELEVANCE, RELEVANCE, format!("{id}.npy"))?;
+        if explain.has(files::LEDGER) {
+            place(&explain, files::LEDGER, LEDGER, format!("{id}.npy"))?;
+        }
         for (name, entry) in [(files::TENSORBOARD, &train), (files::CHECKPOINTS, &train), (HEATMAPS, &render)] {
             let inner = if name == HEATMAPS { "" } else { name };
             let folder = self.folder.folder(name);

@@ -35,6 +35,8 @@ pub struct Standing {
     pub seconds: f64,
     /// Of every run of the plan: its status, and why it failed or is invalid.
     pub runs: Vec<(RunStatus, Option<String>)>,
+    /// What else must be known of runs, by their places in the plan.
+    pub notes: BTreeMap<usize, String>,
     pub stages_done: usize,
     /// What of the folder could not be read, for a person.
     pub trouble: Vec<String>,
@@ -66,6 +68,7 @@ impl Standing {
             running: running.unwrap_or(false),
             seconds: 0.0,
             runs: vec![(RunStatus::Pending, None); frozen.plan.runs.len()],
+            notes: BTreeMap::new(),
             stages_done: 0,
             trouble: trouble.into_iter().chain(unknown).chain(newer).collect(),
             under_way: BTreeMap::new(),
@@ -103,9 +106,10 @@ impl Standing {
             | Event::StageInvalid { stage, .. } => {
                 self.under_way.remove(&stage.key);
             }
-            Event::RunFinished { run_id, status, reason } => {
+            Event::RunFinished { run_id, status, reason, note } => {
                 if let Some(&run) = index.get(run_id) {
                     self.runs[run] = (*status, reason.clone());
+                    self.notes.extend(note.clone().map(|note| (run, note)));
                 }
             }
             Event::Interrupted | Event::ExperimentFinished { .. } => self.under_way.clear(),

@@ -1,29 +1,70 @@
-//! Which finished runs mean something.
+//! Which finished runs mean something, and what must be known of those that do.
 
+use crate::explain::Finding;
 use crate::metric::ledger;
 use crate::sim::{Split, is_old};
 use crate::tables::RunRecord;
 use crate::task::Task;
 
-/// Why the results of a complete run mean nothing, if so: a prediction that is no number, a network that predicts the
-/// test set worse than the mean target of the training set does, or relevance that gets lost on its way.
-pub fn verdict(record: &RunRecord, task: Task) -> Option<String> {
+/// What is said of a complete run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verdict {
+    /// Why its results mean nothing, if so: a prediction that is no number, a network that predicts the test set worse than
+    /// the mean target of the training set does, maps that mean nothing, or relevance that gets lost on its way.
+    pub reason: Option<String>,
+    /// What else a user must know.
+    pub note: Option<String>,
+}
+
+/// What is said of the results of a complete run.
+pub fn verdict(record: &RunRecord, task: Task) -> Verdict {
+    let (worse, little_worse) = against_means(record, task);
+    let condemned = Finding::condemn(&record.findings);
+    let found = Finding::join(&record.findings);
+    let meaningless = || found.clone().filter(|_| condemned).map(|found| format!("most maps mean nothing: {found}"));
+    let reason = not_finite(record).or(worse).or_else(meaningless).or_else(|| not_conserved(record));
+    let told = reason.as_deref().is_some_and(|reason| reason.starts_with("most maps"));
+    let notes: Vec<String> = little_worse.into_iter().chain(found.filter(|_| !told)).collect();
+    Verdict { reason, note: (!notes.is_empty()).then(|| notes.join("; ")) }
+}
+
+fn not_finite(record: &RunRecord) -> Option<String> {
     let predictions = &record.predictions;
     let broken = predictions.iter().filter(|(_, prediction)| !prediction.is_finite()).count();
-    if broken > 0 {
-        return Some(format!("{broken} of {} predictions are not finite", predictions.len()));
-    }
-    let targets = targets(record, task);
+    (broken > 0).then(|| format!("{broken} of {} predictions are not finite", predictions.len()))
+}
+
+/// What is said of a network that predicts the test set worse than a mean does: a reason why the run is invalid, where it is that of
+/// the training set, the only one that a network may know; a note, where it is that of the test set alone.
+fn against_means(record: &RunRecord, task: Task) -> (Option<String>, Option<String>) {
+    let (predictions, targets) = (&record.predictions, targets(record, task));
     let of = |split: Split| split.range(predictions.len());
-    let mean = targets[of(Split::Train)].iter().sum::<f64>() / of(Split::Train).len() as f64;
+    let mean = |split: Split| targets[of(split)].iter().sum::<f64>() / of(split).len() as f64;
     let mse = |guess: &dyn Fn(usize) -> f64| {
         let errors = of(Split::Test).map(|sample| (guess(sample) - targets[sample]).powi(2));
         errors.sum::<f64>() / of(Split::Test).len() as f64
     };
-    let (own, trivial) = (mse(&|sample| f64::from(predictions[sample].1)), mse(&|_| mean));
-    if own > trivial {
-        return Some(format!("worse than predicting the mean: test MSE {own:.3}, that of the mean {trivial:.3}"));
+    let (trained, tested) = (mean(Split::Train), mean(Split::Test));
+    let [own, of_trained, of_tested] =
+        [mse(&|sample| f64::from(predictions[sample].1)), mse(&|_| trained), mse(&|_| tested)];
+    if own > of_trained {
+        let reason = format!(
+            "worse than predicting the mean of the training set, {trained:.2}: test MSE {own:.3}, that of this mean \
+             {of_trained:.3} (of the test set's own mean, {tested:.2}, {of_tested:.3})"
+        );
+        (Some(reason), None)
+    } else if own > of_tested {
+        let note = format!(
+            "predicts the test set worse than its own mean, {tested:.2}, does: test MSE {own:.3}, that of this mean \
+             {of_tested:.3} (of the training set's mean, {trained:.2}, {of_trained:.3})"
+        );
+        (None, Some(note))
+    } else {
+        (None, None)
     }
+}
+
+fn not_conserved(record: &RunRecord) -> Option<String> {
     let unaccounted = record.measurements.iter().find(|row| row.metric == ledger::UNACCOUNTED.name)?.value?;
     (unaccounted > ledger::MOST_UNACCOUNTED)
         .then(|| format!("relevance is not conserved: {:.1} % of a prediction is found nowhere", 100.0 * unaccounted))
@@ -41,6 +82,7 @@ fn targets(record: &RunRecord, task: Task) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::Flaw;
     use crate::metric::Measurement;
     use crate::runner::make_plan;
     use crate::spec::{Cell, CellSettings, ExperimentSpec};
@@ -56,27 +98,44 @@ mod tests {
 
     #[test]
     fn a_network_must_beat_the_mean() {
-        assert_eq!(verdict(&record(|age| age as f32 + 3.0), Task::Regression), None);
-        let reason = verdict(&record(|_| 90.0), Task::Regression).unwrap();
-        assert!(reason.starts_with("worse than predicting the mean"), "{reason}");
+        assert_eq!(verdict(&record(|age| age as f32 + 3.0), Task::Regression), Verdict::default());
+        let reason = verdict(&record(|_| 90.0), Task::Regression).reason.unwrap();
+        assert!(reason.starts_with("worse than predicting the mean of the training set, 49."), "{reason}");
+        assert!(reason.contains("of the test set's own mean, "), "{reason}");
         let old = |age| if age >= 50 { 0.9 } else { 0.2 };
-        assert_eq!(verdict(&record(old), Task::Classification), None);
-        assert!(verdict(&record(|age| 1.0 - old(age)), Task::Classification).is_some());
+        assert_eq!(verdict(&record(old), Task::Classification), Verdict::default());
+        assert!(verdict(&record(|age| 1.0 - old(age)), Task::Classification).reason.is_some());
     }
 
-    /// The mean that must be beaten is that of the training set: a network may know no other.
+    /// The mean that must be beaten is that of the training set: a network may know no other. That of the test set is told.
     #[test]
     fn the_mean_to_beat_is_that_of_the_training_set() {
         let mut record = record(|_| 0.0);
         // Ages of 40 in training and of 60 or 70 in the test: 55 is better than 40 and worse than the test's own mean.
         record.predictions = (0..100).map(|n| (if n < 90 { 40 } else { 60 + n % 2 * 10 }, 55.0)).collect();
-        assert_eq!(verdict(&record, Task::Regression), None);
+        let Verdict { reason, note } = verdict(&record, Task::Regression);
+        let note = note.expect("R2 is below 0");
+        assert!(reason.is_none() && note.starts_with("predicts the test set worse than its own mean, 65.00"), "{note}");
         record.predictions.iter_mut().for_each(|(_, prediction)| *prediction = 39.0);
-        assert!(verdict(&record, Task::Regression).is_some());
+        assert!(verdict(&record, Task::Regression).reason.is_some());
         // Only predictions of the test set count.
         record.predictions[..90].iter_mut().for_each(|(_, prediction)| *prediction = 1e9);
         record.predictions[90..].iter_mut().for_each(|(age, prediction)| *prediction = *age as f32);
-        assert_eq!(verdict(&record, Task::Regression), None);
+        assert_eq!(verdict(&record, Task::Regression), Verdict::default());
+    }
+
+    #[test]
+    fn maps_that_mean_nothing_are_noted_and_most_of_them_make_a_run_invalid() {
+        let with = |maps, flaw| {
+            let mut record = record(|age| age as f32);
+            record.findings.push(Finding { flaw, maps, of: 20, message: format!("{maps} of 20 maps are odd") });
+            verdict(&record, Task::Regression)
+        };
+        let said = |text: &str| Some(text.to_owned());
+        assert_eq!(with(9, Some(Flaw::Zero)), Verdict { reason: None, note: said("9 of 20 maps are odd") });
+        let reason = said("most maps mean nothing: 11 of 20 maps are odd");
+        assert_eq!(with(11, Some(Flaw::Absorbed)), Verdict { reason, note: None });
+        assert_eq!(with(20, None), Verdict { reason: None, note: said("20 of 20 maps are odd") });
     }
 
     #[test]
@@ -88,11 +147,11 @@ mod tests {
                 metric: ledger::UNACCOUNTED.name.into(),
                 sign: None,
                 value: Some(value),
-                unit: ledger::UNACCOUNTED.unit.into(),
+                unit: "1".into(),
                 note: None,
                 headline: true,
             });
-            verdict(&record, Task::Regression)
+            verdict(&record, Task::Regression).reason
         };
         assert_eq!(with(1e-6), None);
         let reason = with(0.02).unwrap();
@@ -101,7 +160,8 @@ mod tests {
 
     #[test]
     fn a_prediction_must_be_a_number() {
-        let reason = verdict(&record(|age| if age == 30 { f32::NAN } else { age as f32 }), Task::Regression).unwrap();
+        let reason = verdict(&record(|age| if age == 30 { f32::NAN } else { age as f32 }), Task::Regression);
+        let reason = reason.reason.unwrap();
         assert!(reason.ends_with("of 100 predictions are not finite"), "{reason}");
     }
 }

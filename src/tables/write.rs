@@ -6,6 +6,7 @@
 //! Whole numbers are Int64 in every table, so that differences between columns cannot wrap around and columns of different
 //! tables can be joined. A float is null where it is not defined, never NaN or infinite.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 use super::checksum;
 use crate::disk::Folder;
 use crate::event::{Epoch, RunStatus};
+use crate::explain::{Finding, Flaw};
 use crate::metric::Measurement;
 use crate::metric::statistics::mean_of_defined;
 use crate::sim::{Pumpkin, Split};
@@ -27,6 +29,8 @@ pub struct RunRecord {
     pub status: RunStatus,
     /// Why it failed or is invalid.
     pub reason: Option<String>,
+    /// What else must be known of it.
+    pub note: Option<String>,
     /// The values of the keys that vary, the same keys for all runs.
     pub settings: Vec<(String, Value)>,
     /// Which of the replicates it is, where there are such.
@@ -40,6 +44,10 @@ pub struct RunRecord {
     pub epochs: Vec<Epoch>,
     /// Of every sample: the age, and the prediction.
     pub predictions: Vec<(u32, f32)>,
+    /// What must be known of its maps.
+    pub findings: Vec<Finding>,
+    /// The maps that mean nothing, by their places.
+    pub flaws: BTreeMap<usize, Flaw>,
     pub measurements: Vec<Measurement>,
 }
 
@@ -62,6 +70,8 @@ pub struct EnsembleRecord {
     pub metrics: Vec<&'static str>,
     /// In the order of its maps.
     pub images: Vec<EnsembleImage>,
+    /// What must be known of its maps.
+    pub note: Option<String>,
     pub simulate_key: String,
     /// Of all that its maps and scores come from.
     pub ensemble_key: String,
@@ -152,6 +162,7 @@ fn runs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
         column("run_id", runs, |run| run.run_id.clone()),
         column("status", runs, |run| run.status.name()),
         column("reason", runs, |run| run.reason.clone()),
+        column("note", runs, |run| run.note.clone()),
     ];
     let varied = runs.first().map_or(&[][..], |run| &run.settings);
     for (index, (key, _)) in varied.iter().enumerate() {
@@ -316,6 +327,7 @@ fn ensembles_table(ensembles: &[EnsembleRecord]) -> PolarsResult<DataFrame> {
     }
     columns.push(column("members", ensembles, |ensemble| ensemble.run_ids.len() as u32));
     columns.push(column("images", ensembles, |ensemble| ensemble.images.len() as u32));
+    columns.push(column("note", ensembles, |ensemble| ensemble.note.clone()));
     for name in ensemble_metrics(ensembles) {
         columns.push(column(name, ensembles, |ensemble| {
             let scores = ensemble.images.iter().filter_map(|image| ensemble_score(ensemble, image, name));

@@ -50,6 +50,9 @@ fn run(id: &str, settings: &[(&str, Value)]) -> RunRecord {
             epoch_seconds: 0.5,
         }],
         predictions: vec![(20, 21.5), (80, f32::NAN), (50, f32::INFINITY)],
+        findings: Vec::new(),
+        flaws: BTreeMap::new(),
+        note: None,
         measurements: vec![measurement(None, Some(f64::INFINITY)), measurement(Some(2), Some(4.5))],
     }
 }
@@ -62,6 +65,7 @@ fn written(settings: [&[(&str, Value)]; 2]) -> tempfile::TempDir {
     let datasets = [DatasetRecord { key: "data".to_owned(), pumpkins: Rc::new(set.pumpkins) }];
     write_all(&Folder::at(folder.path()), &runs, &datasets).unwrap();
     let ensembles = [EnsembleRecord {
+        note: None,
         ensemble_id: "both".to_owned(),
         settings: Vec::new(),
         run_ids: vec!["one".to_owned(), "two".to_owned()],

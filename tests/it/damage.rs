@@ -171,8 +171,17 @@ fn leftovers_go_at_the_next_start_wherever_they_are() {
     let scene = Scene::with_spec(&sweep());
     scene.run("spec.toml").succeeds();
     let id = texts(&scene.results("spec").table("runs"), "run_id").remove(0);
-    let folders =
-        ["", "models", "relevance", "relevance/ensembles", "heatmaps", "tensorboard", "checkpoints", "figures"];
+    let folders = [
+        "",
+        "models",
+        "relevance",
+        "relevance/ensembles",
+        "ledger",
+        "heatmaps",
+        "tensorboard",
+        "checkpoints",
+        "figures",
+    ];
     let deep = ["heatmaps", "tensorboard", "figures"].map(|folder| format!("{folder}/{id}/inner"));
     for folder in folders.into_iter().map(str::to_owned).chain(deep) {
         scene.write(&format!("results/spec/{folder}/.runs.parquet.4711.tmp"), "half");
@@ -191,7 +200,7 @@ fn runs_that_left_the_spec_leave_the_results_folder() {
     let scene = Scene::with_spec(&spec("[0, 1, 2]"));
     scene.run("spec.toml").succeeds();
     let results = scene.results("spec");
-    let folders = ["models", "relevance", "heatmaps", "tensorboard", "checkpoints", "figures"];
+    let folders = ["models", "relevance", "ledger", "heatmaps", "tensorboard", "checkpoints", "figures"];
     for folder in folders {
         scene.write(&format!("results/spec/{folder}/own.txt"), "a user's own");
     }

@@ -15,7 +15,7 @@ const CORE: &[&[&str]] = &[
     &["alive", "clock", "disk", "escape", "machine", "raster", "seed"],
     &["shown", "terminal", "settings"],
     &["device", "exit", "format", "key", "stage_name", "task"],
-    &["event"],
+    &["event", "unit"],
     &["sim"],
     &["explain", "metric", "net", "picture"],
     &["store"],

@@ -27,6 +27,7 @@ mod layering;
 mod layers;
 mod library;
 mod liveness;
+mod meaning;
 mod odd_names;
 mod original;
 mod planted;

@@ -62,7 +62,7 @@ fn a_results_folder_holds_all_that_is_promised() {
 
     let predictions = results.table("predictions");
     let (age, prediction) = (numbers(&predictions, "age")[90], numbers(&predictions, "prediction")[90]);
-    let picture = format!("LRP_S0_age-{age}_pred-{prediction:.1}");
+    let picture = format!("LRP_S90_age-{age}_pred-{prediction:.1}");
     let pictures = scene.listing(&format!("results/spec/heatmaps/{id}"));
     assert_eq!(pictures, [format!("{picture}.png"), format!("{picture}_pointer.png")]);
     for name in &pictures {

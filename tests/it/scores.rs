@@ -95,7 +95,7 @@ fn a_tumour_is_scored_where_there_is_one_and_years_only_for_a_regression() {
     // A class is explained by its logit.
     let table = scene.results("spec").table("measurements");
     let units: Vec<(String, String)> = texts(&table, "metric").into_iter().zip(texts(&table, "unit")).collect();
-    assert!(units.contains(&("sum_relevance".into(), "logits".into())));
+    assert!(units.contains(&("sum_relevance".into(), "logit".into())));
     assert!(units.iter().all(|(_, unit)| unit != "years"), "{units:?}");
 }
 

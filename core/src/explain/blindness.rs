@@ -14,8 +14,10 @@ impl Method {
             Self::Propagation(composite) => composite.is_blind_to_zeros(batch_norm),
             Self::InputTimesGradient | Self::Input => true,
             Self::IntegratedGradients { baseline, .. } => *baseline == 0.0,
+            // A pixel of 0 that is set to 0 changes nothing; a wider window also covers its neighbours.
+            Self::Occlusion { window, fill, .. } => *window == 1 && *fill == 0.0,
             // Noise makes pixels that are 0 something else.
-            Self::Smooth { .. } | Self::Random { .. } | Self::Occlusion { .. } => false,
+            Self::Smooth { .. } | Self::Random { .. } => false,
         }
     }
 }

@@ -56,8 +56,11 @@ impl Default for Smoothing {
 }
 
 impl Method {
-    /// The method under noise.
+    /// The method under noise. Without any noise that is the method itself, and all that is said of it.
     pub fn smoothed(self, smoothing: Smoothing) -> Self {
+        if smoothing.sigma as f32 == 0.0 {
+            return self;
+        }
         Self::Smooth { of: Box::new(self), smoothing }
     }
 

@@ -195,6 +195,19 @@ impl Rule {
         }
     }
 
+    /// The bounds of the layer's input that the rule is meant for, where it has such: those of z^B.
+    pub fn bounds(&self) -> Option<[f64; 2]> {
+        let [Pass { terms, .. }] = &self.passes[..] else { return None };
+        match terms[..] {
+            [
+                Term { input: InputPart::All, weight: WeightPart::All },
+                Term { input: InputPart::Constant(low), weight: WeightPart::Positive },
+                Term { input: InputPart::Constant(high), weight: WeightPart::Negative },
+            ] => Some([-low, -high]),
+            _ => None,
+        }
+    }
+
     /// R_in = W^T R: the chain rule, with which relevance is a gradient.
     pub fn gradient() -> Self {
         let terms = [(InputPart::Constant(1.0), WeightPart::All)];

@@ -245,6 +245,11 @@ impl ExplainSettings {
 
     fn validate_smoothing(&self) -> Vec<Invalid> {
         let Some(Smoothing { samples, sigma, seed: noise, .. }) = self.smooth else { return Vec::new() };
+        if self.analyzer == "smoothgrad" {
+            let message = "`smoothgrad` takes the mean over noisy images already";
+            let help = "leave `smooth` out, or use analyzer = \"gradient\"";
+            return vec![Invalid::new("explain.smooth", message, help)];
+        }
         let samples = count("explain.smooth.samples", samples, 1..=MOST_PASSES);
         let sigma = number("explain.smooth.sigma", sigma, Bound::AtLeast(0.0));
         [samples, sigma, seed("explain.smooth.seed", noise)].into_iter().flatten().collect()
@@ -362,5 +367,6 @@ mod tests {
         assert_eq!(keys("smooth = { samples = 0 }"), ["explain.smooth.samples"]);
         assert_eq!(keys("smooth = { sigma = -1 }"), ["explain.smooth.sigma"]);
         assert_eq!(keys("reference = 50\nsmooth = { samples = 3 }"), [""; 0]);
+        assert_eq!(keys("analyzer = 'smoothgrad'\nsmooth = { samples = 3 }"), ["explain.smooth"]);
     }
 }

@@ -1,5 +1,5 @@
 use super::statistics::mean;
-use super::{About, Direction, PredictionMetric};
+use super::{About, Direction, PredictionMetric, UnitOf};
 use crate::task::Task;
 
 /// Share of samples on the right side of the border between young and old. Here a target is 0 or 1 and a prediction
@@ -7,7 +7,7 @@ use crate::task::Task;
 pub const ACCURACY: PredictionMetric = PredictionMetric {
     about: About {
         name: "accuracy",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), 7.2",
     },

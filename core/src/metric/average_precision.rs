@@ -1,12 +1,12 @@
 use super::localisation::BOTH;
-use super::{About, Direction, LocalisationMetric};
+use super::{About, Direction, LocalisationMetric, UnitOf};
 
 /// Area under the curve of precision over recall, in steps: sum over levels of precision times gained recall. Unlike ROC
 /// AUC it asks for the sign among the most relevant pixels, which is much harder for a small sign.
 pub const AVERAGE_PRECISION: LocalisationMetric = LocalisationMetric {
     about: About {
         name: "average_precision",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Davis and Goadrich, ICML (2006) 233, doi 10.1145/1143844.1143874",
     },

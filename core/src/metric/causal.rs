@@ -5,21 +5,21 @@
 
 use super::intervention::{Effects, Kind, sum};
 use super::statistics::{line, mean, mean_of_defined, partial_spearman, pearson, spearman};
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Sign, Trivial};
+use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Sign, Trivial, UnitOf};
 use crate::raster::{Raster, RasterStack};
 use crate::task::Task;
 
 const CITATION: &str = "Pearl, Causality (2009), 3.2 (the effect of an intervention); here on a simulated image";
 
-const fn about(name: &'static str, unit: &'static str, direction: Direction) -> About {
+const fn about(name: &'static str, unit: UnitOf, direction: Direction) -> About {
     About { name, unit, direction, citation: CITATION }
 }
 
-const PEARSON: About = about("causal_pearson", "1", Direction::Higher);
-const SPEARMAN: About = about("causal_spearman", "1", Direction::Higher);
-const SLOPE: About = about("causal_slope", "1", Direction::Towards(1.0));
-const YEARS: About = about("causal_years", "years", Direction::None);
-const RELEVANCE: About = about("causal_relevance", "years", Direction::None);
+const PEARSON: About = about("causal_pearson", UnitOf::One, Direction::Higher);
+const SPEARMAN: About = about("causal_spearman", UnitOf::One, Direction::Higher);
+const SLOPE: About = about("causal_slope", UnitOf::RelevancePerOutput, Direction::Towards(1.0));
+const YEARS: About = about("causal_years", UnitOf::Output, Direction::None);
+const RELEVANCE: About = about("causal_relevance", UnitOf::Relevance, Direction::None);
 
 /// Fewer signs than this in an image correlate by chance alone.
 const FEWEST: usize = 3;

@@ -66,6 +66,8 @@ pub struct EnsembleMetric {
     pub about: About,
     /// The only task for which it makes sense, if it is one.
     pub task: Option<Task>,
+    /// Whether it is about maps; otherwise it is about predictions alone.
+    pub of_maps: bool,
     /// NaN where it is not defined.
     pub compute: fn(&EnsembleSample) -> f64,
 }

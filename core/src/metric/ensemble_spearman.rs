@@ -1,5 +1,5 @@
 use super::statistics::{mean, ranks};
-use super::{About, Direction, EnsembleMetric, EnsembleSample};
+use super::{About, Direction, EnsembleMetric, EnsembleSample, UnitOf};
 
 /// Spearman's correlation of two members' maps, in the mean over all pairs of members.
 ///
@@ -8,12 +8,13 @@ use super::{About, Direction, EnsembleMetric, EnsembleSample};
 pub const ENSEMBLE_SPEARMAN: EnsembleMetric = EnsembleMetric {
     about: About {
         name: "ensemble_spearman",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "of explanations as in Adebayo et al., NeurIPS 31 (2018), arXiv 1810.03292; of an ensemble's members \
                    as in Bykov et al. (2020), arXiv 2006.09000",
     },
     task: None,
+    of_maps: true,
     compute,
 };
 

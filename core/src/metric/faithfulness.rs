@@ -1,13 +1,13 @@
 //! Whether the network's answer changes when what is said to matter is taken away.
 
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Trivial};
+use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Trivial, UnitOf};
 use crate::metric::EvaluateSettings;
 use crate::raster::{Raster, RasterStack};
 use crate::task::Task;
 
 const ABOUT: &[About] = &[About {
     name: "faithfulness",
-    unit: "years",
+    unit: UnitOf::Output,
     direction: Direction::Higher,
     citation: "Samek et al., IEEE Transactions on Neural Networks and Learning Systems 28 (2017) 2660, \
                doi 10.1109/TNNLS.2016.2599820; for regression Letzgus et al. (2022), doi 10.1109/MSP.2022.3153277",

@@ -1,4 +1,4 @@
-use super::{About, Direction, MapMetric};
+use super::{About, Direction, MapMetric, UnitOf};
 
 /// Gini index of |R|: 0 where relevance is spread evenly over all pixels, 1 - 1/pixels where one has all of it.
 ///
@@ -6,7 +6,7 @@ use super::{About, Direction, MapMetric};
 pub const GINI_INDEX: MapMetric = MapMetric {
     about: About {
         name: "gini_index",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Hurley and Rickard, IEEE Transactions on Information Theory 55 (2009) 4723, \
                    doi 10.1109/TIT.2009.2027527; Chalasani et al., ICML (2020) 1383, arXiv 1810.06583",
@@ -17,6 +17,6 @@ pub const GINI_INDEX: MapMetric = MapMetric {
         let count = values.len() as f64;
         let weigh = |(index, &value): (usize, &f32)| (2.0 * (index as f64 + 1.0) - count - 1.0) * f64::from(value);
         let weighed: f64 = values.iter().enumerate().map(weigh).sum();
-        weighed / (count * values.iter().map(|&value| f64::from(value)).sum::<f64>())
+        Some(weighed / (count * values.iter().map(|&value| f64::from(value)).sum::<f64>()))
     },
 };

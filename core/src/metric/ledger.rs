@@ -1,26 +1,26 @@
 //! What layers kept of relevance on its way to the pixels, and whether all of it is accounted for.
 
-use super::{About, Direction};
+use super::{About, Direction, UnitOf};
 
 const CITATION: &str = "Bach et al., PLOS ONE 10 (2015) e0130140, doi 10.1371/journal.pone.0130140";
 
-/// Years that biases kept, per layer: the mean over images.
+/// What biases kept, per layer: the mean over images.
 pub const KEPT_BY_BIASES: About =
-    About { name: "kept_by_biases", unit: "years", direction: Direction::None, citation: CITATION };
+    About { name: "kept_by_biases", unit: UnitOf::Relevance, direction: Direction::None, citation: CITATION };
 
-/// Years that stabilisers kept, per layer: the mean over images.
+/// What stabilisers kept, per layer: the mean over images.
 pub const KEPT_BY_STABILISERS: About =
-    About { name: "kept_by_stabilisers", unit: "years", direction: Direction::None, citation: CITATION };
+    About { name: "kept_by_stabilisers", unit: UnitOf::Relevance, direction: Direction::None, citation: CITATION };
 
 /// The largest share of an explained difference that is found neither in the map nor at a bias or stabiliser; of
-/// differences below a year, in years. Only rounding, if relevance is conserved.
+/// differences below 1, in their unit. Only rounding, if relevance is conserved.
 pub const UNACCOUNTED: About =
-    About { name: "relevance_unaccounted", unit: "1", direction: Direction::Lower, citation: CITATION };
+    About { name: "relevance_unaccounted", unit: UnitOf::One, direction: Direction::Lower, citation: CITATION };
 
 /// Beyond this, relevance is not conserved: float32 rounding stays below a hundredth of it.
 pub const MOST_UNACCOUNTED: f64 = 1e-3;
 
-/// What one layer kept of one image's relevance, in years: by biases, by stabilisers, and the rest.
+/// What one layer kept of one image's relevance: by biases, by stabilisers, and the rest.
 pub type Kept = [f32; 3];
 
 /// Means over images of what biases and stabilisers kept, layer by layer. `kept` holds `layers` entries an image.
@@ -32,13 +32,13 @@ pub fn kept_by_layers(kept: &[Kept], layers: usize) -> Vec<[f64; 2]> {
     (0..layers).map(|layer| [mean(layer, 0), mean(layer, 1)]).collect()
 }
 
-/// [`UNACCOUNTED`] of maps that explain `outputs` against `reference`.
-pub fn unaccounted(kept: &[Kept], layers: usize, outputs: &[f64], reference: f64) -> f64 {
-    let share = |(kept, output): (&[Kept], &f64)| {
+/// [`UNACCOUNTED`] of maps that explain these differences, each the output less the reference.
+pub fn unaccounted(kept: &[Kept], layers: usize, differences: &[f64]) -> f64 {
+    let share = |(kept, difference): (&[Kept], &f64)| {
         let rest: f64 = kept.iter().map(|kept| f64::from(kept[2])).sum();
-        rest.abs() / (output - reference).abs().max(1.0)
+        rest.abs() / difference.abs().max(1.0)
     };
-    kept.chunks(layers.max(1)).zip(outputs).map(share).fold(0.0, f64::max)
+    kept.chunks(layers.max(1)).zip(differences).map(share).fold(0.0, f64::max)
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     fn layers_are_told_apart_and_the_worst_image_decides() {
         let kept = [[1.0, 0.5, 0.0], [2.0, 0.0, 0.25], [3.0, 0.5, -0.5], [4.0, 1.0, 0.25]];
         assert_eq!(kept_by_layers(&kept, 2), [[2.0, 0.5], [3.0, 0.5]]);
-        assert_eq!(unaccounted(&kept, 2, &[60.0, 50.5], 50.0), 0.25);
-        assert_eq!(unaccounted(&kept, 2, &[52.0, 60.0], 50.0), 0.125);
+        assert_eq!(unaccounted(&kept, 2, &[10.0, 0.5]), 0.25);
+        assert_eq!(unaccounted(&kept, 2, &[2.0, 10.0]), 0.125);
     }
 }

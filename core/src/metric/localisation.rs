@@ -1,6 +1,6 @@
 //! What all scores of localisation work with: how many pixels of every level of relevance lie on a sign.
 
-use super::{About, Direction, LOCALISATION_METRICS, Score, Sign, Trivial};
+use super::{About, Direction, LOCALISATION_METRICS, Score, Sign, Trivial, UnitOf};
 use crate::raster::{Raster, SIDE};
 use crate::sim::{Mask, Pixel, Pumpkin};
 
@@ -136,7 +136,7 @@ pub(super) const BOTH: &[Part] = &[Part::Positive, Part::Absolute];
 /// How much of the image a sign takes: what chance would score.
 pub const SIGN_SHARE: About = About {
     name: "sign_share",
-    unit: "1",
+    unit: UnitOf::One,
     direction: Direction::None,
     citation: "Arras, Osman and Samek, Information Fusion 81 (2022) 14, doi 10.1016/j.inffus.2021.11.008",
 };

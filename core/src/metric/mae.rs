@@ -1,12 +1,12 @@
 use super::statistics::mean;
-use super::{About, Direction, PredictionMetric};
+use super::{About, Direction, PredictionMetric, UnitOf};
 use crate::task::Task;
 
 /// Mean absolute error of the predicted age.
 pub const MAE: PredictionMetric = PredictionMetric {
     about: About {
         name: "mae",
-        unit: "years",
+        unit: UnitOf::Output,
         direction: Direction::Lower,
         citation: "Willmott and Matsuura, Climate Research 30 (2005) 79",
     },

@@ -1,4 +1,4 @@
-use super::{About, Direction, LocalisationMetric, Part};
+use super::{About, Direction, LocalisationMetric, Part, UnitOf};
 
 /// Share of the positive relevance that lies on the sign. On R+ alone, since the total of R may be near 0.
 ///
@@ -6,7 +6,7 @@ use super::{About, Direction, LocalisationMetric, Part};
 pub const MASS_ACCURACY: LocalisationMetric = LocalisationMetric {
     about: About {
         name: "mass_accuracy",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Arras, Osman and Samek, Information Fusion 81 (2022) 14, eq. 2, doi 10.1016/j.inffus.2021.11.008",
     },

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Score, is_headline};
+use crate::unit::Units;
 
 /// One score, in long form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub struct Measurement {
     /// None where the score is not defined, such as a correlation with a constant.
     pub value: Option<f64>,
     pub unit: String,
-    /// Why there is no value, where that needs to be told: "blind".
+    /// Why there is no value, where that needs to be told: "blind", or what is wrong with the map, such as "zero".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Whether it is a column of the table of runs.
@@ -40,11 +41,11 @@ impl Measurement {
         }
     }
 
-    /// A score of maps; `sample` is the one of its image.
-    pub fn of_maps(score: &Score, sample: Option<usize>) -> Self {
+    /// A score of maps in a run of these units; `sample` is the one of its image.
+    pub fn of_maps(score: &Score, sample: Option<usize>, units: &Units) -> Self {
         let headline = sample.is_none() && is_headline(&score.name(), score.sign);
         let (sign, note) = (score.sign.map(|sign| sign.name().to_owned()), score.note.clone());
-        Self { sample, sign, note, headline, ..Self::of_run(score.name(), score.value, score.about.unit) }
+        Self { sample, sign, note, headline, ..Self::of_run(score.name(), score.value, &score.about.unit.name(units)) }
     }
 
     /// Name of its column in the table of runs, if it has one.

@@ -38,6 +38,7 @@ mod sign;
 pub mod statistics;
 mod sum_relevance;
 mod trivial;
+mod unit_of;
 
 #[cfg(test)]
 mod network_tests;
@@ -52,12 +53,13 @@ use crate::raster::Raster;
 use crate::task::Task;
 
 pub use ensemble::{EnsembleMetric, EnsembleSample, Moments};
-pub use localisation::{Level, LocalisationMetric, Located, Part, Sorted, locate, locate_trivial};
+pub use localisation::{Level, LocalisationMetric, Located, Part, SIGN_SHARE, Sorted, locate, locate_trivial};
 pub use measurement::Measurement;
 pub use network::{BLIND, NetworkMetric, Probe, ProbeError, Probed, Score};
 pub use settings::EvaluateSettings;
 pub use sign::Sign;
 pub use trivial::Trivial;
+pub use unit_of::UnitOf;
 
 /// Scores of the predictions of a split.
 pub const PREDICTION_METRICS: &[PredictionMetric] =
@@ -125,7 +127,7 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct About {
     pub name: &'static str,
-    pub unit: &'static str,
+    pub unit: UnitOf,
     pub direction: Direction,
     /// Where it is defined.
     pub citation: &'static str,
@@ -158,12 +160,12 @@ pub struct Predicted<'a> {
     pub predictions: &'a [f64],
 }
 
-/// A map with the prediction that it explains.
+/// A map with what it explains.
 pub struct ExplainedSample<'a> {
     pub relevance: Raster<'a>,
-    pub prediction: f64,
-    /// What the prediction is explained against; 0 where relevance starts as the prediction itself.
-    pub reference: f64,
+    /// What relevance is meant to add up to, the output less the explanation's own reference; none where it is not meant
+    /// to add up to anything.
+    pub total: Option<f64>,
 }
 
 /// The predictions and the sums of relevance of all maps of a run.
@@ -180,10 +182,10 @@ pub struct PredictionMetric {
     pub compute: fn(&Predicted) -> f64,
 }
 
-/// A score of one map.
+/// A score of one map; none where it makes no sense for the explanation.
 pub struct MapMetric {
     pub about: About,
-    pub compute: fn(&ExplainedSample) -> f64,
+    pub compute: fn(&ExplainedSample) -> Option<f64>,
 }
 
 /// A score of all maps together.

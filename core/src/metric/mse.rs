@@ -1,12 +1,12 @@
 use super::statistics::mean;
-use super::{About, Direction, PredictionMetric};
+use super::{About, Direction, PredictionMetric, UnitOf};
 use crate::task::Task;
 
 /// Mean squared error of the predicted age.
 pub const MSE: PredictionMetric = PredictionMetric {
     about: About {
         name: "mse",
-        unit: "years^2",
+        unit: UnitOf::OutputSquared,
         direction: Direction::Lower,
         citation: "Hastie, Tibshirani and Friedman, The Elements of Statistical Learning (2009), 2.4",
     },

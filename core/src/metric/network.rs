@@ -18,9 +18,6 @@ pub struct ProbeError(pub String);
 
 /// A network and the way in which it is explained, as scores see them.
 pub trait Probe {
-    /// Whether relevance is 0 wherever an image is.
-    fn is_blind(&self) -> bool;
-
     /// What the network says to every image, `[count]`: for a regression its age in years.
     fn predict(&self, images: &RasterStack) -> Vec<f64>;
 
@@ -92,7 +89,7 @@ impl Score {
         Self { about, variant: None, image: None, sign: None, value, note: None }
     }
 
-    pub(super) fn of_image(self, index: usize) -> Self {
+    pub fn of_image(self, index: usize) -> Self {
         Self { image: Some(index), ..self }
     }
 
@@ -106,8 +103,13 @@ impl Score {
 
     /// Takes the value away: an explanation that is blind to pixels of 0 says nothing there, rather than "nothing".
     pub(super) fn mark_blind(&mut self) {
+        self.withdraw(BLIND);
+    }
+
+    /// Takes the value away, with the reason why.
+    pub fn withdraw(&mut self, note: &str) {
         self.value = f64::NAN;
-        self.note = Some(BLIND.to_owned());
+        self.note = Some(note.to_owned());
     }
 
     /// Name as written in tables.
@@ -130,9 +132,9 @@ pub struct NetworkMetric {
 }
 
 impl NetworkMetric {
-    /// What is told where the network could not answer.
-    pub fn undefined(&self, error: &ProbeError) -> Vec<Score> {
-        let undefined = |about| Score { note: Some(error.to_string()), ..Score::new(about, f64::NAN) };
+    /// What is told where there is nothing to compute, and why: the network could not answer, or a map means nothing.
+    pub fn undefined(&self, reason: &str) -> Vec<Score> {
+        let undefined = |about| Score { note: Some(reason.to_owned()), ..Score::new(about, f64::NAN) };
         self.measures.iter().map(undefined).collect()
     }
 }

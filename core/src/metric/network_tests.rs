@@ -17,10 +17,6 @@ fn weight(pixel: usize) -> f32 {
 }
 
 impl Probe for Linear {
-    fn is_blind(&self) -> bool {
-        false
-    }
-
     fn predict(&self, images: &RasterStack) -> Vec<f64> {
         let weigh = |(p, &x): (usize, &f32)| f64::from(weight(p)) * f64::from(x);
         images.iter().map(|image| 30.0 + image.pixels.iter().enumerate().map(weigh).sum::<f64>()).collect()
@@ -54,10 +50,6 @@ impl Probe for Linear {
 struct Bright;
 
 impl Probe for Bright {
-    fn is_blind(&self) -> bool {
-        false
-    }
-
     fn predict(&self, images: &RasterStack) -> Vec<f64> {
         images.iter().map(|image| image.sum()).collect()
     }

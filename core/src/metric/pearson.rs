@@ -1,12 +1,12 @@
 use super::statistics::line;
-use super::{About, Direction, PredictionMetric};
+use super::{About, Direction, PredictionMetric, UnitOf};
 use crate::task::Task;
 
 /// Pearson's correlation of age and prediction.
 pub const PEARSON: PredictionMetric = PredictionMetric {
     about: About {
         name: "pearson_r",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Pearson, Proceedings of the Royal Society 58 (1895) 240",
     },

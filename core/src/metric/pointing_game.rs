@@ -1,5 +1,5 @@
 use super::localisation::BOTH;
-use super::{About, Direction, LocalisationMetric};
+use super::{About, Direction, LocalisationMetric, UnitOf};
 
 /// Whether the most relevant pixel lies on the sign; where several are, the share of them that does.
 ///
@@ -7,7 +7,7 @@ use super::{About, Direction, LocalisationMetric};
 pub const POINTING_GAME: LocalisationMetric = LocalisationMetric {
     about: About {
         name: "pointing_game",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Zhang et al., International Journal of Computer Vision 126 (2018) 1084, \
                    doi 10.1007/s11263-017-1059-x",

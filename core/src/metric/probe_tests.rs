@@ -21,10 +21,6 @@ fn weight(pixel: usize) -> f64 {
 }
 
 impl Probe for Noting {
-    fn is_blind(&self) -> bool {
-        false
-    }
-
     fn predict(&self, images: &RasterStack) -> Vec<f64> {
         self.predicted.lock().unwrap().push(images.clone());
         let worth = |(pixel, &value): (usize, &f32)| weight(pixel) * f64::from(value);

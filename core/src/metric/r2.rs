@@ -1,5 +1,5 @@
 use super::statistics::mean;
-use super::{About, Direction, PredictionMetric};
+use super::{About, Direction, PredictionMetric, UnitOf};
 use crate::task::Task;
 
 /// Coefficient of determination: 1 less squared error over variance. Negative when predicting the mean were better.
@@ -7,7 +7,7 @@ use crate::task::Task;
 pub const R2: PredictionMetric = PredictionMetric {
     about: About {
         name: "r2",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Draper and Smith, Applied Regression Analysis (1998), 5.1",
     },

@@ -1,12 +1,12 @@
 //! Whether a map depends on what the network has learned.
 
 use super::statistics::spearman;
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score};
+use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, UnitOf};
 use crate::raster::Raster;
 
 const ABOUT: &[About] = &[About {
     name: "randomisation_spearman",
-    unit: "1",
+    unit: UnitOf::One,
     direction: Direction::Towards(0.0),
     citation: "Adebayo et al., NeurIPS 31 (2018), section 3.1, arXiv 1810.03292",
 }];

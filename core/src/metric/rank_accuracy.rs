@@ -1,5 +1,5 @@
 use super::localisation::BOTH;
-use super::{About, Direction, LocalisationMetric};
+use super::{About, Direction, LocalisationMetric, UnitOf};
 
 /// Share of the |S| most relevant pixels that lie on the sign S.
 ///
@@ -8,7 +8,7 @@ use super::{About, Direction, LocalisationMetric};
 pub const RANK_ACCURACY: LocalisationMetric = LocalisationMetric {
     about: About {
         name: "rank_accuracy",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Arras, Osman and Samek, Information Fusion 81 (2022) 14, eq. 3, doi 10.1016/j.inffus.2021.11.008",
     },

@@ -2,7 +2,7 @@
 //! network's output bias.
 
 use super::statistics::{Line, line};
-use super::{About, Direction, Explained, ExplanationMetric};
+use super::{About, Direction, Explained, ExplanationMetric, UnitOf};
 
 const CITATION: &str = "Hofmann et al., NeuroImage 261 (2022) 119504, doi 10.1016/j.neuroimage.2022.119504";
 
@@ -10,21 +10,31 @@ fn fit(data: &Explained) -> Line {
     line(data.predictions, data.sums)
 }
 
-/// Years of relevance for each year of prediction.
+/// By how much the sum of relevance grows with the prediction.
 pub const SLOPE: ExplanationMetric = ExplanationMetric {
-    about: About { name: "relevance_slope", unit: "1", direction: Direction::None, citation: CITATION },
+    about: About {
+        name: "relevance_slope",
+        unit: UnitOf::RelevancePerOutput,
+        direction: Direction::None,
+        citation: CITATION,
+    },
     compute: |data| fit(data).slope,
 };
 
 /// Correlation of the sum of relevance with the prediction.
 pub const LINEARITY: ExplanationMetric = ExplanationMetric {
-    about: About { name: "relevance_linearity", unit: "1", direction: Direction::Higher, citation: CITATION },
+    about: About { name: "relevance_linearity", unit: UnitOf::One, direction: Direction::Higher, citation: CITATION },
     compute: |data| fit(data).r,
 };
 
 /// The prediction at which the regression line of the sum of relevance crosses zero.
 pub const ZERO_CROSSING: ExplanationMetric = ExplanationMetric {
-    about: About { name: "relevance_zero_crossing", unit: "years", direction: Direction::None, citation: CITATION },
+    about: About {
+        name: "relevance_zero_crossing",
+        unit: UnitOf::Output,
+        direction: Direction::None,
+        citation: CITATION,
+    },
     compute: |data| {
         let fit = fit(data);
         -fit.intercept / fit.slope

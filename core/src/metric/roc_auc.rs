@@ -1,12 +1,12 @@
 use super::localisation::BOTH;
-use super::{About, Direction, LocalisationMetric};
+use super::{About, Direction, LocalisationMetric, UnitOf};
 
 /// Area under the receiver operating characteristic: how often a pixel on the sign is more relevant than one beside it,
 /// equal relevance counting half. As in Quantus 0.6.0 (`AUC`).
 pub const ROC_AUC: LocalisationMetric = LocalisationMetric {
     about: About {
         name: "roc_auc",
-        unit: "1",
+        unit: UnitOf::One,
         direction: Direction::Higher,
         citation: "Hanley and McNeil, Radiology 143 (1982) 29, doi 10.1148/radiology.143.1.7063747",
     },

@@ -2,13 +2,13 @@
 
 use rand::RngExt;
 
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score};
+use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, UnitOf};
 use crate::raster::{Raster, RasterStack};
 use crate::seed::stream;
 
 const ABOUT: &[About] = &[About {
     name: "max_sensitivity",
-    unit: "1",
+    unit: UnitOf::One,
     direction: Direction::Lower,
     citation: "Yeh et al., NeurIPS 32 (2019), eq. 4, arXiv 1901.09392",
 }];

@@ -1,12 +1,12 @@
-use super::{About, Direction, MapMetric};
+use super::{About, Direction, MapMetric, UnitOf};
 
-/// Sum of relevance over a map: what the explanation accounts for, in units of the output.
+/// Sum of relevance over a map: what the explanation accounts for.
 pub const SUM_RELEVANCE: MapMetric = MapMetric {
     about: About {
         name: "sum_relevance",
-        unit: "years",
+        unit: UnitOf::Relevance,
         direction: Direction::None,
         citation: "Hofmann et al., NeuroImage 261 (2022) 119504, doi 10.1016/j.neuroimage.2022.119504",
     },
-    compute: |sample| sample.relevance.sum(),
+    compute: |sample| Some(sample.relevance.sum()),
 };

@@ -62,7 +62,7 @@ fn ranks_are_shared_by_equal_values() {
 #[test]
 fn names_are_unique_and_every_score_names_its_source() {
     let mut names: Vec<&str> = all().map(|about| about.name).collect();
-    assert!(all().all(|about| about.citation.len() > 10 && !about.unit.is_empty()));
+    assert!(all().all(|about| about.citation.len() > 10));
     let count = names.len();
     names.sort_unstable();
     names.dedup();

@@ -36,22 +36,31 @@ struct Area {
     height: usize,
 }
 
+/// What a colour bar is labelled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scale<'a> {
+    /// From -1 to 1: shares of the largest relevance.
+    Relative,
+    /// Relevance in its unit, where that is known.
+    True(Option<&'a str>),
+}
+
 /// Axes and colour bar for images of `rows` x `columns` pixels.
-pub struct Frame {
+pub struct Frame<'a> {
     typeface: Typeface,
     sheet: Canvas,
     columns: usize,
     magnification: usize,
     plot: Area,
     bar: Area,
-    true_scale: bool,
+    scale: Scale<'a>,
 }
 
-impl Frame {
+impl<'a> Frame<'a> {
     /// Draws what does not change from picture to picture.
     ///
-    /// With `true_scale`, the colour bar is labelled in years, else from -1 to 1.
-    pub fn new(rows: usize, columns: usize, true_scale: bool) -> Self {
+    /// The colour bar is labelled as `scale` says.
+    pub fn new(rows: usize, columns: usize, scale: Scale<'a>) -> Self {
         let typeface = Typeface::default();
         let cap_height = typeface.cap_height(LABEL.size);
         let magnification = (PLOT_SIDE / rows.max(columns)).max(1);
@@ -68,16 +77,16 @@ impl Frame {
             width: BAR_WIDTH,
             height: plot.height.max(MIN_BAR_HEIGHT),
         };
-        let widest_label = if true_scale { "\u{2212}0.000" } else { "\u{2212}0.67" };
+        let widest_label = if scale == Scale::Relative { "\u{2212}0.67" } else { "\u{2212}0.000" };
         let right = (bar.left + bar.width) as f32 + LABEL_DISTANCE + typeface.width(widest_label, LABEL.size);
         let width = right + 2.0 * LABEL_GAP + cap_height + MARGIN;
         let height = (bar.top + bar.height) as f32 + LABEL_DISTANCE + cap_height + MARGIN;
 
         let mut sheet = Canvas::new(width.ceil() as u32, height.ceil() as u32);
         draw_bar(&mut sheet, bar);
-        let mut frame = Self { typeface, sheet, columns, magnification, plot, bar, true_scale };
+        let mut frame = Self { typeface, sheet, columns, magnification, plot, bar, scale };
         frame.draw_axes(rows);
-        if !true_scale {
+        if scale == Scale::Relative {
             let mut sheet = frame.sheet.clone();
             frame.label_bar(&mut sheet, &BarLabels::relative());
             frame.sheet = sheet;
@@ -90,8 +99,8 @@ impl Frame {
         let mut sheet = self.sheet.clone();
         sheet.image(self.plot.left, self.plot.top, self.columns, self.magnification, &map.pixels);
         self.write_title(&mut sheet, title);
-        if self.true_scale {
-            self.label_bar(&mut sheet, &BarLabels::years(map.scale));
+        if let Scale::True(unit) = self.scale {
+            self.label_bar(&mut sheet, &BarLabels::in_unit(map.scale, unit));
         }
         sheet
     }
@@ -135,7 +144,10 @@ impl Frame {
         }
         let widest = labels.ticks.iter().map(|label| self.typeface.width(label, LABEL.size)).fold(0.0, f32::max);
         let baseline = x + widest + 2.0 * LABEL_GAP + cap_height;
-        let style = TextStyle { align: Align::Middle, direction: Direction::Up, ..LABEL };
+        // A long unit is written smaller, so that it stays beside the bar.
+        let room = height as f32 / self.typeface.width(&labels.quantity, LABEL.size);
+        let size = LABEL.size * room.min(1.0);
+        let style = TextStyle { size, align: Align::Middle, direction: Direction::Up, ..LABEL };
         sheet.text(&self.typeface, &labels.quantity, baseline, top as f32 + 0.5 * height as f32, style);
     }
 
@@ -166,17 +178,19 @@ impl BarLabels {
         Self { ticks: bar_ticks(1.0, label), quantity: "relevance (share of maximum)".to_owned() }
     }
 
-    /// From `-scale` to `scale` years, with at least two digits at both ends; the quantity bears a power of ten where
+    /// From `-scale` to `scale` in this unit, with at least two digits at both ends; the quantity bears a power of ten where
     /// the numbers would be long.
-    fn years(scale: f32) -> Self {
+    fn in_unit(scale: f32, unit: Option<&str>) -> Self {
         let power = if scale > 0.0 { scale.log10().floor() as i32 } else { 0 };
         let plain = (-2..4).contains(&power);
         let decimals = if plain { (1 - power).max(0) as usize } else { 1 };
-        let unit = if plain { String::new() } else { format!("10{} ", superscript(power)) };
+        let power_of_ten = (!plain).then(|| format!("10{}", superscript(power)));
+        let unit: Vec<&str> = power_of_ten.as_deref().into_iter().chain(unit).collect();
+        let unit = if unit.is_empty() { String::new() } else { format!(" ({})", unit.join(" ")) };
         let factor = if plain { 1.0 } else { 10_f64.powi(power) };
         Self {
             ticks: bar_ticks((f64::from(scale) / factor) as f32, |value| format!("{value:.decimals$}")),
-            quantity: format!("relevance ({unit}years)"),
+            quantity: format!("relevance{unit}"),
         }
     }
 }
@@ -260,7 +274,7 @@ mod tests {
     #[test]
     fn ticks_point_at_the_centres_of_their_pixels() {
         for (rows, columns) in [(98, 98), (28, 28), (200, 160), (40, 250)] {
-            let frame = Frame::new(rows, columns, false);
+            let frame = Frame::new(rows, columns, Scale::Relative);
             let rgb = frame.sheet.to_rgb();
             let beside = (frame.plot.left - 3) as u32;
             let below = (frame.plot.top + frame.plot.height + 3) as u32;
@@ -279,13 +293,13 @@ mod tests {
     #[test]
     fn images_are_magnified_by_whole_numbers() {
         for (rows, columns, expected) in [(98, 98, 5), (28, 28, 17), (200, 160, 2), (700, 30, 1)] {
-            assert_eq!(Frame::new(rows, columns, false).magnification(), expected);
+            assert_eq!(Frame::new(rows, columns, Scale::Relative).magnification(), expected);
         }
     }
 
     #[test]
     fn bar_shows_its_colours_between_seven_ticks() {
-        let frame = Frame::new(98, 98, false);
+        let frame = Frame::new(98, 98, Scale::Relative);
         let (rgb, bar) = (frame.sheet.to_rgb(), frame.bar);
         let x = (bar.left + bar.width / 2) as u32;
         let at = |y: usize| rgb.get_pixel(x, y as u32).0;
@@ -300,25 +314,34 @@ mod tests {
     }
 
     #[test]
-    fn bar_is_labelled_relatively_or_in_years() {
+    fn bar_is_labelled_relatively_or_in_the_unit() {
         let relative = BarLabels::relative().ticks.map(|label| label.replace('\u{2212}', "-"));
         assert_eq!(relative, ["-1", "-0.67", "-0.33", "0", "0.33", "0.67", "1"]);
-        let upper = |scale| BarLabels::years(scale).ticks[4..].to_vec();
+        let years = |scale| BarLabels::in_unit(scale, Some("years"));
+        let upper = |scale| years(scale).ticks[4..].to_vec();
         assert_eq!(upper(0.3456), ["0.12", "0.23", "0.35"]);
         assert_eq!(upper(12.0), ["4", "8", "12"]);
-        assert_eq!(BarLabels::years(0.5).quantity, "relevance (years)");
+        assert_eq!(years(0.5).quantity, "relevance (years)");
         assert_eq!(
-            (upper(3.3e-7), &*BarLabels::years(3.3e-7).quantity),
+            (upper(3.3e-7), &*years(3.3e-7).quantity),
             (["1.1", "2.2", "3.3"].map(str::to_owned).to_vec(), "relevance (10⁻⁷ years)")
         );
-        assert_eq!(BarLabels::years(2e12).quantity, "relevance (10¹² years)");
-        assert_eq!(BarLabels::years(0.0).ticks, ["0"; 7]);
+        assert_eq!(years(2e12).quantity, "relevance (10¹² years)");
+        assert_eq!(years(0.0).ticks, ["0"; 7]);
+        for (scale, unit, quantity) in [
+            (0.5, Some("logit"), "relevance (logit)"),
+            (0.5, None, "relevance"),
+            (3.3e-7, None, "relevance (10⁻⁷)"),
+            (2e12, Some("years per unit of intensity"), "relevance (10¹² years per unit of intensity)"),
+        ] {
+            assert_eq!(BarLabels::in_unit(scale, unit).quantity, quantity);
+        }
     }
 
     #[test]
     fn labels_in_years_grow_upwards() {
         for scale in [1e-40, 0.0011, 0.0099, 0.02, 0.5, 3.0, 77.0, 4321.0, 2e6] {
-            let labels = BarLabels::years(scale);
+            let labels = BarLabels::in_unit(scale, Some("years"));
             let values = labels.ticks.each_ref().map(|l| l.replace('\u{2212}', "-").parse::<f32>().unwrap());
             assert!(values.is_sorted_by(|a, b| a < b), "{values:?}");
             assert_eq!(values[0], -values[6]);
@@ -330,7 +353,7 @@ mod tests {
 
     #[test]
     fn long_titles_stay_on_the_sheet() {
-        let frame = Frame::new(28, 28, false);
+        let frame = Frame::new(28, 28, Scale::Relative);
         let map = ColoredMap { pixels: vec![[9; 3]; 28 * 28], scale: 1.0 };
         let picture = frame.picture(&map, &"a very long title ".repeat(10));
         let rgb = picture.to_rgb();

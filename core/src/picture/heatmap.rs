@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::PictureError;
 use super::canvas::Canvas;
 use super::colormap::colorize;
-use super::frame::Frame;
+use super::frame::{Frame, Scale};
 use super::signs::Signs;
 use crate::event::{Progress, ProgressSink};
 use crate::raster::Raster;
@@ -19,12 +19,12 @@ use crate::raster::Raster;
 pub struct Heatmap<'a> {
     /// The explained image, drawn in grey.
     pub image: Raster<'a>,
-    /// Its relevance, of the image's size, in years.
+    /// Its relevance, of the image's size.
     pub relevance: Raster<'a>,
     /// Signs to mark.
     pub signs: Option<Signs<'a>>,
-    /// Labels the colour bar in years instead of from -1 to 1.
-    pub true_scale: bool,
+    /// Labels the colour bar by relevance in this unit, or in one that is not known, instead of from -1 to 1.
+    pub scale: Scale<'a>,
     pub title: String,
 }
 
@@ -54,8 +54,8 @@ impl Heatmap<'_> {
         }
     }
 
-    fn frame(&self) -> Frame {
-        Frame::new(self.image.height, self.image.width, self.true_scale)
+    fn frame(&self) -> Frame<'_> {
+        Frame::new(self.image.height, self.image.width, self.scale)
     }
 
     fn draw_in(&self, frame: &Frame) -> Canvas {
@@ -92,26 +92,26 @@ pub fn render(heatmaps: &[Heatmap], progress: &dyn ProgressSink) -> Result<Vec<V
 }
 
 /// What heatmaps must have in common to share a frame.
-fn layout(heatmap: &Heatmap) -> (usize, usize, bool) {
-    (heatmap.image.height, heatmap.image.width, heatmap.true_scale)
+fn layout<'a>(heatmap: &Heatmap<'a>) -> (usize, usize, Scale<'a>) {
+    (heatmap.image.height, heatmap.image.width, heatmap.scale)
 }
 
-/// The name of a heatmap's file: `LRP_S0_age-66_pred-67.1.png`, with `_pointer` where signs are marked.
+/// The name of a heatmap's file: `LRP_S1800_age-66_pred-67.1.png`, with `_pointer` where signs are marked.
 ///
-/// `index` counts the explained images; what is not known of one is left out of the name. An age has the fewest digits that
+/// `sample` is the index in the data set, as tables have it, or in a file of images; what is not known of one is left out of the name. An age has the fewest digits that
 /// tell it from other float32 numbers.
-pub fn file_name(index: usize, age: Option<f32>, prediction: Option<f32>, pointer: bool) -> String {
+pub fn file_name(sample: usize, age: Option<f32>, prediction: Option<f32>, pointer: bool) -> String {
     let age = age.map(|age| format!("_age-{}", unsigned_zero(age))).unwrap_or_default();
     let prediction = prediction.map(|prediction| format!("_pred-{prediction:.1}")).unwrap_or_default();
     let pointer = if pointer { "_pointer" } else { "" };
-    format!("LRP_S{index}{age}{prediction}{pointer}.png")
+    format!("LRP_S{sample}{age}{prediction}{pointer}.png")
 }
 
-/// A heatmap's title: "S0 · age 66 · predicted 67.1".
-pub fn title(index: usize, age: Option<f32>, prediction: Option<f32>) -> String {
+/// A heatmap's title: "S1800 · age 66 · predicted 67.1".
+pub fn title(sample: usize, age: Option<f32>, prediction: Option<f32>) -> String {
     let age = age.map(|age| format!(" · age {}", unsigned_zero(age)));
     let prediction = prediction.map(|prediction| format!(" · predicted {prediction:.1}"));
-    format!("S{index}{}{}", age.unwrap_or_default(), prediction.unwrap_or_default())
+    format!("S{sample}{}{}", age.unwrap_or_default(), prediction.unwrap_or_default())
 }
 
 /// The same number, but 0 for -0.
@@ -151,7 +151,7 @@ mod tests {
                 image: Raster::new(SIDE, SIDE, &self.image),
                 relevance: Raster::new(SIDE, SIDE, &self.relevance),
                 signs,
-                true_scale: false,
+                scale: Scale::Relative,
                 title: title(3, Some(66.0), Some(67.12)),
             }
         }
@@ -248,8 +248,8 @@ mod tests {
     fn zero_relevance_gives_the_grey_image() {
         let mut planes = Planes::disc();
         planes.relevance.fill(0.0);
-        for true_scale in [false, true] {
-            let heatmap = Heatmap { true_scale, ..planes.heatmap(None) };
+        for scale in [Scale::Relative, Scale::True(Some("years")), Scale::True(None)] {
+            let heatmap = Heatmap { scale, ..planes.heatmap(None) };
             let picture = heatmap.draw().unwrap();
             assert_eq!(pixel_of(&heatmap, &picture, 15, 15), [255; 3]);
             assert_eq!(pixel_of(&heatmap, &picture, 0, 0), [0; 3]);
@@ -260,7 +260,7 @@ mod tests {
     fn true_scale_changes_the_bar_alone() {
         let planes = Planes::disc();
         let relative = planes.heatmap(None);
-        let years = Heatmap { true_scale: true, ..planes.heatmap(None) };
+        let years = Heatmap { scale: Scale::True(Some("years")), ..planes.heatmap(None) };
         let (one, other) = (relative.draw().unwrap(), years.draw().unwrap());
         let plot_end = relative.frame().corner(0, SIDE).0 as u32;
         assert!(one.enumerate_pixels().filter(|(x, _, _)| *x < plot_end).all(|(x, y, p)| other.get_pixel(x, y) == p));
@@ -274,7 +274,7 @@ mod tests {
         let small = vec![0.5; 12];
         let plane = Raster::new(3, 4, &small);
         let other_size =
-            Heatmap { image: plane, relevance: plane, signs: None, true_scale: true, title: String::new() };
+            Heatmap { image: plane, relevance: plane, signs: None, scale: Scale::True(None), title: String::new() };
         let heatmaps = [disc.heatmap(None), dark.heatmap(None), other_size, disc.heatmap(None)];
         let files = render(&heatmaps, &silent).unwrap();
         for (file, heatmap) in files.iter().zip(&heatmaps) {

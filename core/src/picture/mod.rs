@@ -11,6 +11,7 @@ pub mod png_file;
 mod settings;
 mod signs;
 
+pub use frame::Scale;
 pub use heatmap::{Heatmap, file_name, render, title};
 pub use settings::{HeatmapSettings, PictureFormat};
 pub use signs::Signs;

@@ -30,7 +30,7 @@ pub struct HeatmapSettings {
     pub count: usize,
     /// Also draws each picture with atrophies and lesions marked, where they are known.
     pub pointers: bool,
-    /// Labels the colour bar in years instead of from -1 to 1.
+    /// Labels the colour bar by relevance in its unit instead of from -1 to 1.
     pub true_scale: bool,
     /// How pictures are stored: "png".
     pub format: PictureFormat,

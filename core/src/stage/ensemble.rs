@@ -1,5 +1,6 @@
 //! Ensemble: maps of several networks -> their mean, their disagreement, and scores of it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
@@ -22,6 +23,8 @@ pub struct Member {
     pub relevance: PathBuf,
     /// A prediction an image: years, or the probability of "old".
     pub predictions: Vec<f32>,
+    /// Which of its maps mean nothing, by their places.
+    pub flawed: BTreeSet<usize>,
 }
 
 /// How far members agree about an image.
@@ -92,7 +95,10 @@ fn agreement(members: &[Member], maps: &[RasterStack], image: usize, index: usiz
     let predictions: Vec<f64> = members.iter().map(|member| f64::from(member.predictions[image])).collect();
     let moments = Moments::of(maps.iter().copied());
     let sample = EnsembleSample { maps: &maps, predictions: &predictions, moments: &moments };
-    let scores = metrics(task).map(|metric| (metric.compute)(&sample)).collect();
+    // Nobody agrees with a map that means nothing.
+    let flawed = members.iter().any(|member| member.flawed.contains(&image));
+    let score = |metric: &EnsembleMetric| if flawed && metric.of_maps { f64::NAN } else { (metric.compute)(&sample) };
+    let scores = metrics(task).map(score).collect();
     (Agreement { prediction: mean(predictions.iter().copied()), scores }, moments)
 }
 
@@ -117,7 +123,7 @@ mod tests {
                 let relevance = folder.join(format!("{member}.npy"));
                 write_stack(&stack, &relevance).unwrap();
                 let predictions = (0..images).map(|image| (20 + image + member) as f32).collect();
-                (Member { relevance, predictions }, stack)
+                (Member { relevance, predictions, flawed: BTreeSet::new() }, stack)
             })
             .unzip()
     }
@@ -148,6 +154,21 @@ mod tests {
         assert!(metrics(Task::Classification).all(|metric| metric.about.name != "ensemble_prediction_sd"));
         let left = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(left, 7, "nothing half-written is left");
+    }
+
+    #[test]
+    fn nobody_agrees_with_a_map_that_means_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut members, _) = members(folder.path(), 4);
+        members[3].flawed.insert(2);
+        let own = Folder::at(folder.path());
+        let agreements = combine(&members, Task::Regression, &own, ["e.mean.npy", "e.sd.npy"]).unwrap();
+        for (image, agreement) in agreements.iter().enumerate() {
+            for (metric, score) in metrics(Task::Regression).zip(&agreement.scores) {
+                let about_maps = metric.about.name != "ensemble_prediction_sd";
+                assert_eq!(score.is_nan(), image == 2 && about_maps, "{} of image {image}", metric.about.name);
+            }
+        }
     }
 
     #[test]

@@ -8,19 +8,21 @@ use rayon::prelude::*;
 use super::{StageContext, StageError, files};
 use crate::alive;
 use crate::event::Progress;
+use crate::explain::Flaw;
 use crate::key::Key;
 use crate::metric::EvaluateSettings;
 use crate::metric::ledger::{self, Kept, kept_by_layers};
 use crate::metric::statistics::mean_of_defined;
 use crate::metric::{
-    EXPLANATION_METRICS, Explained, ExplainedSample, MAP_METRICS, Measurement, NETWORK_METRICS, PREDICTION_METRICS,
-    Predicted, Probe, Probed, Score, locate, locate_trivial,
+    EXPLANATION_METRICS, Explained, ExplainedSample, ExplanationMetric, MAP_METRICS, MapMetric, Measurement,
+    NETWORK_METRICS, PREDICTION_METRICS, Predicted, Probe, Probed, SIGN_SHARE, Score, UnitOf, locate, locate_trivial,
 };
 use crate::raster::RasterStack;
 use crate::sim::{Dataset, Split, is_old};
 use crate::stage;
 use crate::store::Draft;
 use crate::task::Task;
+use crate::unit::Units;
 
 /// Scores the predictions of every split and the maps of the explained one, into `draft`.
 pub fn run(
@@ -36,32 +38,32 @@ pub fn run(
     let predictions: Vec<f64> = context.predictions(network)?.into_iter().map(f64::from).collect();
     let (maps, outputs) = context.relevance(relevance)?;
     let outputs: Vec<f64> = outputs.into_iter().map(f64::from).collect();
-    let about_maps = context.explained(relevance)?;
-    let reference = about_maps.reference;
+    let about = context.explained(relevance)?;
+    let units = &about.meaning.units;
     let samples: Vec<usize> = subset.range(data.len()).collect();
 
-    let mut rows = score_predictions(&targets(&data, task), &predictions, task);
+    let mut rows = score_predictions(&targets(&data, task), &predictions, task, units);
     if let Some(bias) = context.trained(network)?.output_bias {
-        rows.push(Measurement::of_run("output_bias", bias, "years"));
+        rows.push(Measurement::of_run("output_bias", bias, &UnitOf::Output.name(units)));
     }
-    let sums: Vec<f64> = maps.iter().map(|map| map.sum()).collect();
-    for metric in EXPLANATION_METRICS {
-        let value = (metric.compute)(&Explained { predictions: &outputs, sums: &sums });
-        rows.push(Measurement::of_run(metric.about.name, value, metric.about.unit));
-    }
+    rows.extend(score_line(&maps, &outputs, &about));
+    rows.extend(account(&context.ledger(relevance)?, &about, &outputs));
 
-    rows.extend(account(&context.ledger(relevance)?, &about_maps, &outputs));
-
-    let (blind, done) = (probe.is_blind(), Mutex::new(0));
+    let done = Mutex::new(0);
     let of_maps: Vec<(Vec<Score>, Vec<Score>)> = (0..maps.len())
         .into_par_iter()
         .map(|index| {
             let (map, pumpkin) = (maps.get(index), &data.pumpkins[samples[index]]);
-            let explained = ExplainedSample { relevance: map, prediction: outputs[index], reference };
-            let mut scores: Vec<Score> =
-                MAP_METRICS.iter().map(|metric| Score::new(&metric.about, (metric.compute)(&explained))).collect();
-            scores.extend(locate(map, pumpkin, blind));
-            let trivial = locate_trivial(data.images.get(samples[index]), pumpkin, settings.seed, samples[index]);
+            let explained = ExplainedSample { relevance: map, total: about.total(index, outputs[index]) };
+            let score = |metric: &'static MapMetric| Some(Score::new(&metric.about, (metric.compute)(&explained)?));
+            let mut scores: Vec<Score> = MAP_METRICS.iter().filter_map(score).collect();
+            scores.extend(locate(map, pumpkin, about.meaning.blind));
+            let mut trivial = locate_trivial(data.images.get(samples[index]), pumpkin, settings.seed, samples[index]);
+            if let Some(flaw) = about.flaws.get(&index) {
+                // What trivial maps reach is compared over the same images.
+                trivial.clear();
+                withdraw(&mut scores, *flaw);
+            }
             let mut done = done.lock().expect("no thread panics while it reports");
             *done += 1;
             context.progress.report(Progress::Step { done: *done, total: maps.len() as u64, unit: "maps".into() });
@@ -69,15 +71,11 @@ pub fn run(
         })
         .collect();
     let (of_images, trivial): (Vec<_>, Vec<_>) = of_maps.into_iter().unzip();
-    rows.extend(means(of_images.iter().chain(&trivial).flatten()));
+    rows.extend(means(of_images.iter().chain(&trivial).flatten(), units));
     for (scores, &sample) in of_images.iter().zip(&samples) {
-        rows.extend(scores.iter().map(|score| Measurement::of_maps(score, Some(sample))));
+        rows.extend(scores.iter().map(|score| Measurement::of_maps(score, Some(sample), units)));
     }
-    rows.extend(ask(&data, &samples, &maps, task, settings, probe, context));
-    if task == Task::Classification {
-        // What is explained, and so its relevance, is a logit.
-        rows.iter_mut().filter(|row| row.unit == "years").for_each(|row| row.unit = "logits".into());
-    }
+    rows.extend(ask(&data, &samples, &maps, &about, task, settings, probe, context));
 
     alive::during(|| {
         let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;
@@ -85,14 +83,32 @@ pub fn run(
     })
 }
 
-fn score_predictions(targets: &[f64], predictions: &[f64], task: Task) -> Vec<Measurement> {
+/// Takes away what is scored of a map that means nothing. How large a sign is remains: it is not about the map.
+fn withdraw(scores: &mut [Score], flaw: Flaw) {
+    let of_map = scores.iter_mut().filter(|score| score.about != &SIGN_SHARE);
+    of_map.for_each(|score| score.withdraw(flaw.name()));
+}
+
+/// How the sums of the maps that mean something follow what they explain.
+fn score_line(maps: &RasterStack, outputs: &[f64], about: &stage::Explained) -> Vec<Measurement> {
+    let sound: Vec<usize> = (0..outputs.len()).filter(|index| !about.flaws.contains_key(index)).collect();
+    let outputs: Vec<f64> = sound.iter().map(|&index| outputs[index]).collect();
+    let sums: Vec<f64> = sound.iter().map(|&index| maps.get(index).sum()).collect();
+    let row = |metric: &ExplanationMetric| {
+        let value = (metric.compute)(&Explained { predictions: &outputs, sums: &sums });
+        Measurement::of_run(metric.about.name, value, &metric.about.unit.name(&about.meaning.units))
+    };
+    EXPLANATION_METRICS.iter().map(row).collect()
+}
+
+fn score_predictions(targets: &[f64], predictions: &[f64], task: Task, units: &Units) -> Vec<Measurement> {
     let mut rows = Vec::new();
     for (split, prefix) in [(Split::Train, "train"), (Split::Validation, "val"), (Split::Test, "test")] {
         let range = split.range(targets.len());
         let predicted = Predicted { targets: &targets[range.clone()], predictions: &predictions[range] };
         for metric in PREDICTION_METRICS.iter().filter(|metric| metric.task == task) {
             let name = format!("{prefix}_{}", metric.about.name);
-            rows.push(Measurement::of_run(name, (metric.compute)(&predicted), metric.about.unit));
+            rows.push(Measurement::of_run(name, (metric.compute)(&predicted), &metric.about.unit.name(units)));
         }
     }
     rows
@@ -103,16 +119,18 @@ fn account(kept: &[Kept], about: &stage::Explained, outputs: &[f64]) -> Vec<Meas
     if kept.is_empty() {
         return Vec::new();
     }
-    let layers = about.layers.len();
+    let (layers, units) = (about.layers.len(), &about.meaning.units);
     let mut rows = Vec::new();
     for (layer, means) in about.layers.iter().zip(kept_by_layers(kept, layers)) {
-        for (about, mean) in [&ledger::KEPT_BY_BIASES, &ledger::KEPT_BY_STABILISERS].into_iter().zip(means) {
-            let row = Measurement::of_run(format!("{}.{layer}", about.name), mean, about.unit);
+        for (kept, mean) in [&ledger::KEPT_BY_BIASES, &ledger::KEPT_BY_STABILISERS].into_iter().zip(means) {
+            let row = Measurement::of_run(format!("{}.{layer}", kept.name), mean, &kept.unit.name(units));
             rows.push(Measurement { headline: false, ..row });
         }
     }
-    let unaccounted = ledger::unaccounted(kept, layers, outputs, about.reference);
-    rows.push(Measurement::of_run(ledger::UNACCOUNTED.name, unaccounted, ledger::UNACCOUNTED.unit));
+    let total = |(index, &output): (usize, &f64)| about.total(index, output).unwrap_or(output);
+    let totals: Vec<f64> = outputs.iter().enumerate().map(total).collect();
+    let unaccounted = ledger::unaccounted(kept, layers, &totals);
+    rows.push(Measurement::of_run(ledger::UNACCOUNTED.name, unaccounted, &ledger::UNACCOUNTED.unit.name(units)));
     rows
 }
 
@@ -121,21 +139,25 @@ fn ask(
     data: &Dataset,
     samples: &[usize],
     maps: &RasterStack,
+    about: &stage::Explained,
     task: Task,
     settings: &EvaluateSettings,
     probe: &dyn Probe,
     context: &StageContext,
 ) -> Vec<Measurement> {
     let count = settings.images.min(samples.len());
-    let places: Vec<usize> = (0..count).map(|index| index * samples.len() / count).collect();
+    let places = (0..count).map(|index| index * samples.len() / count);
+    let (flawed, places): (Vec<usize>, Vec<usize>) = places.partition(|place| about.flaws.contains_key(place));
+    let flawed: Vec<(usize, Flaw)> = flawed.into_iter().map(|place| (samples[place], about.flaws[&place])).collect();
     let samples: Vec<usize> = places.iter().map(|&place| samples[place]).collect();
+    let units = &about.meaning.units;
     let pumpkins: Vec<_> = samples.iter().map(|&sample| &data.pumpkins[sample]).collect();
     let probed = Probed {
         samples: &samples,
         pumpkins: &pumpkins,
         images: &data.images.select(&samples),
         maps: &maps.select(&places),
-        blind: probe.is_blind(),
+        blind: about.meaning.blind,
         settings,
     };
     let chosen = |name: &str| settings.scores.iter().any(|score| score == name);
@@ -144,11 +166,20 @@ fn ask(
     let metrics: Vec<_> = metrics.collect();
     let mut rows = Vec::new();
     for (index, metric) in metrics.iter().enumerate() {
-        let scores = (metric.compute)(&probed, probe).unwrap_or_else(|error| metric.undefined(&error));
+        let scores = match flawed.first() {
+            // No map is left to ask about.
+            Some((_, flaw)) if probed.is_empty() => metric.undefined(flaw.name()),
+            _ => (metric.compute)(&probed, probe).unwrap_or_else(|error| metric.undefined(&error.to_string())),
+        };
         let (of_images, of_all): (Vec<Score>, Vec<Score>) = scores.into_iter().partition(|score| score.image.is_some());
-        rows.extend(means(of_images.iter()));
-        rows.extend(of_all.iter().map(|score| Measurement::of_maps(score, None)));
-        rows.extend(of_images.iter().map(|score| Measurement::of_maps(score, score.image.map(|image| samples[image]))));
+        rows.extend(means(of_images.iter(), units));
+        rows.extend(of_all.iter().map(|score| Measurement::of_maps(score, None, units)));
+        let sample = |score: &Score| score.image.map(|image| samples[image]);
+        rows.extend(of_images.iter().map(|score| Measurement::of_maps(score, sample(score), units)));
+        for (sample, flaw) in &flawed {
+            let scores = metric.undefined(flaw.name());
+            rows.extend(scores.iter().map(|score| Measurement::of_maps(score, Some(*sample), units)));
+        }
         let (done, total) = (index as u64 + 1, metrics.len() as u64);
         context.progress.report(Progress::Step { done, total, unit: "scores of the network".into() });
     }
@@ -156,7 +187,7 @@ fn ask(
 }
 
 /// The mean of every score over the images for which it is defined, in the order in which scores first appear.
-fn means<'a>(scores: impl Iterator<Item = &'a Score>) -> Vec<Measurement> {
+fn means<'a>(scores: impl Iterator<Item = &'a Score>, units: &Units) -> Vec<Measurement> {
     let mut groups: Vec<Vec<&Score>> = Vec::new();
     let mut index = HashMap::new();
     for score in scores {
@@ -169,7 +200,7 @@ fn means<'a>(scores: impl Iterator<Item = &'a Score>) -> Vec<Measurement> {
     let of_group = |group: &Vec<&Score>| {
         let value = mean_of_defined(group.iter().map(|score| score.value));
         let note = group[0].note.clone().filter(|_| !value.is_finite());
-        Measurement::of_maps(&Score { value, note, image: None, ..group[0].clone() }, None)
+        Measurement::of_maps(&Score { value, note, image: None, ..group[0].clone() }, None, units)
     };
     groups.iter().map(of_group).collect()
 }

@@ -90,9 +90,9 @@ impl Job {
         match self {
             Self::Simulate { .. } => 1,
             Self::Train { .. } => 2,
-            Self::Explain { .. } => 2,
-            Self::Evaluate { .. } => 7,
-            Self::Render { .. } => 2,
+            Self::Explain { .. } => 3,
+            Self::Evaluate { .. } => 8,
+            Self::Render { .. } => 3,
         }
     }
 

@@ -10,11 +10,14 @@ mod memory;
 pub mod render;
 pub mod simulate;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::explain::{Finding, Flaw, Meaning};
 
 pub use job::{Compute, Job, LIBTORCH_VERSION, StageContext};
 pub use memory::Memory;
@@ -60,10 +63,26 @@ pub struct Trained {
 /// Facts of relevance maps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explained {
+    /// What they mean.
+    pub meaning: Meaning,
     /// What predictions are explained against: years, 0 without a reference.
     pub reference: f64,
+    /// What each map is meant to add up to, where that is not simply its output less the reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub totals: Vec<f64>,
     /// Names of the ledger's layers, from the input on; none without a ledger.
     pub layers: Vec<String>,
+    /// The maps that mean nothing, by their places, and why.
+    pub flaws: BTreeMap<usize, Flaw>,
+    /// What a user must know of the maps.
+    pub findings: Vec<Finding>,
+}
+
+impl Explained {
+    /// What the map at `index`, which explains `output`, is meant to add up to; none where it is not meant to add up.
+    pub fn total(&self, index: usize, output: f64) -> Option<f64> {
+        self.meaning.sum.map(|_| self.totals.get(index).copied().unwrap_or(output - self.reference))
+    }
 }
 
 /// Why a stage could not be finished.

@@ -4,7 +4,7 @@ use super::{StageContext, StageError};
 use crate::key::Key;
 use crate::picture;
 use crate::picture::HeatmapSettings;
-use crate::picture::{Heatmap, Signs};
+use crate::picture::{Heatmap, Scale, Signs};
 use crate::sim::Split;
 use crate::store::Draft;
 
@@ -19,6 +19,8 @@ pub fn run(
     let data = context.dataset(dataset)?;
     let predictions = context.predictions(network)?;
     let (maps, _) = context.relevance(relevance)?;
+    let unit = context.explained(relevance)?.meaning.units.of_relevance();
+    let scale = if heatmaps.true_scale { Scale::True(Some(&unit)) } else { Scale::Relative };
     let samples: Vec<usize> = subset.range(data.len()).take(heatmaps.count).collect();
 
     let pointers: &[bool] = if heatmaps.pointers { &[false, true] } else { &[false] };
@@ -28,13 +30,13 @@ pub fn run(
         let age = Some(data.pumpkins[sample].age as f32);
         let prediction = Some(predictions[sample]);
         for &pointer in pointers {
-            names.push(picture::file_name(index, age, prediction, pointer));
+            names.push(picture::file_name(sample, age, prediction, pointer));
             pictures.push(Heatmap {
                 image: data.images.get(sample),
                 relevance: maps.get(index),
                 signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
-                true_scale: heatmaps.true_scale,
-                title: picture::title(index, age, prediction),
+                scale,
+                title: picture::title(sample, age, prediction),
             });
         }
     }

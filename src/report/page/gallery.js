@@ -36,7 +36,7 @@ function drawTile(tile, mode) {
   const { run, entry } = tile;
   const pumpkin = report.gallery.pumpkins[entry.pumpkin];
   const said = `${tell(pumpkin.age)} years, predicted ${entry.prediction.toFixed(1)}`;
-  tile.label = mode === "age" ? `S${entry.index} \u00b7 ${said}` : `${run.label} \u00b7 ${said}`;
+  tile.label = mode === "age" ? `S${entry.sample} \u00b7 ${said}` : `${run.label} \u00b7 ${said}`;
   tile.canvas = make("canvas", { tabIndex: 0, role: "img", "aria-label": `Relevance map, ${tile.label}` });
   tile.repaint = () => {
     paint(tile.canvas, tile.image, tile.map, tile.shown);
@@ -110,21 +110,22 @@ function readOut() {
     context.fillStyle = `rgb(${barColor(k / 127.5 - 1).map((channel) => 255 * channel).join(" ")})`;
     context.fillRect(k, 0, 1, 1);
   }
-  const ends = make("div", { className: "ends" }, ...[-1, 0, 1].map((v) => make("span", {}, `${tell(v * tile.shown)}${v > 0 ? report.unit : ""}`)));
+  const inUnit = (value, { unit }) => `${tell(value)} ${unit}`;
+  const ends = make("div", { className: "ends" }, ...[-1, 0, 1].map((v) => make("span", {}, `${v > 0 ? inUnit(v * tile.shown, tile.run) : tell(v * tile.shown)}`)));
   const list = make("dl");
   let others = [];
   const row = (name, value) => list.append(make("dt", {}, name), make("dd", {}, value));
-  row("sum", `${tell(tile.entry.sum)}${report.unit}`);
+  row("sum", inUnit(tile.entry.sum, tile.run));
   if (gallery.pixel) {
     const [r, c] = gallery.pixel;
     const at = r * report.gallery.side + c;
     row("pixel", `row ${r}, column ${c}`);
-    row("relevance", `${tell(tile.map[at])}${report.unit}`);
+    row("relevance", inUnit(tile.map[at], tile.run));
     row("of largest", tell(tile.entry.scale ? tile.map[at] / tile.entry.scale : 0));
     row("intensity", tile.image[at].toFixed(2));
     row("sign", signAt(report.gallery.pumpkins[tile.entry.pumpkin], r, c));
     if (byId("maps").dataset.mode === "side") {
-      const values = gallery.tiles.map((other) => [make("dt", {}, other.run.label), make("dd", {}, `${tell(other.map[at])}${report.unit}`)]);
+      const values = gallery.tiles.map((other) => [make("dt", {}, other.run.label), make("dd", {}, inUnit(other.map[at], other.run))]);
       others = [make("h3", {}, "here, in every run"), make("dl", { className: "others" }, ...values.flat())];
     }
   }

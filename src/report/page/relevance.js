@@ -51,7 +51,7 @@ async function imageOf(pumpkin) {
   return Float32Array.from(bytes.subarray(pumpkin * area, (pumpkin + 1) * area), (byte) => byte / 255);
 }
 
-// The map at a position of a run, in years.
+// The map at a position of a run, in its unit.
 async function mapOf(run, position) {
   const area = report.gallery.side ** 2;
   const bytes = await once(run.id, () => unpack(run.maps));

@@ -5,8 +5,8 @@ const STEP = 100;
 // What a run is, then what was varied, then how well it did, then the rest.
 function ordered() {
   const rank = ({ name, role }) => {
-    const first = ["run_id", "status", "reason"].indexOf(name);
-    return first >= 0 ? first : { setting: 3, score: 4, fact: 5 }[role];
+    const first = ["run_id", "status", "reason", "note"].indexOf(name);
+    return first >= 0 ? first : { setting: 4, score: 5, fact: 6 }[role];
   };
   return [...report.columns].sort((a, b) => rank(a) - rank(b));
 }
@@ -16,7 +16,8 @@ const repeats = ({ name }) => name.endsWith(".seed") && column("replicate") !== 
 
 function columnsAtFirst() {
   const first = ["status", "test_mae", "test_r2", "test_accuracy", "output_bias", "relevance_zero_crossing", "total_seconds"];
-  if (report.columns.some(({ name, cells }) => name === "reason" && cells.some((value) => value !== null))) first.push("reason");
+  const told = (wanted) => report.columns.some(({ name, cells }) => name === wanted && cells.some((value) => value !== null));
+  first.push(...["reason", "note"].filter(told));
   return ordered().filter((of) => of.name === "run_id" || (of.role === "setting" && !repeats(of)) || first.includes(of.name));
 }
 
@@ -128,4 +129,21 @@ function startTrouble() {
     return make("li", {}, make("strong", { className: key.split(":")[0] }, key), make("div", { className: "hint" }, `${ids.length === 1 ? "run" : `${ids.length} runs`} ${some}`));
   });
   byId("trouble-list").replaceChildren(list.length ? make("ul", {}, ...list) : make("p", {}, "None: every run is done."));
+  startNotes();
+}
+
+// What must be known of runs, each note once.
+function startNotes() {
+  const [note, id] = ["note", "run_id"].map(column);
+  const groups = new Map();
+  for (let row = 0; note && row < report.rows; row += 1) {
+    const said = cell(note, row);
+    if (said !== null) groups.set(said, [...(groups.get(said) || []), cell(id, row)]);
+  }
+  byId("notes").hidden = groups.size === 0;
+  const list = [...groups].map(([said, ids]) => {
+    const some = ids.slice(0, 20).join(", ") + (ids.length > 20 ? ` and ${ids.length - 20} more` : "");
+    return make("li", {}, said, make("div", { className: "hint" }, `${ids.length === 1 ? "run" : `${ids.length} runs`} ${some}`));
+  });
+  byId("note-list").replaceChildren(make("ul", {}, ...list));
 }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use xdlreg_core::event::{Progress, ProgressSink};
-use xdlreg_core::explain::Method;
+use xdlreg_core::explain::{Facts, Method};
 
 use super::engine::{AREA, largest};
 use super::error::ExplainError;
@@ -42,6 +42,8 @@ pub(super) struct Chunk<'a> {
     pub outputs: &'a mut [f32],
     /// An entry an image and linear layer.
     pub taken: &'a mut [Taken],
+    /// What else is known of each map.
+    pub facts: &'a mut [Facts],
 }
 
 /// How images of a whole set are explained.
@@ -80,10 +82,10 @@ impl Team {
 
     /// Explains a chunk of `total` images.
     pub fn explain(&mut self, chunk: Chunk, total: usize, sink: &dyn ProgressSink) {
-        let Chunk { images, first, maps, outputs, taken } = chunk;
+        let Chunk { images, first, maps, outputs, taken, facts } = chunk;
         let (batch, per_image, class) = (self.batch, self.outputs, self.class);
         let targets = maps.chunks_mut(batch * AREA).zip(taken.chunks_mut(batch * self.layers));
-        let batches = targets.zip(outputs.chunks_mut(batch)).enumerate();
+        let batches = targets.zip(outputs.chunks_mut(batch)).zip(facts.chunks_mut(batch)).enumerate();
         let queue = Mutex::new((batches, first as u64));
         let threads = tch::get_num_threads();
         thread::scope(|scope| {
@@ -92,10 +94,11 @@ impl Team {
                 scope.spawn(move || {
                     tch::set_num_threads(1);
                     let next = || queue.lock().expect("no worker panics with the lock").0.next();
-                    while let Some((index, ((maps, ledger), outputs))) = next() {
+                    while let Some((index, (((maps, ledger), outputs), facts))) = next() {
                         let start = index * batch;
                         let input = &images[start * AREA..][..maps.len()];
-                        let put = explainer.explain(input, class, first + start, &mut Target { maps, ledger });
+                        let mut target = Target { maps, ledger, facts };
+                        let put = explainer.explain(input, class, first + start, &mut target);
                         for (output, put) in outputs.iter_mut().zip(put.chunks_exact(per_image)) {
                             *output = put[class.unwrap_or_else(|| largest(put))];
                         }

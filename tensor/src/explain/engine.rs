@@ -68,6 +68,16 @@ impl Engine {
         self
     }
 
+    /// The root point that relevance starts against, where there is a reference.
+    pub fn root(&self) -> Option<&Root> {
+        self.root.as_ref()
+    }
+
+    /// For each image whether a layer with a bounded rule gets anything beyond its bounds; none where no rule is bounded.
+    pub fn leaves_bounds(&self, images: &[f32]) -> Option<Vec<bool>> {
+        alive::during(|| no_grad(|| self.propagator.leaves_bounds(&self.tensor(images))))
+    }
+
     /// Numbers the network puts out for an image.
     fn outputs(&self) -> usize {
         match self.task {

@@ -38,6 +38,26 @@ pub enum ExplainError {
          {{ ages = [20, 30] }}"
     )]
     NotFlooded { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
+    #[error(
+        "noise of sigma {sigma} makes the reference of {reference} years unreachable for sample {sample}: {unreached} of its \
+         {copies} noisy images have the output bias between their prediction and it. Use a smaller sigma, or \
+         explain.reference = \"output-bias\""
+    )]
+    UnreachedUnderNoise { reference: String, sigma: f64, sample: usize, unreached: usize, copies: usize },
     #[error("the relevance of sample {sample} is not finite under `{analyzer}`")]
     NotFinite { sample: usize, analyzer: String },
+}
+
+impl ExplainError {
+    /// The same error where the first image is that of the sample `origin` of a data set.
+    pub fn counted_from(mut self, origin: usize) -> Self {
+        match &mut self {
+            Self::Unreachable { sample, .. }
+            | Self::NotFlooded { sample, .. }
+            | Self::UnreachedUnderNoise { sample, .. }
+            | Self::NotFinite { sample, .. } => *sample += origin,
+            _ => {}
+        }
+        self
+    }
 }

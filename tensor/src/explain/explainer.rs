@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use xdlreg_core::explain::{Activation, Composite, Method, SigmaUnit, Smoothing, Start};
+use xdlreg_core::explain::{Activation, Composite, Facts, Meaning, Method, SigmaUnit, Smoothing, Start, Sum, starts};
+use xdlreg_core::metric::statistics::pearson;
 use xdlreg_core::raster::SIDE;
 use xdlreg_core::seed::stream;
 
@@ -20,6 +21,10 @@ pub(super) struct Explainer {
     method: Arc<Method>,
     /// For methods without a composite: the gradient.
     engine: Engine,
+    /// What maps are meant to add up to.
+    sum: Option<Sum>,
+    /// What the network puts out for the image at which integrated gradients begin, once that is known.
+    at_baseline: Option<Vec<f32>>,
 }
 
 /// Where the explanation of a batch goes.
@@ -27,6 +32,8 @@ pub(super) struct Target<'a> {
     pub maps: &'a mut [f32],
     /// An entry an image and linear layer; of use for relevance alone.
     pub ledger: &'a mut [Taken],
+    /// What else is known of each map.
+    pub facts: &'a mut [Facts],
 }
 
 impl Explainer {
@@ -45,7 +52,8 @@ impl Explainer {
             Method::Propagation(composite) => Engine::new(net, composite, non_negative)?.against(root),
             _ => Engine::new(net, &Composite::gradient(Start::One, Activation::Gradient), false)?,
         };
-        Ok(Self { method: Arc::new(method.clone()), engine })
+        let sum = Meaning::of(method, net.architecture().task, net.architecture().batch_norm).sum;
+        Ok(Self { method: Arc::new(method.clone()), engine, sum, at_baseline: None })
     }
 
     /// Explains the output `class`, else the largest, for `images`, of which the first is sample `first`. Returns what
@@ -60,8 +68,43 @@ impl Explainer {
         }
     }
 
-    /// Explains the outputs `chosen`, else the largest.
+    /// Explains the outputs `chosen`, else the largest, and notes what their maps are meant to add up to.
     fn carry_out(
+        &mut self,
+        method: &Method,
+        images: &[f32],
+        chosen: Option<&[usize]>,
+        first: usize,
+        target: &mut Target,
+    ) -> Vec<f32> {
+        let outputs = self.make_maps(method, images, chosen, first, target);
+        self.note_totals(&outputs, chosen, target.facts);
+        if let Some(beyond) = self.engine.leaves_bounds(images) {
+            target.facts.iter_mut().zip(beyond).for_each(|(facts, beyond)| facts.outside |= beyond);
+        }
+        outputs
+    }
+
+    /// Notes what maps of `outputs` are meant to add up to.
+    fn note_totals(&mut self, outputs: &[f32], chosen: Option<&[usize]>, facts: &mut [Facts]) {
+        let Some(sum) = self.sum else { return };
+        if let (Sum::FromBaseline(intensity), None) = (sum, &self.at_baseline) {
+            self.at_baseline = Some(self.engine.output(&vec![intensity as f32; AREA]));
+        }
+        let put_out = outputs.len() / facts.len().max(1);
+        let reference = self.engine.root().map_or(0.0, |root| root.reference);
+        for (index, (facts, outputs)) in facts.iter_mut().zip(outputs.chunks_exact(put_out.max(1))).enumerate() {
+            let explained = chosen.map_or_else(|| largest(outputs), |chosen| chosen[index]);
+            let output = f64::from(outputs[explained]);
+            facts.total = Some(match sum {
+                Sum::Difference => output - reference,
+                Sum::PositiveOutput => output.max(0.0),
+                Sum::FromBaseline(_) => output - f64::from(self.at_baseline.as_ref().expect("just found")[explained]),
+            });
+        }
+    }
+
+    fn make_maps(
         &mut self,
         method: &Method,
         images: &[f32],
@@ -109,9 +152,15 @@ impl Explainer {
         target: &mut Target,
     ) -> Vec<f32> {
         let (outputs, chosen) = self.choose(images, chosen);
+        let put_out = outputs.len() / chosen.len().max(1);
         let mut noisy = vec![0.0; images.len()];
         let mut sums = vec![0.0; images.len()];
         let mut ledger = vec![Taken::default(); target.ledger.len()];
+        let plain = self.explain_plainly(method, images, &chosen, first, target);
+        let mut known = target.facts.to_vec();
+        for facts in &mut known {
+            (facts.plain_total, facts.total) = (facts.total, self.sum.map(|_| 0.0));
+        }
         for draw in 0..samples {
             let pairs = images.chunks_exact(AREA).zip(noisy.chunks_exact_mut(AREA));
             for (sample, (image, noisy)) in (first..).zip(pairs) {
@@ -121,13 +170,42 @@ impl Explainer {
                 };
                 add_noise(image, deviation, &mut stream(seed, &format!("smoothgrad {draw}"), sample as u64), noisy);
             }
-            self.carry_out(method, &noisy, Some(&chosen), first, target);
+            let of_noisy = self.carry_out(method, &noisy, Some(&chosen), first, target);
+            for (index, (known, facts)) in known.iter_mut().zip(&*target.facts).enumerate() {
+                let (moved, map) = (of_noisy[index * put_out + chosen[index]], &target.maps[index * AREA..][..AREA]);
+                known.shift += f64::from(moved - outputs[index * put_out + chosen[index]]) / samples as f64;
+                known.total = known.total.zip(facts.total).map(|(sum, total)| sum + total / samples as f64);
+                known.outside |= facts.outside;
+                known.unreached += usize::from(self.engine.root().is_some_and(|root| root.is_missed_by(moved, map)));
+            }
             sums.iter_mut().zip(&*target.maps).for_each(|(sum, &value)| *sum += f64::from(value));
             ledger.iter_mut().zip(&*target.ledger).for_each(|(sum, taken)| sum.add(taken));
         }
         target.maps.iter_mut().zip(sums).for_each(|(map, sum)| *map = (sum / samples as f64) as f32);
         target.ledger.iter_mut().zip(ledger).for_each(|(taken, sum)| *taken = sum.over(samples as f64));
+        if let Some(plain) = plain {
+            let pairs = plain.chunks_exact(AREA).zip(target.maps.chunks_exact(AREA));
+            known.iter_mut().zip(pairs).for_each(|(facts, (plain, map))| facts.likeness = correlation(plain, map));
+        }
+        target.facts.copy_from_slice(&known);
         outputs
+    }
+
+    /// Notes what the maps of `images` are meant to add up to without noise; makes these maps where noise may turn an
+    /// explanation against a reference into another one.
+    fn explain_plainly(
+        &mut self,
+        method: &Method,
+        images: &[f32],
+        chosen: &[usize],
+        first: usize,
+        target: &mut Target,
+    ) -> Option<Vec<f32>> {
+        let referred = self.engine.root().is_some() || matches!(self.sum, Some(Sum::FromBaseline(_)));
+        referred.then(|| {
+            self.carry_out(method, images, Some(chosen), first, target);
+            target.maps.to_vec()
+        })
     }
 
     fn integrate(
@@ -163,7 +241,7 @@ impl Explainer {
     ) -> Vec<f32> {
         let (outputs, chosen) = self.choose(images, chosen);
         let put_out = outputs.len() / chosen.len().max(1);
-        let starts: Vec<usize> = (0..SIDE - window).step_by(stride).chain([SIDE - window]).collect();
+        let starts: Vec<usize> = starts(window, stride).collect();
         let mut counts = vec![0.0f32; AREA];
         maps.fill(0.0);
         for (&top, &left) in starts.iter().flat_map(|top| starts.iter().map(move |left| (top, left))) {
@@ -201,6 +279,12 @@ fn add_noise(image: &[f32], deviation: f32, rng: &mut impl Rng, noisy: &mut [f32
         let noise: f32 = StandardNormal.sample(rng);
         *noisy = pixel + deviation * noise;
     }
+}
+
+/// Pearson's correlation of two maps; none where one of them is the same everywhere.
+fn correlation(one: &[f32], other: &[f32]) -> Option<f64> {
+    let wide = |map: &[f32]| map.iter().copied().map(f64::from).collect::<Vec<f64>>();
+    Some(pearson(&wide(one), &wide(other))).filter(|r| r.is_finite())
 }
 
 /// The difference between the largest and the least pixel.

@@ -22,7 +22,7 @@ use std::ops::ControlFlow;
 use xdlreg_core::alive;
 use xdlreg_core::event::ProgressSink;
 use xdlreg_core::explain::analyzer;
-use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::explain::{ExplainSettings, Facts, Meaning, Reference};
 use xdlreg_core::raster::{Planes, RasterStack, SIDE};
 use xdlreg_core::task::Task;
 
@@ -34,7 +34,7 @@ use linear::Linear;
 pub use reference::Samples;
 use reference::{Missed, Root};
 
-use crate::net::PumpkinNet;
+use crate::net::{Architecture, PumpkinNet};
 
 /// Images that are looked at together before any is explained.
 const LOOK: usize = 256;
@@ -42,9 +42,13 @@ const LOOK: usize = 256;
 /// Relevance of every pixel of every image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelevanceMaps {
-    /// A map an image; for relevance propagation of a regression in years.
+    /// A map an image.
     pub maps: RasterStack,
-    /// What is explained: ages in years, or the logit of a class.
+    /// What they mean.
+    pub meaning: Meaning,
+    /// What else is known of each map.
+    pub facts: Vec<Facts>,
+    /// What is explained: ages in years, or the logit of a class. Under noise that of the images themselves.
     pub outputs: Vec<f32>,
     /// What it is explained against: years, 0 without a reference.
     pub reference: f64,
@@ -55,6 +59,8 @@ pub struct RelevanceMaps {
 /// What is known of all maps before the first of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AboutMaps {
+    /// What they mean.
+    pub meaning: Meaning,
     /// What predictions are explained against: years, 0 without a reference.
     pub reference: f64,
     /// The linear layers from the input on, where relevance is propagated from the prediction and they keep a ledger.
@@ -70,6 +76,8 @@ pub struct Explained<'a> {
     pub outputs: &'a [f32],
     /// An entry an image and layer of the ledger; of no meaning where there is none.
     pub taken: &'a [Taken],
+    /// What else is known of each map.
+    pub facts: &'a [Facts],
 }
 
 /// Takes explanations as they are made.
@@ -98,9 +106,10 @@ pub fn explain(
 ) -> Result<RelevanceMaps, ExplainError> {
     let mut all = All::default();
     explain_each(net, images, settings, samples, &mut all, progress)?;
-    let AboutMaps { reference, layers } = all.about.expect("explanations have begun");
+    let AboutMaps { meaning, reference, layers } = all.about.expect("explanations have begun");
     let ledger = layers.map(|layers| Ledger { layers, taken: all.taken });
-    Ok(RelevanceMaps { maps: RasterStack::new(SIDE, SIDE, all.maps), outputs: all.outputs, reference, ledger })
+    let maps = RasterStack::new(SIDE, SIDE, all.maps);
+    Ok(RelevanceMaps { maps, meaning, facts: all.facts, outputs: all.outputs, reference, ledger })
 }
 
 /// As [`explain`], for images that need not be in memory, into `sink`. Memory does not grow with their number.
@@ -128,16 +137,32 @@ pub fn explain_each(
     let root = alive::during(|| Root::find(settings.reference.unwrap_or(Reference::None), net, samples))?;
     let non_negative = look(net, images, root.as_ref())?;
     let layers = linear_layers(net);
+    let Architecture { task, batch_norm, .. } = net.architecture();
+    let meaning = Meaning::of(&method, task, batch_norm);
+    let copies = meaning.smoothing;
     let about = AboutMaps {
+        meaning,
         reference: root.as_ref().map_or(0.0, |root| root.reference),
         layers: method.relevance().map(|_| layers.clone()),
     };
     let work = Work { method: &method, root, class, non_negative, total };
     let mut team = Team::new(net, &work, layers.len())?;
     sink.begin(total, &about).map_err(unwritable)?;
+    // Images were looked at before; their noisy copies are known only now.
+    let check = |maps: &[f32], facts: &[Facts], first: usize| {
+        if let (Some(at), Some(noise)) = (facts.iter().position(|facts| facts.unreached > 0), copies) {
+            let (sample, unreached, copies) = (first + at, facts[at].unreached, noise.samples);
+            let reference = format!("{:.1}", about.reference);
+            return Err(ExplainError::UnreachedUnderNoise { reference, sigma: noise.sigma, sample, unreached, copies });
+        }
+        match maps.chunks_exact(AREA).position(|map| !map.iter().fold(true, |all, r| all & r.is_finite())) {
+            Some(at) => Err(ExplainError::NotFinite { sample: first + at, analyzer: settings.analyzer.clone() }),
+            None => Ok(()),
+        }
+    };
 
     let mut first = 0;
-    let (mut maps, mut outputs, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut maps, mut outputs, mut taken, mut facts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut ended = Ok(());
     images.visit(team.chunk(), &mut |images| {
         let count = images.len() / AREA;
@@ -147,16 +172,27 @@ pub fn explain_each(
         outputs.resize(count, 0.0);
         taken.clear();
         taken.resize(count * layers.len(), Taken::default());
-        let chunk = Chunk { images, first, maps: &mut maps, outputs: &mut outputs, taken: &mut taken };
-        team.explain(chunk, total, progress);
-        ended = match maps.chunks_exact(AREA).position(|map| !map.iter().fold(true, |all, r| all & r.is_finite())) {
-            Some(at) => Err(ExplainError::NotFinite { sample: first + at, analyzer: settings.analyzer.clone() }),
-            None => sink.take(Explained { maps: &maps, outputs: &outputs, taken: &taken }).map_err(unwritable),
-        };
+        facts.clear();
+        facts.resize(count, Facts::default());
+        let (maps, outputs, taken, facts) = (&mut maps, &mut outputs, &mut taken, &mut facts);
+        team.explain(Chunk { images, first, maps, outputs, taken, facts }, total, progress);
+        if about.layers.is_some() {
+            note_stabilised(facts, taken);
+        }
+        ended = check(maps, facts, first)
+            .and_then(|()| sink.take(Explained { maps, outputs, taken, facts }).map_err(unwritable));
         first += count;
         if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     ended
+}
+
+/// Notes the magnitude of what stabilisers kept of each image's relevance.
+fn note_stabilised(facts: &mut [Facts], taken: &[Taken]) {
+    let layers = taken.len() / facts.len().max(1);
+    for (facts, taken) in facts.iter_mut().zip(taken.chunks_exact(layers.max(1))) {
+        facts.stabilised = taken.iter().map(|taken| taken.stabiliser.abs()).sum();
+    }
 }
 
 /// Looks at all images: whether the reference is reached from each, and whether none has a pixel below zero.
@@ -186,6 +222,7 @@ struct All {
     maps: Vec<f32>,
     outputs: Vec<f32>,
     taken: Vec<Taken>,
+    facts: Vec<Facts>,
 }
 
 impl Sink for All {
@@ -199,6 +236,7 @@ impl Sink for All {
         self.maps.extend_from_slice(explained.maps);
         self.outputs.extend_from_slice(explained.outputs);
         self.taken.extend_from_slice(explained.taken);
+        self.facts.extend_from_slice(explained.facts);
         Ok(())
     }
 }
@@ -210,6 +248,8 @@ fn linear_layers(net: &PumpkinNet) -> Vec<String> {
 
 #[cfg(test)]
 mod ledger_tests;
+#[cfg(test)]
+mod meaning_tests;
 #[cfg(test)]
 mod network_tests;
 #[cfg(test)]

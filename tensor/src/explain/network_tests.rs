@@ -317,7 +317,7 @@ fn images_that_come_and_go_are_explained_as_those_in_memory() {
     tch::set_num_threads(threads);
     assert!(taking.4 < 151, "they came at once");
     let ledger = whole.ledger.expect("a ledger");
-    let about = AboutMaps { reference: whole.reference, layers: Some(ledger.layers) };
+    let about = AboutMaps { meaning: whole.meaning, reference: whole.reference, layers: Some(ledger.layers) };
     assert_eq!(taking.3, Some((151, about)));
     assert_eq!((&taking.0[..], taking.1, taking.2), (whole.maps.pixels(), whole.outputs, ledger.taken));
 }

@@ -13,10 +13,15 @@ use super::relevance::Relevance;
 use super::rule::LayerRule;
 use crate::net::{Layer, PumpkinNet};
 
+/// By how much of their distance bounds may be passed: noise takes a few pixels of tissue a little beyond 1.
+const TOLERANCE: f64 = 0.05;
+
 /// A network with a composite's rules, ready to explain batch after batch.
 #[derive(Debug)]
 pub(super) struct Propagator {
     steps: Vec<Step>,
+    /// The linear layers whose rule is meant for inputs between two bounds, by their places among the linear layers.
+    bounded: Vec<(usize, [f64; 2])>,
 }
 
 #[derive(Debug)]
@@ -69,6 +74,17 @@ impl Trace {
     }
 }
 
+impl Trace {
+    /// The input of every linear layer, from the network's input on.
+    fn into_inputs(self) -> Vec<Tensor> {
+        let input = |memory| match memory {
+            Memory::Linear { x, .. } => Some(x),
+            Memory::Relu(_) | Memory::MaxPool(_) | Memory::Flatten { .. } => None,
+        };
+        self.memories.into_iter().filter_map(input).collect()
+    }
+}
+
 impl Propagator {
     /// Prepares `net` for `composite`; `non_negative` promises that no image has a pixel below zero.
     ///
@@ -81,6 +97,7 @@ impl Propagator {
         let first = net.layers.iter().position(|(_, layer)| weighted(layer));
         let last = net.layers.iter().rposition(|(_, layer)| weighted(layer));
         let mut steps: Vec<Step> = Vec::new();
+        let (mut bounded, mut linear_layers) = (Vec::new(), 0);
         for (index, (name, layer)) in net.layers.iter().enumerate() {
             let step = match layer {
                 Layer::Dropout => None,
@@ -101,6 +118,8 @@ impl Propagator {
                     let site =
                         LayerSite { name, kind: linear.kind, first: first == Some(index), last: last == Some(index) };
                     let rule = composite.rule(&site).ok_or_else(|| ExplainError::NoRule { layer: name.clone() })?;
+                    bounded.extend(rule.bounds().map(|bounds| (linear_layers, bounds)));
+                    linear_layers += 1;
                     let rule = LayerRule::new(rule, &linear, &x, non_negative);
                     Some(Step::Linear { forward: linear.part(WeightPart::All), bias: linear.bias(BiasPart::All), rule })
                 }
@@ -113,7 +132,7 @@ impl Propagator {
             steps.extend(step);
             x = layer.forward(&x);
         }
-        Ok(Self { steps })
+        Ok(Self { steps, bounded })
     }
 
     /// Carries `images` `[n, 1, rows, columns]` through the network.
@@ -126,6 +145,20 @@ impl Propagator {
             x = output;
         }
         Trace { memories, output: x }
+    }
+
+    /// For each image whether a layer with a bounded rule gets anything beyond its bounds; none where no rule is bounded.
+    pub fn leaves_bounds(&self, images: &Tensor) -> Option<Vec<bool>> {
+        let (last, _) = self.bounded.last()?;
+        // Bounds of pixels, the usual case, need no pass through the network.
+        let inputs = if *last == 0 { vec![images.shallow_clone()] } else { self.forward(images).into_inputs() };
+        let beyond = |(layer, [low, high]): &(usize, [f64; 2])| {
+            let (input, room) = (&inputs[*layer], TOLERANCE * (high - low));
+            let below = input.lt(low - room).flatten(1, -1).any_dim(1, false);
+            below.logical_or(&input.gt(high + room).flatten(1, -1).any_dim(1, false))
+        };
+        let any = self.bounded.iter().map(beyond).reduce(|any, layer| any.logical_or(&layer))?;
+        Some(Vec::try_from(any).expect("a truth value an image"))
     }
 
     /// Relevance of every pixel `[n, rows, columns]`, given that of the outputs `[n, outputs]`, or `of_units`: of the

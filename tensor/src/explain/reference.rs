@@ -122,6 +122,15 @@ impl Root {
         }
     }
 
+    /// Whether relevance of a noisy image, whose map this is, is that of an image that leads to the reference.
+    pub fn is_missed_by(&self, prediction: f32, map: &[f32]) -> bool {
+        match self.point {
+            // Where no flood meets the reference, relevance is not a number.
+            Point::Flood => !map.iter().fold(true, |all, r| all & r.is_finite()),
+            Point::Ray | Point::Mean(_) => !self.is_reached_from(prediction.into(), &[]),
+        }
+    }
+
     /// Looks at images: notes the predictions of those from which the reference is not reached.
     pub fn look(&self, net: &PumpkinNet, images: &RasterStack, missed: &mut Missed) {
         let predictions = net.predict(images);
@@ -186,7 +195,7 @@ impl Root {
                     let differences = units.iter().zip(root).map(|(&unit, root)| f64::from(unit) - root);
                     self.weights.iter().zip(differences).map(|(&weight, d)| (f64::from(weight) * d) as f32).collect()
                 }
-                // Only of images under noise, which were not looked at before.
+                // Only of images under noise, which were not looked at before: see `is_missed_by`.
                 None => vec![f32::NAN; units.len()],
             },
             Point::Ray => {

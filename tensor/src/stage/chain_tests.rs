@@ -16,7 +16,7 @@ use xdlreg_core::metric::Measurement;
 use xdlreg_core::net::{Keep, ModelSettings, TrainSettings};
 use xdlreg_core::picture;
 use xdlreg_core::picture::HeatmapSettings;
-use xdlreg_core::picture::{Heatmap, Signs};
+use xdlreg_core::picture::{Heatmap, Scale, Signs};
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::sim::{DataSettings, Dataset, Split, Without};
 use xdlreg_core::stage::{Compute, Explained, Trained, files};
@@ -319,11 +319,11 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
                     image: data.images.get(sample),
                     relevance: maps.get(index),
                     signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
-                    true_scale,
-                    title: picture::title(index, age, prediction),
+                    scale: if true_scale { Scale::True(Some("years")) } else { Scale::Relative },
+                    title: picture::title(sample, age, prediction),
                 };
                 let drawn = picture::render(&[heatmap], &silent).expect("a picture").remove(0);
-                expected.insert(picture::file_name(index, age, prediction, pointer), drawn);
+                expected.insert(picture::file_name(sample, age, prediction, pointer), drawn);
             }
         }
         let names: Vec<&String> = entry.manifest.files.keys().collect();

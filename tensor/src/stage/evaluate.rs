@@ -2,7 +2,6 @@
 
 use tch::Device;
 use xdlreg_core::explain::ExplainSettings;
-use xdlreg_core::explain::analyzer;
 use xdlreg_core::key::Key;
 use xdlreg_core::metric::EvaluateSettings;
 use xdlreg_core::metric::{Probe, ProbeError};
@@ -27,7 +26,7 @@ pub fn run(
 ) -> Result<(), StageError> {
     let (net, _) = load(&context.model(keys.1)?, device)?;
     let known = if Known::needed(explain) { Known::of(&*context.dataset(keys.0)?, explain) } else { Known::default() };
-    let probe = Network::new(net, explain, known)?;
+    let probe = Network::new(net, explain, known);
     evaluate::run(keys, task, explain.subset, settings, &probe, draft, context)
 }
 
@@ -37,15 +36,11 @@ struct Network<'a> {
     weights: Weights,
     settings: &'a ExplainSettings,
     known: Known,
-    blind: bool,
 }
 
 impl<'a> Network<'a> {
-    fn new(net: PumpkinNet, settings: &'a ExplainSettings, known: Known) -> Result<Self, StageError> {
-        let analyzer = analyzer(&settings.analyzer)
-            .ok_or_else(|| StageError::Failed(format!("there is no analyzer `{}`", settings.analyzer)))?;
-        let blind = analyzer.method(settings).is_blind_to_zeros(net.architecture().batch_norm);
-        Ok(Self { weights: net.weights(), net, settings, known, blind })
+    fn new(net: PumpkinNet, settings: &'a ExplainSettings, known: Known) -> Self {
+        Self { weights: net.weights(), net, settings, known }
     }
 
     fn explain_by(&self, net: &PumpkinNet, images: &RasterStack) -> Result<RasterStack, ProbeError> {
@@ -55,10 +50,6 @@ impl<'a> Network<'a> {
 }
 
 impl Probe for Network<'_> {
-    fn is_blind(&self) -> bool {
-        self.blind
-    }
-
     fn predict(&self, images: &RasterStack) -> Vec<f64> {
         self.net.predict(images).into_iter().map(f64::from).collect()
     }
@@ -99,7 +90,7 @@ fn layer_of(parameter: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use xdlreg_core::explain::analyzers;
+    use xdlreg_core::explain::{Meaning, analyzers};
     use xdlreg_core::net::ModelSettings;
     use xdlreg_core::raster::SIDE;
     use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
@@ -122,7 +113,7 @@ mod tests {
             "bn1.running_mean" => vec![0.25; shape.iter().product()],
             _ => initial.get(name).values.clone(),
         });
-        Network::new(PumpkinNet::new(&weights, Device::Cpu), settings, Known::default()).expect("a known analyzer")
+        Network::new(PumpkinNet::new(&weights, Device::Cpu), settings, Known::default())
     }
 
     fn image() -> RasterStack {
@@ -170,7 +161,8 @@ mod tests {
                 let maps = network.explain(&image).expect("a map");
                 let mut pixels = maps.pixels().iter().zip(image.pixels());
                 let zero = pixels.all(|(&relevance, &pixel)| pixel != 0.0 || relevance == 0.0);
-                assert_eq!(network.is_blind(), zero, "{} with batch norm {batch_norm}", analyzer.name);
+                let meaning = Meaning::of(&analyzer.method(&settings), Task::Regression, batch_norm);
+                assert_eq!(meaning.blind, zero, "{} with batch norm {batch_norm}", analyzer.name);
             }
         }
     }
