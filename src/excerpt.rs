@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn every_place_of_an_odd_text_can_be_shown() {
-        let text = "a\tb\u{1b}[31m\r\nü漢字\u{202e}\u{7f}\n\n\u{feff}x\r";
+        let text = "a\tb\u{1b}[31m\u{9b}31m\u{85}\r\nü漢字\u{202e}\u{7f}\n\n\u{feff}x\r";
         for start in 0..=text.len() + 1 {
             for end in start..=text.len() + 1 {
                 let (_, shown, ..) = marked(text, start..end);

@@ -125,6 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_either_run_alone_are_told_too() {
+        let values = |pairs: [(&str, &str); 3]| pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let one: BTreeMap<String, String> =
+            values([("data.seed", "1"), ("explain.alpha", "2.0"), ("train.epochs", "3")]);
+        let other = values([("data.seed", "1"), ("explain.epsilon", "0.5"), ("train.epochs", "4")]);
+        let expected = [["explain.alpha", "2.0", "-"], ["explain.epsilon", "-", "0.5"], ["train.epochs", "3", "4"]];
+        assert_eq!(differences(&[one.clone(), other.clone()]), expected);
+        assert_eq!(differences(&[other, one]), expected.map(|[key, one, other]| [key, other, one]));
+    }
+
+    #[test]
     fn numbers_are_written_by_their_kind_and_varied_keys_are_left_out() {
         let texts = crate::tables::Texts { distinct: vec!["a".into(), "b".into()], rows: vec![Some(0), Some(1)] };
         let table = Table {

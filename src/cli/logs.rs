@@ -88,3 +88,38 @@ impl<'a> WorkerLogs<'a> {
         String::from_utf8_lossy(bytes.get(offset as usize..end).unwrap_or_default()).into_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Key;
+    use crate::stage_name::StageName;
+
+    /// A stage of a run that was begun when its worker's log had some length.
+    fn started(log: &str, log_offset: u64) -> Recorded {
+        let stage = StageRef {
+            stage: StageName::Train,
+            key: Key::of(&serde_json::json!(log_offset)),
+            run_ids: vec!["0123456789".into()],
+        };
+        let event = Event::StageStarted { stage, worker: 0, log: log.into(), log_offset };
+        Recorded { time: "2026-01-01T00:00:00Z".into(), elapsed_seconds: None, event }
+    }
+
+    #[test]
+    fn a_stage_has_what_was_logged_before_the_next_one_began() {
+        let scene = tempfile::tempdir().unwrap();
+        let folder = ResultsFolder::at(scene.path());
+        folder.logs().make().unwrap();
+        folder.logs().write("one.log", b"first\nsecond\nthird\n").unwrap();
+        folder.logs().write("other.log", b"apart\n").unwrap();
+        // Later starts may be told before earlier ones, and the other log has places of its own.
+        let events = [started("one.log", 13), started("one.log", 0), started("other.log", 3), started("one.log", 6)];
+        let logs = WorkerLogs::of(&events);
+        let parts = [0, 6, 13].map(|offset| logs.part(&folder, "one.log", offset));
+        assert_eq!(parts, ["first\n", "second\n", "third\n"]);
+        assert_eq!(logs.part(&folder, "other.log", 3), "rt\n");
+        // A log that was cut, and one that is gone, have nothing to tell.
+        assert_eq!([logs.part(&folder, "one.log", 99), logs.part(&folder, "gone.log", 0)], ["", ""]);
+    }
+}

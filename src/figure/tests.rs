@@ -310,6 +310,36 @@ fn agreement_needs_ensembles_and_draws_what_is_defined() {
 fn labels_leave_seeds_out_and_tell_like_keys_apart() {
     let number = |key: &str, value: f64| (key.to_owned(), Value::Number(value));
     let varied = vec![number("data.target_bias", 55.0), number("data.seed", 1.0), number("model.seed", 2.0)];
-    let run = Run { varied, ..run(GrowthMode::Eternal, Task::Regression, 0.0) };
+    let mut run = Run { varied, ..run(GrowthMode::Eternal, Task::Regression, 0.0) };
     assert_eq!((run.label(), run.seeds()), ("target_bias 55".to_owned(), "data.seed 1, model.seed 2".to_owned()));
+    // Where replicates are counted, their number stands for all seeds.
+    run.varied.push(("replicate".to_owned(), Value::Integer(2)));
+    assert_eq!((run.label(), run.seeds()), ("target_bias 55".to_owned(), "replicate 2".to_owned()));
+    let study = Study { name: "study".to_owned(), runs: vec![run], ensembles: vec![] };
+    assert_eq!(study.varied_keys(), ["data.target_bias"]);
+}
+
+/// The oldest age of a data set, such as 80, is the end of the last decade and makes none of its own.
+#[test]
+fn decades_of_ages_end_with_the_oldest_age() {
+    let mut run = run(GrowthMode::Human, Task::Regression, 0.2);
+    let ages = [20.0, 29.0, 30.0, 41.0, 69.0, 70.0, 79.0, 80.0, 80.0, 35.0, 29.0, 75.0];
+    assert_eq!(run.predictions.len(), ages.len());
+    run.predictions.iter_mut().zip(ages).for_each(|(row, age)| row.age = age);
+    let figure = RUN_FIGURES.iter().find(|figure| figure.name == "11_relevance_by_age").unwrap();
+    let svg = (figure.draw)(&run).unwrap().to_svg().unwrap();
+    let titles: Vec<&str> = svg
+        .split("</text>")
+        .filter_map(|part| part.rsplit_once('>'))
+        .map(|part| part.1)
+        .filter(|text| text.contains(" years (n = "))
+        .collect();
+    let expected = [
+        "20 to 29 years (n = 3)",
+        "30 to 39 years (n = 2)",
+        "40 to 49 years (n = 1)",
+        "60 to 69 years (n = 1)",
+        "70 to 80 years (n = 5)",
+    ];
+    assert_eq!(titles, expected);
 }

@@ -337,3 +337,53 @@ fn read_ensembles(path: &Path) -> Result<Vec<Ensemble>, ReportError> {
     };
     Ok((0..table.rows).filter_map(ensemble).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two runs of a sweep, of which only the first varies some of the keys.
+    fn table() -> Table {
+        let texts = |values: [Option<&str>; 2]| {
+            let distinct: Vec<String> = values.iter().flatten().map(|text| (*text).to_owned()).collect();
+            let place = |text: &str| distinct.iter().position(|known| known == text).map(|at| at as u32);
+            let rows = values.iter().map(|text| text.and_then(place)).collect();
+            Cells::Texts(Texts { distinct, rows })
+        };
+        let columns = [
+            ("run_id", texts([Some("one"), Some("other")])),
+            ("data.target_bias", Cells::Numbers(vec![30.0, f64::NAN])),
+            ("data.distribution", texts([Some("biased"), Some("uniform")])),
+            ("explain.reference", texts([Some("{ flooding = 70 }"), None])),
+            ("model.seed", Cells::Integers(vec![Some(3), None])),
+            ("replicate", Cells::Integers(vec![Some(0), Some(1)])),
+            ("test_mae", Cells::Numbers(vec![5.0, 6.0])),
+        ];
+        Table { rows: 2, columns: columns.map(|(name, cells)| (name.to_owned(), cells)).into() }
+    }
+
+    #[test]
+    fn a_run_has_the_settings_of_its_row_and_no_others() {
+        let spec = "[data]\ntarget_bias = 55.0\ndistribution = 'biased'\nseed = 7\n[model]\nseed = 1\n";
+        let settings: toml::Table = spec.parse().unwrap();
+        let expected = [
+            "[data]\ntarget_bias = 30\ndistribution = 'biased'\nseed = 7\n[model]\nseed = 3\n[explain]\nreference = { flooding = 70 }\n",
+            "[data]\ndistribution = 'uniform'\nseed = 7\n[model]\n[explain]\n",
+        ];
+        for (row, expected) in expected.into_iter().enumerate() {
+            assert_eq!(overlay(&settings, &table(), row), expected.parse::<toml::Table>().unwrap(), "row {row}");
+        }
+    }
+
+    #[test]
+    fn columns_are_settings_scores_or_facts() {
+        let table = table();
+        let names = table.columns.iter().map(|(name, _)| name.as_str());
+        let scores: Vec<&str> = names.clone().filter(|name| is_score(name)).collect();
+        let settings: Vec<&str> = names.filter(|name| Results::is_setting(name)).collect();
+        assert_eq!(scores, ["test_mae"]);
+        let expected = ["data.target_bias", "data.distribution", "explain.reference", "model.seed", "replicate"];
+        assert_eq!(settings, expected);
+        assert!(["train_seconds", "peak_memory_bytes", "train_key"].iter().all(|fact| !is_score(fact)));
+    }
+}

@@ -147,6 +147,9 @@ pub fn run_id(spec: &ExperimentSpec) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Folder;
+    use crate::format::FORMAT;
+    use crate::plan::FrozenPlan;
     use crate::spec::CellSettings;
 
     fn cell(spec: ExperimentSpec) -> Cell {
@@ -204,5 +207,79 @@ mod tests {
             "null",
         ];
         assert_eq!(values, expected);
+    }
+
+    /// Each stage is given the settings of its own run, and the results of its own run's earlier stages.
+    #[test]
+    fn every_job_has_the_settings_of_its_run() {
+        let mut spec: ExperimentSpec = toml::from_str(
+            "[data]\nn_samples = 150\n[model]\ntask = 'classification'\n[train]\nepochs = 7\n[explain]\nsubset = 'all'\n\
+             epsilon = 0.5\n[evaluate]\nimages = 3\n[heatmaps]\ncount = 2\n[run]\nthreads_per_worker = 2",
+        )
+        .unwrap();
+        spec.model.seed = 5;
+        let plan = make_plan(&[cell(ExperimentSpec::default()), cell(spec.clone())], Compute::Cuda(1));
+        let run = &plan.runs[1];
+        let key = |stage| plan.tasks[run.tasks[stage]].key.clone();
+        let [dataset, network, relevance] = [StageName::Simulate, StageName::Train, StageName::Explain].map(key);
+        let compute = Compute::Cuda(1);
+        let expected = [
+            Job::Simulate { data: spec.data.clone() },
+            Job::Train {
+                dataset: dataset.clone(),
+                model: spec.model.clone(),
+                train: spec.train.clone(),
+                compute,
+                threads: 2,
+            },
+            Job::Explain { dataset: dataset.clone(), network: network.clone(), explain: spec.explain.clone(), compute },
+            Job::Evaluate {
+                dataset: dataset.clone(),
+                network: network.clone(),
+                relevance: relevance.clone(),
+                task: crate::task::Task::Classification,
+                explain: spec.explain.clone(),
+                evaluate: spec.evaluate.clone(),
+                compute,
+            },
+            Job::Render {
+                dataset,
+                network,
+                relevance,
+                subset: crate::sim::Split::All,
+                heatmaps: spec.heatmaps.clone(),
+            },
+        ];
+        for (stage, expected) in StageName::ALL.into_iter().zip(expected) {
+            assert_eq!(plan.tasks[run.tasks[stage]].job, expected);
+        }
+    }
+
+    /// A seal tells of damage, and not of a program that wrote nonsense.
+    #[test]
+    fn a_plan_that_contradicts_itself_is_not_believed() {
+        let plan = make_plan(&[cell(ExperimentSpec::default())], Compute::Cpu);
+        let scene = tempfile::tempdir().unwrap();
+        let folder = Folder::at(scene.path());
+        let read = |change: &dyn Fn(&mut Plan)| {
+            let mut plan = plan.clone();
+            change(&mut plan);
+            let (name, frozen_at) = ("study".to_owned(), "2026-01-01T00:00:00Z".to_owned());
+            FrozenPlan { format: FORMAT, name, frozen_at, compute: Compute::Cpu, plan }.write(&folder).unwrap();
+            FrozenPlan::read(&folder)
+        };
+        assert_eq!(read(&|_| {}).unwrap().plan.tasks.len(), 5);
+        let changes: [&dyn Fn(&mut Plan); 5] = [
+            &|plan| plan.tasks[1].upstream = vec![1],
+            &|plan| plan.tasks[2].upstream.push(9),
+            &|plan| plan.tasks[0].runs = vec![1],
+            &|plan| plan.runs[0].tasks = PerStage::new(|stage| stage as usize + 1),
+            &|plan| plan.runs[0].tasks = PerStage::new(|stage| [0, 2, 1, 3, 4][stage as usize]),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let error = read(change).expect_err("nonsense");
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "change {number}");
+            assert!(error.to_string().contains("it contradicts itself"), "change {number}: {error}");
+        }
     }
 }

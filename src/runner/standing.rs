@@ -190,3 +190,110 @@ pub fn find_run(frozen: &FrozenPlan, prefix: &str) -> Result<usize> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::event::Epoch;
+    use crate::plan::Plan;
+    use crate::runner::journal::Journal;
+    use crate::runner::make_plan;
+    use crate::spec::{Cell, CellSettings, ExperimentSpec};
+    use crate::stage::Compute;
+    use crate::stage_name::StageName;
+
+    /// A results folder with the plan of two runs that share their simulation.
+    fn planned() -> (tempfile::TempDir, Plan) {
+        let cell = |seed| {
+            let mut spec = ExperimentSpec::default();
+            spec.model.seed = seed;
+            Cell { settings: CellSettings::default(), spec }
+        };
+        let plan = make_plan(&[cell(0), cell(1)], Compute::Cpu);
+        let folder = tempfile::tempdir().unwrap();
+        let frozen_at = "2026-01-01T00:00:00Z".to_owned();
+        let frozen =
+            FrozenPlan { format: FORMAT, name: "study".into(), frozen_at, compute: Compute::Cpu, plan: plan.clone() };
+        frozen.write(&Folder::at(folder.path())).unwrap();
+        (folder, plan)
+    }
+
+    fn started() -> Event {
+        Event::ExperimentStarted {
+            format: FORMAT,
+            name: "study".into(),
+            folder: "results/study".into(),
+            runs: 2,
+            stages: 9,
+            cached: 0,
+            work: BTreeMap::new(),
+            typical_seconds: BTreeMap::new(),
+            workers: 1,
+        }
+    }
+
+    fn finished(plan: &Plan, run: usize, status: RunStatus) -> Event {
+        Event::RunFinished { run_id: plan.runs[run].run_id.clone(), status, reason: None, note: None }
+    }
+
+    fn read(folder: &Path, events: &[Event]) -> Standing {
+        let mut journal = Journal::open(&Folder::at(folder)).unwrap();
+        events.iter().for_each(|event| journal.record(event).unwrap());
+        Standing::read(folder).unwrap()
+    }
+
+    #[test]
+    fn what_an_earlier_start_told_is_past() {
+        let (folder, plan) = planned();
+        let all = |one, other| [finished(&plan, 0, one), finished(&plan, 1, other)];
+        let ended = Event::ExperimentFinished { done: 1, failed: 1, invalid: 0, seconds: 9.0 };
+        let done = plan.stage_ref(plan.runs[0].tasks[StageName::Simulate]);
+        let first = [&[started(), Event::StageCached(done.clone())][..], &all(RunStatus::Done, RunStatus::Failed)];
+        let standing = read(folder.path(), &[first.concat(), vec![ended]].concat());
+        assert_eq!([RunStatus::Done, RunStatus::Failed].map(|status| standing.count(status)), [1, 1]);
+        assert_eq!((standing.stages_done, standing.events.len()), (1, 5));
+        let standing = read(folder.path(), &[started(), finished(&plan, 1, RunStatus::Done)]);
+        assert_eq!(standing.runs, [(RunStatus::Pending, None), (RunStatus::Done, None)]);
+        assert_eq!((standing.stages_done, standing.events.len()), (0, 2));
+    }
+
+    #[test]
+    fn a_stage_counts_once_however_often_it_is_told() {
+        let (folder, plan) = planned();
+        let stage = |run: usize, stage| plan.stage_ref(plan.runs[run].tasks[stage]);
+        let [simulate, train] = [StageName::Simulate, StageName::Train].map(|name| stage(0, name));
+        // A runner that joined finds what the first one made, and tells it as well.
+        let again = Event::StageCached(simulate.clone());
+        let events = [
+            started(),
+            Event::StageFinished { stage: simulate.clone(), seconds: 1.0 },
+            again.clone(),
+            again,
+            Event::StageFinished { stage: train.clone(), seconds: 2.0 },
+            Event::StageCached(train),
+        ];
+        assert_eq!(read(folder.path(), &events).stages_done, 2);
+        assert_eq!(read(folder.path(), &[Event::StageCached(stage(1, StageName::Train))]).stages_done, 3);
+    }
+
+    #[test]
+    fn nothing_is_under_way_where_nobody_runs() {
+        let (folder, plan) = planned();
+        let stage = plan.stage_ref(plan.runs[1].tasks[StageName::Train]);
+        let epoch =
+            Epoch { epoch: 3, train_loss: 1.0, train_mae: 1.0, val_loss: 1.0, val_mae: 1.0, epoch_seconds: 1.0 };
+        let events = [
+            started(),
+            Event::StageStarted { stage: stage.clone(), worker: 4, log: "worker-4.log".into(), log_offset: 0 },
+            Event::EpochFinished { stage: stage.clone(), epochs: 7, epoch },
+        ];
+        assert!(read(folder.path(), &events).under_way.is_empty(), "its runner was killed");
+        let lock = ResultsFolder::at(folder.path()).lock_file().unwrap();
+        lock.lock().unwrap();
+        let standing = Standing::read(folder.path()).unwrap();
+        let told = &standing.under_way[&stage.key];
+        assert_eq!((standing.running, told.worker, told.epochs), (true, 4, Some((3, 7))));
+    }
+}

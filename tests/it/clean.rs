@@ -138,3 +138,21 @@ fn results_of_other_times_are_older_only_where_that_is_known() {
         assert_eq!(manifests().len(), left, "{time}");
     }
 }
+
+/// What an interrupted training has reached belongs to the experiments that would go on with it.
+#[test]
+fn unfinished_work_stays_as_long_as_a_plan_needs_it() {
+    let scene = Scene::with_spec(TINY);
+    scene.run("spec.toml --set evaluate.scores=[] --set heatmaps.count=0").succeeds();
+    let key = crate::harness::texts(&scene.results("spec").table("runs"), "train_key").remove(0);
+    let states =
+        [key, "0123456789abcdef".repeat(2)].map(|key| format!("results/.store/scratch/{key}/state.safetensors"));
+    states.iter().for_each(|state| scene.write(state, "what was reached"));
+    // A message about a file is one line, whatever the file is called.
+    scene.write("results/.store/train/two\nlines", "");
+    let said = scene.run("clean results --orphans").succeeds();
+    assert!(scene.path(&states[0]).exists(), "the experiment would go on from there");
+    assert!(!scene.path(&states[1]).exists(), "no experiment knows of it");
+    let kept: Vec<&str> = said.stderr.lines().collect();
+    assert!(kept.len() == 1 && kept[0].starts_with("kept ") && kept[0].contains("two\\nlines"), "{}", said.stderr);
+}

@@ -102,6 +102,9 @@ fn copies_in_a_results_folder_are_compared_with_what_is_stored() {
         assert!(fs::read(&path).unwrap() == intact, "{name}");
         fs::write(results.path(&format!("{}/extra", name.rsplit_once('/').unwrap().0)), "").unwrap();
     }
+    // A folder of a run holds what the run drew, and nothing beside it.
+    scene.run("spec.toml").succeeds();
+    assert!(!results.path(&format!("heatmaps/{id}/extra")).exists(), "it is no picture of this run");
     assert!(results.path("models/extra").exists(), "what a user put there stays");
 }
 

@@ -47,6 +47,9 @@ for line in sys.stdin.buffer:
     if seed == 106:
         while True:
             say(b"x" * 65536)
+    if seed in (107, 108):
+        for _ in range(60):
+            say(b"a library warns of this\n")
     worker.stdin.write(line)
     worker.stdin.flush()
 worker.stdin.close()
@@ -138,6 +141,16 @@ fn whatever_a_worker_writes_costs_at_most_its_own_run() {
     // Not one log line a line.
     let log = scene.results("spec").bytes("logs/xdlreg-run.log");
     assert!(log.len() < 200_000, "{} bytes", log.len());
+}
+
+/// Libraries may say a little in every task. Only so many lines during one task make a worker useless.
+#[test]
+fn a_few_lines_in_every_task_add_up_to_nothing() {
+    let scene = scene("timeout = 20\nretries = 0\nworkers = 1", &seeds(&[107, 108]));
+    start(&scene, None).wait().expect("it ends");
+    let events = scene.results("spec").events();
+    assert_eq!(stages(&events, "stage_failed"), [""; 0]);
+    assert_eq!(stages(&events, "stage_finished").iter().filter(|stage| *stage == "train").count(), 2);
 }
 
 /// Waits until something holds.

@@ -4,10 +4,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
+use serde_json::Value;
 use xdlreg::raster::SIDE;
 use xdlreg::sim::{DataSettings, Dataset, Distribution, Split, simulate};
 
-use crate::harness::{Scene, listing, repository, write_npy};
+use crate::harness::{Results, Scene, listing, numbers, repository, texts, write_npy};
+use crate::report_data::data;
 
 const HOSTILE: &str = "<script>alert(1)</script>";
 const BIASES: [f64; 5] = [30.0, 42.5, 55.0, 62.5, 70.0];
@@ -178,6 +180,28 @@ fn write_samples(folder: &Path, datasets: &[Dataset]) {
     write_table(folder, "samples.parquet", table.expect("columns of one length"));
 }
 
+/// Pumpkins of data sets of one seed have their names in common, and each is shown at the age that it has in its own.
+#[track_caller]
+fn assert_ages_of_gallery(results: &Results) {
+    let (data, samples) = (data(results), results.table("samples"));
+    let (keys, ages) = (texts(&samples, "simulate_key"), numbers(&samples, "age"));
+    let first = Split::Test.range(SAMPLES).start;
+    let whole = |value: &Value| value.as_u64().expect("an index") as usize;
+    let mut seen = std::collections::BTreeSet::new();
+    for run in data["gallery"]["runs"].as_array().expect("runs") {
+        let number: usize = run["id"].as_str().expect("a name")[1..].parse().expect("its number");
+        let key = format!("data{}", number / OUTPUT_BIASES.len() % BIASES.len());
+        let rows = keys.iter().zip(&ages).filter(|(known, _)| **known == key);
+        let own: Vec<f64> = rows.map(|(_, age)| *age).collect();
+        for entry in run["entries"].as_array().expect("maps") {
+            let shown = &data["gallery"]["pumpkins"][whole(&entry["pumpkin"])];
+            assert_eq!(shown["age"].as_f64(), Some(own[first + whole(&entry["index"])]), "{} of {key}", shown["name"]);
+        }
+        seen.insert(key);
+    }
+    assert_eq!(seen.len(), BIASES.len());
+}
+
 #[test]
 fn figures_and_a_page_come_from_the_folder_alone() {
     let scene = Scene::new();
@@ -217,6 +241,7 @@ fn figures_and_a_page_come_from_the_folder_alone() {
         assert!(drawn.iter().all(|part| !part.contains("<script") && !part.contains("NaN")), "{file}");
     }
 
+    assert_ages_of_gallery(&Results { folder: folder.clone() });
     let page = fs::read_to_string(folder.join("report.html")).expect("the page");
     assert!(!page.contains(HOSTILE));
     assert_eq!(page.matches("<script").count(), 2, "the data and the code");

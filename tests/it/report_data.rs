@@ -14,7 +14,7 @@ use crate::simulate_render::array;
 const AREA: usize = 98 * 98;
 
 /// The data of a page.
-fn data(results: &Results) -> Value {
+pub fn data(results: &Results) -> Value {
     let page = String::from_utf8(results.bytes("report.html")).expect("text");
     let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").expect("the data's element");
     serde_json::from_str(rest.split_once("</script>").expect("its end").0).expect("JSON")

@@ -48,6 +48,19 @@ fn pumpkins_of_given_ages_are_drawn() {
 }
 
 #[test]
+fn the_seed_decides_whether_ages_are_given_or_drawn() {
+    let scene = Scene::new();
+    for ages in ["", "--age 50 --age 70"] {
+        let images = |seed: u32| {
+            scene.run(&format!("simulate --n 3 {ages} --seed {seed} --out set.npz")).succeeds();
+            array(&scene.path("set.npz"), "images")
+        };
+        let one = images(1);
+        assert!(one == images(1) && one != images(2), "pumpkins of `{ages}`");
+    }
+}
+
+#[test]
 fn growth_modes_have_their_own_signs() {
     let scene = Scene::new();
     scene.run("simulate --n 2 --age 60 --growth-mode no_growth --out set.npz").succeeds();
@@ -100,6 +113,12 @@ fn a_set_is_drawn_with_pointers_and_images_without() {
     );
 
     let picture = |path: String| image::open(scene.path(&path)).expect("a PNG").to_rgb8();
+    // In years the colour bar has other labels, and nothing else changes.
+    scene.run("render --images images.npy --maps maps.npy --true-scale --out years").succeeds();
+    let (shares, years) = (picture("plain/LRP_S0.png".into()), picture("years/LRP_S0.png".into()));
+    assert_ne!(shares, years);
+    let image = |picture: &image::RgbImage| image::imageops::crop_imm(picture, 0, 0, 98, picture.height()).to_image();
+    assert_eq!(image(&shares), image(&years));
     let (plain, pointed) = (picture(format!("marked/{}", marked[0])), picture(format!("marked/{}", marked[1])));
     assert_eq!(plain.dimensions(), pointed.dimensions());
     assert!(plain.width() > 98 && plain.height() > 98);

@@ -6,7 +6,7 @@ use std::fs;
 use polars::prelude::*;
 use serde_json::Value;
 
-use crate::harness::{Results, Scene, TINY, numbers, stages, texts};
+use crate::harness::{Results, Scene, TINY, listing, numbers, stages, texts};
 
 /// Four seeds, two analyzers; `sweep` is appended.
 fn scene(sweep: &str) -> Scene {
@@ -95,6 +95,13 @@ fn tables_do_not_depend_on_how_many_workers_there_are() {
     scene.run("spec.toml --jobs 2 --output other").succeeds();
     let other = Results { folder: scene.path("other/spec") };
     crate::harness::assert_same_tables(&scene.results("spec"), &other);
+    // As many as were asked for: on one core there is room for one.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    for (results, asked) in [(scene.results("spec"), 1), (other, 2)] {
+        assert_eq!(results.events()[0]["workers"], asked.min(cores));
+        let logs = listing(&results.path("logs"));
+        assert_eq!(logs.iter().filter(|log| log.starts_with("worker-")).count(), asked.min(cores), "{logs:?}");
+    }
 }
 
 #[test]

@@ -240,6 +240,7 @@ pub fn validate(entries: &[CompositeEntry]) -> Vec<Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::explain::ExplainSettings;
 
     /// The keys of what is wrong with a spec of these entries, and what is said of the first.
@@ -249,6 +250,35 @@ mod tests {
         let invalid = settings.validate();
         let said = invalid.first().map(|i| format!("{} {}", i.message, i.help)).unwrap_or_default();
         (invalid.into_iter().map(|invalid| invalid.key).collect(), said)
+    }
+
+    /// Whatever an entry says reaches the rule.
+    #[test]
+    fn every_parameter_of_an_entry_is_part_of_its_rule() {
+        let (safe, shifted) = (Denominator::Safe, Denominator::Epsilon(0.5));
+        let cases = [
+            ("rule = 'z'", Rule::z(Bias::Full)),
+            ("rule = 'z', bias = 'ignore'", Rule::z(Bias::Ignore)),
+            ("rule = 'epsilon'", Rule::epsilon(1e-7, Bias::Full)),
+            ("rule = 'epsilon', epsilon = 0.5, bias = 'ignore'", Rule::epsilon(0.5, Bias::Ignore)),
+            ("rule = 'alpha_beta'", Rule::alpha_beta(1.0, 0.0, Bias::Full, safe)),
+            ("rule = 'alpha_beta', alpha = 3, bias = 'signed'", Rule::alpha_beta(3.0, 2.0, Bias::Signed, safe)),
+            ("rule = 'alpha_beta', beta = 2, epsilon = 0.5", Rule::alpha_beta(3.0, 2.0, Bias::Full, shifted)),
+            ("rule = 'gamma'", Rule::gamma(0.25, Bias::Full, safe)),
+            ("rule = 'gamma', gamma = 2, bias = 'ignore'", Rule::gamma(2.0, Bias::Ignore, safe)),
+            ("rule = 'gamma', epsilon = 0.5", Rule::gamma(0.25, Bias::Full, shifted)),
+            ("rule = 'z_plus'", Rule::z_plus()),
+            ("rule = 'w_square'", Rule::w_square(safe)),
+            ("rule = 'flat'", Rule::flat(safe)),
+            ("rule = 'z_b', low = -1, high = 2", Rule::z_bounded(-1.0, 2.0, safe)),
+        ];
+        for (entry, expected) in cases {
+            let entry: CompositeEntry =
+                toml::from_str(&format!("layer = 'conv2'\n{}", entry.replace(", ", "\n"))).unwrap();
+            let composite = composite(&[entry]);
+            let (selector, rule) = &composite.rules[0];
+            assert_eq!((selector, rule), (&Selector::Name("conv2".into()), &expected));
+        }
     }
 
     #[test]

@@ -179,3 +179,41 @@ fn trivial_maps_are_those_of_their_image_and_sample() {
     }
     assert!(probed.trivial(Trivial::Noise, 1) == noise[1]);
 }
+
+/// Two signs always correlate, three need not.
+#[test]
+fn three_signs_of_an_image_are_enough_to_correlate_and_two_are_not() {
+    let of = |count: usize| {
+        let is_so = |pumpkin: &Pumpkin| pumpkin.lesions.len() == count;
+        (0..).map(|seed| Pumpkin::draw(43, GrowthMode::Human, seed)).find(is_so).unwrap()
+    };
+    for count in [2, 3, 4] {
+        let pumpkin = of(count);
+        let settings = EvaluateSettings { signs: 1000, ..EvaluateSettings::default() };
+        let (scores, _) = ask("causal", &[&pumpkin], &[0], &truth(&[&pumpkin]), &settings);
+        for name in ["causal_pearson", "causal_spearman"] {
+            let own = |score: &&Score| score.name() == name && score.sign == Some(Sign::Lesions);
+            let images: Vec<Option<usize>> = scores.iter().filter(own).map(|score| score.image).collect();
+            let expected = if count < 3 { vec![] } else { vec![Some(0)] };
+            assert_eq!(images, expected, "{name} over {count} lesions");
+        }
+    }
+}
+
+/// What a map must exceed is the body's pixels in a random order: black background that is filled would be another image.
+#[test]
+fn a_random_order_takes_pixels_of_the_body_alone() {
+    let pumpkin = Pumpkin::draw(60, GrowthMode::Human, 1);
+    let settings = EvaluateSettings { steps: 4, flipped: 0.2, fill: 0.5, ..EvaluateSettings::default() };
+    let (_, probe) = ask("faithfulness", &[&pumpkin], &[0], &truth(&[&pumpkin]), &settings);
+    let curves = probe.predicted.into_inner().unwrap();
+    assert_eq!(curves.iter().map(RasterStack::len).collect::<Vec<_>>(), [5; 3], "positive, negative and noise");
+    let (image, body) = (pumpkin.redraw(Without::Nothing), pumpkin.body());
+    let changed = |step: usize| -> Vec<usize> {
+        let pixels = curves[2].get(step).pixels;
+        (0..SIDE * SIDE).filter(|&pixel| pixels[pixel].to_bits() != image[pixel].to_bits()).collect()
+    };
+    let flipped = (0.2 * (SIDE * SIDE) as f64).round() as usize;
+    assert_eq!((changed(0).len(), changed(2).len(), changed(4).len()), (0, flipped / 2, flipped));
+    assert!(changed(4).iter().all(|&pixel| body.contains(pixel / SIDE, pixel % SIDE)), "the background is changed");
+}

@@ -108,6 +108,24 @@ mod tests {
         assert_eq!(counts[30..=90].iter().sum::<f64>(), N as f64);
     }
 
+    /// The data set is split by index, so every part of it must have its share of the ages around the bias.
+    #[test]
+    fn biased_ages_are_spread_over_the_whole_data_set() {
+        let settings = DataSettings {
+            n_samples: N,
+            distribution: Distribution::Biased,
+            target_bias: Some(55.0),
+            ..DataSettings::default()
+        };
+        let ages = draw_ages(&settings);
+        let is_near = |age: &u32| (47..=63).contains(age);
+        let share = ages.iter().filter(|age| is_near(age)).count() as f64 / N as f64;
+        for part in ages.chunks(N / 10) {
+            let found = part.iter().filter(|age| is_near(age)).count() as f64;
+            assert!(near(found, share * (N / 10) as f64), "{found} of {} ages are near the bias", N / 10);
+        }
+    }
+
     #[test]
     fn shares_are_floored_as_written() {
         assert_eq!(share(2000, 0.8), 1600);

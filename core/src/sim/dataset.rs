@@ -178,6 +178,20 @@ mod tests {
         assert_eq!(simulate_parts(&[], GrowthMode::Human, 5, &silent, |_| Ok::<(), ()>(())), Ok(Vec::new()));
     }
 
+    /// Whatever part a pumpkin is drawn in, it has random numbers of its own.
+    #[test]
+    fn every_pumpkin_is_the_one_of_its_index() {
+        let ages = vec![60; 2 * PART + 2];
+        let pumpkins = simulate_ages(&ages, GrowthMode::NoGrowth, 5, &silent).unwrap().pumpkins;
+        for (index, pumpkin) in pumpkins.iter().enumerate() {
+            assert_eq!(*pumpkin, draw_member(60, GrowthMode::NoGrowth, 5, index), "pumpkin {index}");
+        }
+        let mut names: Vec<&String> = pumpkins.iter().map(|pumpkin| &pumpkin.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ages.len(), "two pumpkins have the same random numbers");
+    }
+
     #[test]
     fn every_image_follows_from_its_record() {
         for mode in GrowthMode::ALL {

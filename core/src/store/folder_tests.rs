@@ -173,3 +173,30 @@ fn a_store_that_is_a_link_is_refused() {
     assert!(linked.exists().is_err() && linked.work().is_err() && linked.discard(STAGE, &key).is_err());
     assert!(store.exists().unwrap() && !Store::new(folder.path().join("none")).exists().unwrap());
 }
+
+/// Whoever starts an experiment removes what others left, and others may be at work in the same store.
+#[test]
+fn only_drafts_that_nobody_works_on_are_abandoned() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(folder.path().join("store"));
+    let [mine, left] = [1, 2].map(|n| Key::of(&json!({ "n": n })));
+    let claim = store.claim(&mine).unwrap().expect("nobody else wants it");
+    let draft = store.draft(STAGE, &mine).unwrap();
+    draft.write(DATA, b"half").unwrap();
+    // As a process that was killed leaves it.
+    fs::create_dir_all(store.root().join(format!("tmp/simulate-{left}"))).unwrap();
+    fs::create_dir_all(store.root().join("tmp/a user's own")).unwrap();
+    let drafts = || -> Vec<String> {
+        let names = fs::read_dir(store.root().join("tmp")).unwrap();
+        let mut names: Vec<String> = names.map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    Store::new(store.root().to_owned()).remove_abandoned_drafts();
+    assert_eq!(drafts(), ["a user's own".to_owned(), format!("simulate-{mine}")]);
+    draft.write("more.txt", b"it goes on").unwrap();
+    std::mem::forget(draft);
+    drop(claim);
+    store.remove_abandoned_drafts();
+    assert_eq!(drafts(), ["a user's own"]);
+}

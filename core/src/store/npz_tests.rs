@@ -168,6 +168,10 @@ fn sizes_that_are_not_true_are_refused() {
             assert!(matches!(error, NpzError::Array { .. }), "{error}");
         }
     }
+    // The archive and the header inside agree, but there is more than both say.
+    let member = Member { size: array.len() as u64, ..Member::deflated("images.npy", &longer, 6) };
+    let error = read(&[member]).unwrap_err();
+    assert!(matches!(error, NpzError::Damaged { .. } | NpzError::Array { .. }), "{error}");
 }
 
 #[test]

@@ -89,4 +89,21 @@ mod tests {
         assert!(!Receipt::holds(&own, "receipt"));
         assert!(Receipt::write(&own, "receipt", &names).is_err());
     }
+
+    /// Another version may have made other files of the same results.
+    #[test]
+    fn a_receipt_of_another_version_does_not_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = Folder::at(folder.path());
+        own.write("one", b"contents").unwrap();
+        Receipt::write(&own, "receipt", &["one".to_owned()]).unwrap();
+        let mut receipt: Receipt = serde_json::from_slice(&unseal(&own.read("receipt").unwrap()).unwrap()).unwrap();
+        let rewrite = |receipt: &Receipt| {
+            own.replace("receipt", &seal(&serde_json::to_vec(receipt).unwrap())).unwrap();
+            Receipt::holds(&own, "receipt")
+        };
+        assert!(rewrite(&receipt));
+        receipt.xdlreg_version = "0.0.1".to_owned();
+        assert!(!rewrite(&receipt));
+    }
 }

@@ -174,6 +174,7 @@ fn bad_sweeps_get_one_clear_message() {
         ("[[sweep]]\ngrid = { 'train.epochs' = 3 }\n", "2:27", "expected a list"),
         ("[[sweep]]\nlist = []\n", "2:8", "the list of cells is empty"),
         ("[[sweep]]\nzip = { 'data.seed' = [1, 2], 'model.seed' = [1] }\n", "2:7", "data.seed has 2, model.seed has 1"),
+        ("[[sweep]]\nzip = { 'data.seed' = [1], 'model.seed' = [1, 2] }\n", "2:7", "data.seed has 1, model.seed has 2"),
         ("[[sweep]]\nseeds = 0\n", "2:9", "seeds = 0"),
         ("[[sweep]]\nseeds = -1\n", "2:9", "sweep.seeds"),
         ("[[sweep]]\n", "1:1", "varies nothing"),

@@ -54,6 +54,29 @@ fn kernels_propagate_as_libtorch_does() {
     }
 }
 
+/// That no pixel is below zero saves work, and must not be believed of what comes after batch norm.
+#[test]
+fn to_know_that_no_pixel_is_below_zero_changes_no_map() {
+    let images = random_images(2);
+    for batch_norm in [false, true] {
+        let model =
+            ModelSettings { batch_norm, conv_filters: [4, 4, 6, 8, 5], dense_units: 8, ..ModelSettings::default() };
+        let net = random_net(&model, true);
+        for analyzer in analyzers() {
+            let Method::Propagation(composite) = analyzer.method(&ExplainSettings::default()) else { continue };
+            if composite.rules.len() < 2 {
+                continue;
+            }
+            let [known, unknown] = [true, false].map(|non_negative| {
+                let mut engine = Engine::by_libtorch(&net, &composite, non_negative).expect("an engine");
+                explained(&mut engine, images.pixels(), None).0
+            });
+            let off = deviation(&known, &unknown);
+            assert!(off < 1e-3, "{} is off by {off}, batch norm: {batch_norm}", analyzer.name);
+        }
+    }
+}
+
 fn explained(engine: &mut Engine, images: &[f32], chosen: Option<&[usize]>) -> (Vec<f32>, Vec<Taken>) {
     let mut maps = vec![0.0; images.len()];
     let mut ledger = vec![Taken::default(); images.len() / AREA * engine.layers];

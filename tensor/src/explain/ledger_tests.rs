@@ -83,6 +83,14 @@ fn biases_and_stabilisers_take_what_is_missing() {
     }
 }
 
+#[test]
+fn the_mean_of_ledgers_is_that_of_every_part() {
+    let mut sum = Taken { bias: 1.0, stabiliser: 2.0, rest: -3.0 };
+    sum.add(&Taken { bias: 7.0, stabiliser: -4.0, rest: 9.0 });
+    assert_eq!(sum.over(2.0), Taken { bias: 4.0, stabiliser: -1.0, rest: 3.0 });
+    assert_eq!(sum.sum(), 12.0);
+}
+
 /// Map and ledger together are prediction - reference, and beside biases and stabilisers only rounding is lost.
 #[test]
 fn the_ledger_accounts_for_all_relevance() {

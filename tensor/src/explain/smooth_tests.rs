@@ -60,6 +60,21 @@ fn noise_is_drawn_anew_for_every_draw_image_and_seed() {
     }
 }
 
+/// Relative noise is a share of what lies between an image's extremes, wherever these are.
+#[test]
+fn relative_noise_follows_the_range_of_each_image() {
+    let net = random_net(&ModelSettings::default(), true);
+    let image = random_images(1);
+    let scaled = |low: f32, width: f32| image.pixels().iter().map(move |pixel| low + width * pixel);
+    let images = RasterStack::new(98, 98, scaled(0.0, 1.0).chain(scaled(5.0, 1.0)).chain(scaled(-3.0, 2.0)).collect());
+    let relative = Smoothing { sigma_unit: SigmaUnit::Relative, ..noise(1, 0) };
+    let drawn = mean_noise(&net, &images, relative);
+    for (noise, width) in drawn.chunks_exact(98 * 98).zip([1.0, 1.0, 2.0]) {
+        let share = spread(noise) / (SIGMA * width);
+        assert!((share - 1.0).abs() < 0.03, "{share} of what was asked for");
+    }
+}
+
 #[test]
 fn smoothgrad_is_the_mean_of_the_gradients_at_noisy_images() {
     let net = random_net(&ModelSettings::default(), true);

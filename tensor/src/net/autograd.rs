@@ -158,3 +158,50 @@ fn forward_training(net: &PumpkinNet, images: &Tensor, mask: &Tensor) -> Tensor 
     }
     net.shape_output(x)
 }
+
+#[cfg(test)]
+mod tests {
+    use xdlreg_core::net::ModelSettings;
+    use xdlreg_core::raster::SIDE;
+
+    use super::*;
+    use crate::net::architecture::Architecture;
+    use crate::net::init::initial_weights;
+
+    /// Keras moves running statistics by a hundredth of the way to those of each batch (momentum 0.99).
+    #[test]
+    fn running_statistics_move_by_a_hundredth_a_step() {
+        const COUNT: usize = 4;
+        let pixels: Vec<f32> = (0..COUNT * SIDE * SIDE).map(|k| ((k * 7919) % 1009) as f32 / 1009.0 + 0.5).collect();
+        let mean = pixels.iter().copied().map(f64::from).sum::<f64>() / pixels.len() as f64;
+        let variance = pixels.iter().map(|&pixel| (f64::from(pixel) - mean).powi(2)).sum::<f64>() / pixels.len() as f64;
+        let images = RasterStack::new(SIDE, SIDE, pixels);
+        let model = ModelSettings {
+            batch_norm: true,
+            conv_filters: [4, 4, 6, 8, 5],
+            dense_units: 8,
+            ..ModelSettings::default()
+        };
+        let weights = initial_weights(Architecture::of(&model), 50.0, 3);
+        let moments = Moments::zeros(trainable_values(&weights).len());
+        let (settings, objective) =
+            (TrainSettings::default(), Objective::new(Task::Regression, &[20.0, 40.0, 60.0, 80.0]));
+        let mut engine = Autograd::new(&images, &objective, &settings, &weights, &moments, Device::Cpu);
+        let mask = vec![1.0; COUNT * weights.architecture().features()];
+        // The first batch norm sees the images themselves, whatever the network learns.
+        let (mut expected_mean, mut expected_variance) = (0.0, 1.0);
+        for step in 1..=3 {
+            engine.step(&[0, 1, 2, 3], &mask, 1e-4);
+            expected_mean += 0.01 * (mean - expected_mean);
+            expected_variance += 0.01 * (variance - expected_variance);
+            let now = engine.weights();
+            let [found_mean, found_variance] =
+                ["running_mean", "running_var"].map(|part| f64::from(now.get(&format!("bn1.{part}")).values[0]));
+            assert!((found_mean - expected_mean).abs() < 1e-5, "mean {found_mean} after {step} steps");
+            assert!((found_variance - expected_variance).abs() < 1e-5, "variance {found_variance} after {step} steps");
+        }
+        // What is evaluated is normalised by these, and not by what is evaluated beside.
+        let alone = engine.evaluate(1..2);
+        assert!((engine.evaluate(0..4)[1] - alone[0]).abs() < 1e-4 * (1.0 + alone[0].abs()));
+    }
+}

@@ -54,4 +54,28 @@ mod tests {
         assert!(weights.get("bn3.running_var").values.iter().all(|&b| b == 1.0));
         assert_eq!(weights.get("output.bias").values, [51.5]);
     }
+
+    /// Kernels that began alike would say the same of their inputs, each on its own scale.
+    #[test]
+    fn every_kernel_has_random_numbers_of_its_own() {
+        const SHOWN: usize = 64;
+        let weights = initial_weights(Architecture::of(&ModelSettings::default()), 50.0, 7);
+        let kernels: Vec<(&str, Vec<f32>)> = weights
+            .parameters()
+            .iter()
+            .filter(|parameter| parameter.shape.len() > 1)
+            .map(|parameter| {
+                let largest = parameter.values.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+                (parameter.name.as_str(), parameter.values[..SHOWN].iter().map(|value| value / largest).collect())
+            })
+            .collect();
+        assert_eq!(kernels.len(), 7);
+        for (index, (name, one)) in kernels.iter().enumerate() {
+            for (other_name, other) in &kernels[..index] {
+                // Products of independent numbers from -1 to 1 have a mean of 0 and a variance of 1/9.
+                let mean = one.iter().zip(other).map(|(a, b)| a * b).sum::<f32>() / SHOWN as f32;
+                assert!(mean.abs() < 5.0 / (3.0 * (SHOWN as f32).sqrt()), "{name} and {other_name} are alike");
+            }
+        }
+    }
 }

@@ -33,6 +33,8 @@ struct Scripted<'a> {
     epoch: usize,
     steps: Vec<Vec<Step>>,
     outputs: usize,
+    /// What is put out for training samples, epoch by epoch; 50 years where that is not given.
+    put_out: &'a [f32],
 }
 
 impl Engine for Scripted<'_> {
@@ -43,7 +45,7 @@ impl Engine for Scripted<'_> {
     }
 
     fn take_outputs(&mut self) -> Vec<f32> {
-        vec![50.0; std::mem::take(&mut self.outputs)]
+        vec![self.put_out.get(self.epoch).copied().unwrap_or(50.0); std::mem::take(&mut self.outputs)]
     }
 
     fn evaluate(&mut self, samples: Range<usize>) -> Vec<f32> {
@@ -82,7 +84,7 @@ fn course_from(
     let training = Training { images: &images, ages: &ages, model, settings, device: Device::Cpu };
     let state = training.start(resume).expect("a state of this training");
     let (weights, epoch) = (state.weights.clone(), state.epoch());
-    let mut engine = Scripted { ages: &ages, losses, weights, epoch, steps: Vec::new(), outputs: 0 };
+    let mut engine = Scripted { ages: &ages, losses, weights, epoch, steps: Vec::new(), outputs: 0, put_out: &[] };
     let objective = Objective::new(model.task, &ages);
     let trained = training.go_on(state, &mut engine, &objective, &silent, &mut |_| ControlFlow::Continue(()));
     (trained, engine.steps)
@@ -204,6 +206,42 @@ fn a_loss_beyond_reason_or_no_number_ends_a_training_in_its_epoch() {
         let (trained, steps) = course_from(None, &small(), &settings(3), &[1.0, worst, 1.0]);
         assert!(matches!(trained, Err(TrainError::Diverged { epoch: 2, .. })), "{trained:?}");
         assert_eq!(steps.len(), 2);
+    }
+}
+
+/// A training loss a thousand times that of an untrained network, which says the mean age, is no longer learning.
+#[test]
+fn a_training_whose_loss_explodes_ends_in_that_epoch() {
+    let images = RasterStack::zeros(IMAGES, SIDE, SIDE);
+    let ages: Vec<f32> = (0..IMAGES).map(|index| 20.0 + 2.0 * index as f32).collect();
+    let mean = ages.iter().sum::<f32>() / IMAGES as f32;
+    let error =
+        |said: f32| ages[..TRAINED].iter().map(|age| f64::from(said - age).powi(2)).sum::<f64>() / TRAINED as f64;
+    let limit = 1000.0 * error(mean);
+    let (model, settings) = (small(), settings(3));
+    let training = Training { images: &images, ages: &ages, model: &model, settings: &settings, device: Device::Cpu };
+    for (share, ends) in [(0.9, false), (1.1, true)] {
+        // The error is all but a square of what is said, so far from any age.
+        let middle = ages[..TRAINED].iter().sum::<f32>() / TRAINED as f32;
+        let said = middle + (share * limit - error(middle)).sqrt() as f32;
+        assert!((error(said) / (share * limit) - 1.0).abs() < 1e-3);
+        let state = training.start(None).expect("a start");
+        let put_out = [50.0, said, 50.0];
+        let mut engine = Scripted {
+            ages: &ages,
+            losses: &[1.0; 3],
+            weights: state.weights.clone(),
+            epoch: 0,
+            steps: Vec::new(),
+            outputs: 0,
+            put_out: &put_out,
+        };
+        let objective = Objective::new(model.task, &ages);
+        let trained = training.go_on(state, &mut engine, &objective, &silent, &mut |_| ControlFlow::Continue(()));
+        match ends {
+            true => assert!(matches!(trained, Err(TrainError::Diverged { epoch: 2, .. })), "{trained:?}"),
+            false => assert_eq!(trained.expect("a training").epoch, 3),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use serde::de::DeserializeOwned;
 use xdlreg_core::event::{Epoch, silent};
-use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::explain::{Bias, ExplainSettings, Reference};
 use xdlreg_core::key::Key;
 use xdlreg_core::metric::EvaluateSettings;
 use xdlreg_core::metric::Measurement;
@@ -287,6 +287,32 @@ fn every_map_is_scored_against_its_own_pumpkin() {
         let worth = predict(Without::Nothing) - predict(Without::Atrophies);
         let found = value(&rows, "causal_years", Some("atrophies"), Some(sample)).expect("years");
         assert!((found - worth).abs() < 1e-3, "sample {sample}: {found} for {worth}");
+    }
+}
+
+/// What layers keep is stored as biases, stabilisers and the rest, and is scored under these names.
+#[test]
+fn what_biases_and_stabilisers_keep_is_told_apart() {
+    // Biases that the rule leaves out keep nothing; with a tiny epsilon stabilisers do not, either.
+    for (bias, epsilon, by_biases, by_stabilisers) in
+        [(Bias::Ignore, 1.0, false, true), (Bias::Full, 1e-12, true, false)]
+    {
+        let settings = ExplainSettings { bias: Some(bias), epsilon: Some(epsilon), ..explaining("lrp.epsilon") };
+        let (mut chain, entry) = Chain::explained(&settings);
+        let kept = arrays::read_triples(&entry.file(files::LEDGER)).expect("a ledger");
+        let largest = |part: usize| kept.iter().map(|kept| kept[part].abs()).fold(0.0, f32::max);
+        let told = |part: usize| largest(part) > 1e-2;
+        assert_eq!((told(0), told(1)), (by_biases, by_stabilisers), "{} and {}", largest(0), largest(1));
+        let scores = EvaluateSettings { scores: Vec::new(), ..EvaluateSettings::default() };
+        let rows = evaluate(&mut chain, &settings, scores);
+        for (index, layer) in ["conv1", "conv2", "conv3", "conv4", "conv5", "dense", "output"].into_iter().enumerate() {
+            for (part, name) in ["kept_by_biases", "kept_by_stabilisers"].into_iter().enumerate() {
+                let of_layer = kept.iter().skip(index).step_by(7).map(|kept| f64::from(kept[part]));
+                let mean = of_layer.sum::<f64>() / 10.0;
+                let found = value(&rows, &format!("{name}.{layer}"), None, None).expect("a mean");
+                assert!((found - mean).abs() < 1e-6 * (1.0 + mean.abs()), "{name}.{layer}: {found} for {mean}");
+            }
+        }
     }
 }
 

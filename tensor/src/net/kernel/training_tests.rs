@@ -102,6 +102,14 @@ fn a_gradient_equals_that_by_automatic_differentiation() {
         autograd.step(&[0, 1, 2, 3], &mask, 1.0);
         // The velocity of SGD is the negative gradient.
         let (ours, theirs) = (kernels.moments().first, autograd.moments().first);
+        // Four images in two parts, in three, and in one each: all parts count.
+        for threads in [2, 3, 4] {
+            let mut shared =
+                Kernels::new(images, &objective, &settings, (&weights, &moments), threads).expect(NO_KERNELS);
+            shared.step(&[0, 1, 2, 3], &mask, 1.0);
+            let alone: Vec<f64> = ours.iter().map(|&value| f64::from(value)).collect();
+            close(&shared.moments().first, &alone, &format!("the gradient of {threads} threads"));
+        }
         let mut start = 0;
         for parameter in weights.parameters() {
             let end = start + parameter.values.len();
