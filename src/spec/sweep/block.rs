@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::settings::near_miss;
 use crate::shown::shown;
 use crate::spec::merge::get;
+use crate::spec::takes::Takes;
 
 /// Sections of which the runs of an experiment share one.
 const APART: [&str; 3] = ["experiment", "heatmaps", "run"];
@@ -169,7 +170,7 @@ impl<'a> Dimensions<'a> {
             let assignment = |(key, value, place): (String, &Value, Place)| {
                 Arc::new(Assignment { key, value: value.clone(), place })
             };
-            self.as_written(flatten(table, &place)).into_iter().map(assignment).collect()
+            self.as_written(flatten_values(table, &place)).into_iter().map(assignment).collect()
         };
         self.dimensions.push(list.iter().enumerate().map(cell).collect());
         Ok(())
@@ -346,31 +347,51 @@ impl<'a> Dimensions<'a> {
 
 /// The leaves of nested tables under their dotted keys, with where they stand.
 fn flatten<'t>(table: &'t Table, place: &Place) -> Vec<(String, &'t Value, Place)> {
-    flatten_until(table, place, |_| false)
+    flatten_until(table, place, |_, _| false)
 }
 
-/// As [`flatten`], where tables for which `is_leaf` holds are leaves.
-fn flatten_until<'t>(table: &'t Table, place: &Place, is_leaf: fn(&Table) -> bool) -> Vec<(String, &'t Value, Place)> {
-    let mut leaves = Vec::new();
-    for (key, value) in table {
-        let mut place = place.clone();
-        place.push(key.clone());
-        match value {
-            Value::Table(inner) if !is_leaf(inner) => {
-                let inner = flatten_until(inner, &place, is_leaf);
-                leaves.extend(inner.into_iter().map(|(rest, value, place)| (format!("{key}.{rest}"), value, place)));
+/// As [`flatten`], of a table that holds values: one that is a value itself, such as
+/// `"explain.reference" = { flooding = 45 }`, is a leaf.
+fn flatten_values<'t>(table: &'t Table, place: &Place) -> Vec<(String, &'t Value, Place)> {
+    flatten_until(table, place, |key, _| is_one_value(key))
+}
+
+/// As [`flatten`], where tables for which `is_leaf` holds, by their dotted keys, are leaves.
+fn flatten_until<'t>(
+    table: &'t Table,
+    place: &Place,
+    is_leaf: fn(&str, &Table) -> bool,
+) -> Vec<(String, &'t Value, Place)> {
+    fn walk<'t>(
+        (table, prefix, place): (&'t Table, &str, &Place),
+        is_leaf: fn(&str, &Table) -> bool,
+        leaves: &mut Vec<(String, &'t Value, Place)>,
+    ) {
+        for (key, value) in table {
+            let key_here = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            let place = [&place[..], &[key.clone()]].concat();
+            match value {
+                Value::Table(inner) if !is_leaf(&key_here, inner) => walk((inner, &key_here, &place), is_leaf, leaves),
+                value => leaves.push((key_here, value, place)),
             }
-            value => leaves.push((key.clone(), value, place)),
         }
     }
+    let mut leaves = Vec::new();
+    walk((table, "", place), is_leaf, &mut leaves);
     leaves
 }
 
-fn is_range(table: &Table) -> bool {
+/// Whether a key takes a table as a value, rather than being a section of keys that are set one by one.
+fn is_one_value(key: &str) -> bool {
+    let takes = Takes::at(&key.split('.').collect::<Vec<_>>());
+    takes.table && !takes.section
+}
+
+fn is_range(_: &str, table: &Table) -> bool {
     ["low", "high", "choices"].iter().any(|key| table.contains_key(*key))
 }
 
 /// Key -> value, without places.
 pub fn plain(table: &Table) -> Vec<(String, Value)> {
-    flatten(table, &Place::new()).into_iter().map(|(key, value, _)| (key, value.clone())).collect()
+    flatten_values(table, &Place::new()).into_iter().map(|(key, value, _)| (key, value.clone())).collect()
 }

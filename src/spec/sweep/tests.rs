@@ -55,6 +55,23 @@ fn a_zip_pairs_its_keys_and_is_crossed_with_the_rest() {
     assert_eq!(labels(two).len(), 6);
 }
 
+/// A reference may be a number, a name or a table; all are values of one key.
+#[test]
+fn a_table_that_is_a_value_varies_with_other_values() {
+    let spec = "[[sweep]]\nlist = [{ 'explain.reference' = 45 }, { 'explain.reference' = { flooding = 45 } }, \
+                { explain.reference = { ages = [20, 30] } }, { 'explain.smooth' = { sigma = 0.5 } }]\n\
+                exclude = [{ 'explain.reference' = { flooding = 50 } }]\n";
+    let expected = [
+        "explain.reference = 45",
+        "explain.reference = { flooding = 45 }",
+        "explain.reference = { ages = [20, 30] }",
+        "explain.smooth.sigma = 0.5",
+    ];
+    assert_eq!(labels(spec), expected);
+    let excluded = spec.replace("flooding = 50", "flooding = 45");
+    assert_eq!(labels(&excluded).len(), 3);
+}
+
 #[test]
 fn blocks_are_joined_and_lists_write_cells_out() {
     let spec = "
