@@ -188,7 +188,7 @@ fn a_damaged_table_without_a_checksum_never_panics() {
     }
     let (mut first, mut ends) = (0, 0);
     while first < ROUNDS {
-        let name = "store::tables::tests::a_damaged_table_without_a_checksum_never_panics";
+        let name = "tables::write::tests::a_damaged_table_without_a_checksum_never_panics";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         let output = child.args(["--exact", name, "--nocapture"]).env(CHILD, first.to_string()).output().unwrap();
         let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
