@@ -2,7 +2,7 @@
 
 use super::kinds::{Drawn, Missing, StudyFigure};
 use super::left_out::LeftOut;
-use super::maps::{Bar, color_bar, diverging, reach, sequential};
+use super::maps::{Bar, beyond_years, color_bar, diverging, reach, sequential};
 use super::relevance_by_age::framed;
 use super::same_pumpkin::{find, shared_pumpkins};
 use super::sheet::{Area, Lettering, Sheet};
@@ -56,7 +56,7 @@ fn draw(study: &Study) -> Drawn {
     let deviation_reach = reach(columns.iter().flat_map(|(_, _, deviation)| deviation));
     let width = GAP + columns.len() as f64 * (SIDE + GAP);
     let below = 96.0 + 2.0 * (SIDE + 34.0);
-    let mut sheet = Sheet::new(width + 110.0, below + left_out.height(width));
+    let mut sheet = Sheet::new(width + 110.0 + beyond_years(&runs[0].unit), below + left_out.height(width));
     let setting = if label.is_empty() { String::new() } else { format!(" · {label}") };
     sheet.title(&format!("{} networks: mean relevance and its standard deviation{setting}", runs.len()));
     let unit = |quantity: &str| runs[0].relevance(quantity);

@@ -39,7 +39,7 @@ impl LeftOut {
         let mut lines: Vec<String> = self.sentences().flat_map(|sentence| wrap(&sentence, columns, "")).collect();
         if lines.len() > MOST_LINES {
             lines.truncate(MOST_LINES - 1);
-            lines.push("More settings are not drawn; the caption and runs.parquet name them.".to_owned());
+            lines.push("Others are not drawn; the caption names them.".to_owned());
         }
         lines
     }

@@ -4,7 +4,7 @@ use image::RgbImage;
 
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run};
-use super::style::{BLACK, SMALL_SIZE};
+use super::style::{BLACK, LETTER, SMALL_SIZE};
 use crate::picture::Signs;
 use crate::picture::canvas::Canvas;
 use crate::picture::colormap::{bar_color, colorize, to_bytes};
@@ -101,6 +101,11 @@ pub(super) fn color_bar(sheet: &mut Sheet, area: Area, bar: Bar, reach: f64, qua
         sheet.text(area.right() + BAR_GAP + 3.0, y + 4.5, &label, Lettering::default().size(SMALL_SIZE));
     }
     sheet.text(area.left - 4.0, area.top - 14.0, quantity, Lettering::default().size(SMALL_SIZE));
+}
+
+/// The room that a unit takes beside a colour bar beyond that of "years".
+pub(super) fn beyond_years(unit: &str) -> f64 {
+    LETTER * unit.chars().count().saturating_sub("years".len()) as f64
 }
 
 /// A number with a tenth, or two significant digits where it is below 1, and a true minus sign.

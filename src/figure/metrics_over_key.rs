@@ -103,7 +103,14 @@ fn blocks(study: &Study) -> Vec<Block<'_>> {
             })
             .collect();
         let (columns, left_out) = columns(&runs, keys(part));
-        (!metrics.is_empty() && !columns.is_empty()).then_some(Block { part, runs, metrics, columns, left_out })
+        let compares = !apart || runs.len() > 1;
+        (compares && !metrics.is_empty() && !columns.is_empty()).then_some(Block {
+            part,
+            runs,
+            metrics,
+            columns,
+            left_out,
+        })
     };
     parts.iter().filter_map(block).collect()
 }

@@ -36,7 +36,7 @@ fn draw(run: &Run) -> Drawn {
     }
     let both = points.iter().flat_map(|&(prediction, age)| [prediction, age]);
     let (low, high) = Axis::around("", both).range;
-    let bin = if BINS.contains(&((high - low) / BIN)) { BIN } else { nice_step((high - low) / OTHER_BINS) };
+    let bin = if BINS.contains(&((high - low) / BIN)) { BIN } else { other_bin(&points, high - low) };
     let (low, high) = ((low / bin).floor() * bin - bin, (high / bin).ceil() * bin + bin);
 
     let mut chart = Chart::new(
@@ -86,4 +86,15 @@ fn draw(run: &Run) -> Drawn {
     let curve: Vec<(f64, f64)> = curve.into_iter().map(|(at, height)| (height, at)).collect();
     side.line(&curve, BLUE, 1.6, None).draw(&mut sheet, Area::new(area.right() + 14.0, area.top, 76.0, area.height));
     Ok(sheet)
+}
+
+/// The width of a bin for an unusual range: at least the distance between neighbouring ages, where these are few, because
+/// narrower bins would show the gaps between them.
+fn other_bin(points: &[(f64, f64)], range: f64) -> f64 {
+    let mut ages: Vec<f64> = points.iter().map(|point| point.1).collect();
+    ages.sort_by(f64::total_cmp);
+    ages.dedup();
+    let apart = ages.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+    let bin = nice_step(range / OTHER_BINS);
+    if (ages.len() as f64) < OTHER_BINS && apart.is_finite() { bin.max(apart) } else { bin }
 }

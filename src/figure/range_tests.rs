@@ -67,20 +67,20 @@ fn relevance_is_labelled_in_its_own_unit() {
 /// README's own sweep has eight settings.
 #[test]
 fn every_setting_has_its_curve_or_is_named() {
-    let with = |bias: usize| varied(&[("model.output_bias", Value::Text(format!("bias-{bias}")))]);
+    let with = |bias: usize| varied(&[("model.output_bias", Value::Text(format!("bias-{bias:03}")))]);
     for name in ["21_residual_curves", "22_relevance_lines"] {
         for count in [2, 8, 14, 20, 100] {
             let study = study((0..count).map(with).collect());
             let sheet = draw(name, &study);
             let svg = sheet.to_svg().unwrap();
             assert_eq!(beyond_edges(&svg), [""; 0], "{name} of {count}");
-            let drawn = (0..count).filter(|bias| svg.contains(&format!(">output_bias bias-{bias}<"))).count();
+            let drawn = (0..count).filter(|bias| svg.contains(&format!(">output_bias bias-{bias:03}<"))).count();
             assert_eq!(drawn, count.min(14), "{name} of {count}");
             let notes = sheet.notes().join(" ");
-            let named = (0..count).filter(|bias| notes.contains(&format!("output_bias bias-{bias}"))).count();
+            let named = (0..count).filter(|bias| notes.contains(&format!("output_bias bias-{bias:03}"))).count();
             assert_eq!(named, count.saturating_sub(14).min(40), "{name} of {count}: {notes}");
             assert_eq!(notes.contains("and 46 more in runs.parquet"), count == 100, "{notes}");
-            assert_eq!(svg.contains("Not drawn") || svg.contains("More settings"), count > 14);
+            assert_eq!(svg.contains("Not drawn") || svg.contains("Others are not"), count > 14);
         }
     }
 }

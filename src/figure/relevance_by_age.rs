@@ -2,7 +2,7 @@
 
 use super::chart::nice_step;
 use super::kinds::{Drawn, Missing, RunFigure};
-use super::maps::{Bar, color_bar, diverging, mean, reach};
+use super::maps::{Bar, beyond_years, color_bar, diverging, mean, reach};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLACK, SMALL_SIZE};
@@ -49,7 +49,8 @@ fn draw(run: &Run) -> Drawn {
     let columns = if groups.len() > COLUMNS { groups.len().div_ceil(2).min(COLUMNS) } else { groups.len() };
     let rows = groups.len().div_ceil(columns);
     let width = GAP + columns as f64 * (SIDE + GAP);
-    let mut sheet = Sheet::new((width + 136.0).max(560.0), 52.0 + rows as f64 * (SIDE + 38.0));
+    let mut sheet =
+        Sheet::new((width + 136.0 + beyond_years(&run.unit)).max(560.0), 52.0 + rows as f64 * (SIDE + 38.0));
     sheet.title("Mean relevance by age");
     for (place, (group, count, map)) in groups.iter().enumerate() {
         let (row, column) = (place / columns, place % columns);

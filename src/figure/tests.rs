@@ -1,6 +1,7 @@
 //! Every figure of made-up runs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::registry::{RUN_FIGURES, STUDY_FIGURES};
 use super::study::{Ensemble, Prediction, Run, Sample, Score, Study, Value};
@@ -65,14 +66,17 @@ pub(super) fn run_of(data: DataSettings, task: Task, pull: f64) -> Run {
         lesions: pumpkin.lesions.len() as u32,
         atrophies: pumpkin.atrophies.len() as u32,
     });
+    // Every run has a network of its own.
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let number = RUNS.fetch_add(1, Ordering::Relaxed);
     Run {
         id: "0123456789".to_owned(),
         varied: Vec::new(),
         task,
         data,
         unit: "years".to_owned(),
-        network: String::new(),
-        explanation: String::new(),
+        network: format!("network {number}"),
+        explanation: format!("explanation {number}"),
         analyzer: "lrp.z".to_owned(),
         subset: Split::Test,
         epochs: epochs.collect(),
@@ -259,14 +263,20 @@ fn every_series_of_scores_over_settings_has_a_name() {
 
 #[test]
 fn names_that_do_not_fit_below_an_axis_stand_beside_it() {
-    let analyzer = |name: &str| varied(&[("explain.analyzer", Value::Text(name.to_owned()))]);
+    // A score that an analyzer can change.
+    let crossing = |run: Run| {
+        let metric = "relevance_zero_crossing".to_owned();
+        let score = Score { sample: None, metric, sign: None, value: 50.0 };
+        Run { scores: [run.scores, vec![score]].concat(), ..run }
+    };
+    let analyzer = |name: &str| crossing(varied(&[("explain.analyzer", Value::Text(name.to_owned()))]));
     let names = ["lrp.sequential_preset_a", "lrp.sequential_preset_b", "zennit.epsilon_gamma_box", "gradient"];
     let texts = texts("20_metrics_over_settings", names.map(analyzer).to_vec());
     let places: Vec<usize> = names.iter().map(|name| texts.iter().position(|text| text == name).unwrap()).collect();
     assert!(places.windows(2).all(|pair| pair[0] > pair[1]), "the first is above: {places:?}");
     // A key that few runs have, with one value, is no axis of its own.
-    let few =
-        varied(&[("explain.analyzer", Value::Text("occlusion".to_owned())), ("explain.window", Value::Number(3.0))]);
+    let occlusion = Value::Text("occlusion".to_owned());
+    let few = crossing(varied(&[("explain.analyzer", occlusion), ("explain.window", Value::Number(3.0))]));
     let texts = self::texts("20_metrics_over_settings", [names.map(analyzer).to_vec(), vec![few]].concat());
     assert!(!texts.iter().any(|text| text == "explain.window"), "{texts:?}");
     assert!(texts.iter().any(|text| text == "window 3") && texts.iter().any(|text| text == "no window"), "{texts:?}");

@@ -203,11 +203,12 @@ impl Review {
                  not made: `low` and `high` must hold all that its layer gets{}",
                 if self.meaning.smoothing.is_some() { ", noise included" } else { "" }
             ),
-            Flaw::Absorbed => format!(
-                "stabilisers keep {:.1} % or more of the relevance of {share} maps: a smaller epsilon leaves more",
+            Flaw::Absorbed => {
                 // Rounded down, because almost all is not all.
-                (1000.0 * self.least_kept).floor() / 10.0
-            ),
+                let kept = (1000.0 * self.least_kept).floor() / 10.0;
+                let kept = if kept < 100.0 { format!("at least {kept:.1} %") } else { "all".to_owned() };
+                format!("stabilisers keep {kept} of the relevance of {share} maps: a smaller epsilon leaves more")
+            }
             Flaw::Zero if self.meaning.sum == Some(Sum::PositiveOutput) => {
                 format!(
                     "{share} maps are 0 everywhere: this analyzer explains outputs above 0 only, and theirs are not"

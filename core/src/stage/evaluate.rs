@@ -75,7 +75,8 @@ pub fn run(
     for (scores, &sample) in of_images.iter().zip(&samples) {
         rows.extend(scores.iter().map(|score| Measurement::of_maps(score, Some(sample), units)));
     }
-    rows.extend(ask(&data, &samples, &maps, &about, task, settings, probe, context));
+    let scored = Scored { data: &data, samples: &samples, maps: &maps, about: &about };
+    rows.extend(ask(&scored, task, settings, probe, context));
 
     alive::during(|| {
         let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;
@@ -134,17 +135,24 @@ fn account(kept: &[Kept], about: &stage::Explained, outputs: &[f64]) -> Vec<Meas
     rows
 }
 
+/// The maps that are scored.
+struct Scored<'a> {
+    data: &'a Dataset,
+    /// Index in the data set of each.
+    samples: &'a [usize],
+    maps: &'a RasterStack,
+    about: &'a stage::Explained,
+}
+
 /// The chosen scores that ask the network again, about some of the images.
 fn ask(
-    data: &Dataset,
-    samples: &[usize],
-    maps: &RasterStack,
-    about: &stage::Explained,
+    scored: &Scored,
     task: Task,
     settings: &EvaluateSettings,
     probe: &dyn Probe,
     context: &StageContext,
 ) -> Vec<Measurement> {
+    let Scored { data, samples, maps, about } = *scored;
     let count = settings.images.min(samples.len());
     let places = (0..count).map(|index| index * samples.len() / count);
     let (flawed, places): (Vec<usize>, Vec<usize>) = places.partition(|place| about.flaws.contains_key(place));

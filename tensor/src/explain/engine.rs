@@ -75,7 +75,8 @@ impl Engine {
 
     /// For each image whether a layer with a bounded rule gets anything beyond its bounds; none where no rule is bounded.
     pub fn leaves_bounds(&self, images: &[f32]) -> Option<Vec<bool>> {
-        alive::during(|| no_grad(|| self.propagator.leaves_bounds(&self.tensor(images))))
+        let look = || no_grad(|| self.propagator.leaves_bounds(&self.tensor(images)));
+        self.propagator.is_bounded().then(|| alive::during(look))?
     }
 
     /// Numbers the network puts out for an image.

@@ -39,8 +39,8 @@ pub enum ExplainError {
     )]
     NotFlooded { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
     #[error(
-        "noise of sigma {sigma} makes the reference of {reference} years unreachable for sample {sample}: {unreached} of its \
-         {copies} noisy images have the output bias between their prediction and it. Use a smaller sigma, or \
+        "noise of sigma {sigma} makes the reference of {reference} years unreachable for sample {sample}: from {unreached} of its \
+         {copies} noisy images, since the output bias lies between their predictions and it. Use a smaller sigma, or \
          explain.reference = \"output-bias\""
     )]
     UnreachedUnderNoise { reference: String, sigma: f64, sample: usize, unreached: usize, copies: usize },

@@ -147,6 +147,11 @@ impl Propagator {
         Trace { memories, output: x }
     }
 
+    /// Whether any layer has a rule that is meant for inputs between two bounds.
+    pub fn is_bounded(&self) -> bool {
+        !self.bounded.is_empty()
+    }
+
     /// For each image whether a layer with a bounded rule gets anything beyond its bounds; none where no rule is bounded.
     pub fn leaves_bounds(&self, images: &Tensor) -> Option<Vec<bool>> {
         let (last, _) = self.bounded.last()?;
