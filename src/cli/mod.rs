@@ -30,7 +30,8 @@ pub use args::{
 };
 
 use crate::error::{EXIT_FAILED, EXIT_OK, Result};
-use crate::terminal::{self, Styled, escape};
+use crate::escape;
+use crate::terminal::{self, Styled};
 
 /// The arguments of a program, or its exit code where they are wrong or ask for help, which is shown.
 pub fn parse<P: Parser>() -> Result<P, ExitCode> {

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use super::FoldersArgs;
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
+use crate::escape;
 use crate::event::RunStatus;
 use crate::reporter::Forecast;
 use crate::runner::Standing;
-use crate::terminal::{escape, print};
+use crate::terminal::print;
 
 pub fn run(args: &FoldersArgs) -> Result<u8> {
     for folder in &args.folders {
