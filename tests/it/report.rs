@@ -185,7 +185,6 @@ fn write_samples(folder: &Path, datasets: &[Dataset]) {
 fn assert_ages_of_gallery(results: &Results) {
     let (data, samples) = (data(results), results.table("samples"));
     let (keys, ages) = (texts(&samples, "simulate_key"), numbers(&samples, "age"));
-    let first = Split::Test.range(SAMPLES).start;
     let whole = |value: &Value| value.as_u64().expect("an index") as usize;
     let mut seen = std::collections::BTreeSet::new();
     for run in data["gallery"]["runs"].as_array().expect("runs") {
@@ -195,7 +194,7 @@ fn assert_ages_of_gallery(results: &Results) {
         let own: Vec<f64> = rows.map(|(_, age)| *age).collect();
         for entry in run["entries"].as_array().expect("maps") {
             let shown = &data["gallery"]["pumpkins"][whole(&entry["pumpkin"])];
-            assert_eq!(shown["age"].as_f64(), Some(own[first + whole(&entry["index"])]), "{} of {key}", shown["name"]);
+            assert_eq!(shown["age"].as_f64(), Some(own[whole(&entry["sample"])]), "{} of {key}", shown["name"]);
         }
         seen.insert(key);
     }

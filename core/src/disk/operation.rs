@@ -75,10 +75,15 @@ fn begin() -> bool {
     due
 }
 
-fn end(operation: Operation, path: &Path, within: bool, more: Option<(&str, &str)>) {
+/// Aborts in the middle of an operation, if that is asked for: also of one that failed, which may be no trouble to anyone.
+fn interrupt(within: bool) {
     if within {
         std::process::abort();
     }
+}
+
+/// Records an operation that was done.
+fn trace(operation: Operation, path: &Path, more: Option<(&str, &str)>) {
     let Some(mut trace) = TRACE.as_ref() else { return };
     let mut line = json!({ "process": std::process::id(), "program": program(), "operation": operation, "path": path });
     if let Some((key, value)) = more {
@@ -91,25 +96,31 @@ fn end(operation: Operation, path: &Path, within: bool, more: Option<(&str, &str
 /// Does an operation.
 pub fn perform<T>(operation: Operation, path: &Path, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let within = begin();
-    let done = act()?;
-    end(operation, path, within, None);
+    let done = act();
+    interrupt(within);
+    let done = done?;
+    trace(operation, path, None);
     Ok(done)
 }
 
 /// Gives a file another name.
 pub fn rename(path: &Path, to: &Path, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let within = begin();
-    act()?;
-    end(Operation::Rename, path, within, Some(("to", &to.to_string_lossy())));
+    let done = act();
+    interrupt(within);
+    done?;
+    trace(Operation::Rename, path, Some(("to", &to.to_string_lossy())));
     Ok(())
 }
 
 /// Writes to a file, in one call where the system takes it whole.
 pub fn write(operation: Operation, path: &Path, mut file: &File, bytes: &[u8]) -> io::Result<()> {
     let within = begin();
-    file.write_all(if within { &bytes[..bytes.len() / 2] } else { bytes })?;
+    let written = file.write_all(if within { &bytes[..bytes.len() / 2] } else { bytes });
+    interrupt(within);
+    written?;
     let text = (operation == Operation::Append).then(|| String::from_utf8_lossy(bytes));
-    end(operation, path, within, text.as_ref().map(|text| ("text", text.trim_end())));
+    trace(operation, path, text.as_ref().map(|text| ("text", text.trim_end())));
     Ok(())
 }
 

@@ -369,7 +369,7 @@ fn flatten_until<'t>(
     ) {
         for (key, value) in table {
             let key_here = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-            let place = [&place[..], &[key.clone()]].concat();
+            let place = [place, std::slice::from_ref(key)].concat();
             match value {
                 Value::Table(inner) if !is_leaf(&key_here, inner) => walk((inner, &key_here, &place), is_leaf, leaves),
                 value => leaves.push((key_here, value, place)),
