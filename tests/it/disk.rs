@@ -199,9 +199,14 @@ fn lose(folder: &str, mode: &str) -> bool {
     let results = scene.results("spec");
     let mut command = bound(&scene);
     command.args(["spec.toml", "--jobs", "1"]).stdout(Stdio::null()).stderr(Stdio::piped());
-    let running = command.spawn().expect("it starts");
+    let mut running = command.spawn().expect("it starts");
     results.wait_for(|event| event["event"] == "epoch_finished");
     let folder = scene.path(folder);
+    // The folder of a stage comes with its first result.
+    while !folder.is_dir() {
+        assert!(running.try_wait().expect("a child").is_none(), "there never was a {}", folder.display());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     permit(&folder, mode);
     let ended = running.wait_with_output().expect("it ends");
     permit(&folder, "755");
