@@ -87,7 +87,7 @@ fn clean(args: &CleanArgs, output: &Path) -> Result<()> {
         removed += 1;
     }
     if !args.dry_run {
-        store.remove_abandoned_drafts();
+        store.remove_abandoned();
         // Unfinished work that no experiment would go on with.
         for key in store.scratch_keys().map_err(unusable)?.iter().filter(|key| !used.contains(key)) {
             store.remove_scratch(key).map_err(unusable)?;

@@ -93,7 +93,7 @@ pub fn run_experiment(
     };
 
     let (places, crowded) = places(&device.devices, &settings, options.jobs);
-    store.remove_abandoned_drafts();
+    store.remove_abandoned();
     folder.remove_leftovers();
     folder.forget_cancel()?;
     let about = provenance::describe(resolved, options.spec_path.as_deref(), device.compute, places.len());
@@ -124,7 +124,7 @@ pub fn run_experiment(
     }
     collector.write_tables()?;
     executed?;
-    store.remove_abandoned_drafts();
+    store.remove_abandoned();
     collector.write_ensembles();
     collector.report();
     collector.end(start)

@@ -72,6 +72,16 @@ impl Store {
         Ok(Some(Alone { _lock: file }))
     }
 
+    /// Removes the files of claims that nobody holds.
+    pub(super) fn remove_abandoned_claims(&self) {
+        for item in self.folder().folder(CLAIMS).list().unwrap_or_default() {
+            if let Some(key) = Key::parse(&item.name) {
+                // Whoever can take a claim is the one that gives it back, and its file goes with it.
+                let _ = self.lock_key(&key);
+            }
+        }
+    }
+
     /// Locks the file of a key; `None` while another process has it.
     pub(super) fn lock_key(&self, key: &Key) -> io::Result<Option<KeyLock>> {
         let folder = self.folder().folder(CLAIMS);

@@ -178,8 +178,8 @@ impl Store {
         self.folder.folder(stage.name()).remove_all(key.as_str())
     }
 
-    /// Removes the drafts that interrupted workers left behind; what is claimed by a living one stays.
-    pub fn remove_abandoned_drafts(&self) {
+    /// Removes the drafts and claims that interrupted workers left behind; those of a living one stay.
+    pub fn remove_abandoned(&self) {
         let drafts = self.folder.folder(draft::FOLDER);
         for item in drafts.list().unwrap_or_default() {
             let key = item.name.rsplit_once('-').and_then(|(_, key)| Key::parse(key));
@@ -190,6 +190,8 @@ impl Store {
                 let _ = drafts.remove_all(&item.name);
             }
         }
+        // One that died before it had a draft.
+        self.remove_abandoned_claims();
     }
 }
 

@@ -161,7 +161,7 @@ fn links_in_a_store_are_not_followed() {
     }
     assert!(store.draft(STAGE, &key).is_err() && store.claim(&key).is_err());
     assert!(store.scratch_keys().is_err() && store.remove_scratch(&key).is_err());
-    store.remove_abandoned_drafts();
+    store.remove_abandoned();
     assert!(outside.join(key.as_str()).join(MANIFEST).is_file(), "what links point to stays");
 }
 
@@ -176,7 +176,7 @@ fn a_store_that_is_a_link_is_refused() {
 
 /// Whoever starts an experiment removes what others left, and others may be at work in the same store.
 #[test]
-fn only_drafts_that_nobody_works_on_are_abandoned() {
+fn only_drafts_and_claims_that_nobody_works_on_are_abandoned() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::new(folder.path().join("store"));
     let [mine, left] = [1, 2].map(|n| Key::of(&json!({ "n": n })));
@@ -186,17 +186,21 @@ fn only_drafts_that_nobody_works_on_are_abandoned() {
     // As a process that was killed leaves it.
     fs::create_dir_all(store.root().join(format!("tmp/simulate-{left}"))).unwrap();
     fs::create_dir_all(store.root().join("tmp/a user's own")).unwrap();
+    let early = Key::of(&json!("it died before it had a draft"));
+    fs::write(store.root().join("claims").join(early.as_str()), b"").unwrap();
+    let claims = || fs::read_dir(store.root().join("claims")).unwrap().count();
     let drafts = || -> Vec<String> {
         let names = fs::read_dir(store.root().join("tmp")).unwrap();
         let mut names: Vec<String> = names.map(|item| item.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     };
-    Store::new(store.root().to_owned()).remove_abandoned_drafts();
+    Store::new(store.root().to_owned()).remove_abandoned();
     assert_eq!(drafts(), ["a user's own".to_owned(), format!("simulate-{mine}")]);
+    assert_eq!(claims(), 1, "that of a living worker");
     draft.write("more.txt", b"it goes on").unwrap();
     std::mem::forget(draft);
     drop(claim);
-    store.remove_abandoned_drafts();
-    assert_eq!(drafts(), ["a user's own"]);
+    store.remove_abandoned();
+    assert_eq!((drafts(), claims()), (vec!["a user's own".to_owned()], 0));
 }
