@@ -23,6 +23,15 @@ pub struct Chosen {
     pub figures: Vec<usize>,
     /// Runs whose maps are loaded, as indices into the study.
     pub gallery: Vec<usize>,
+    /// Runs whose maps are shown where they are there.
+    wanted: Vec<usize>,
+}
+
+impl Chosen {
+    /// The ids of the runs whose maps make a difference.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.wanted.iter().map(|&run| self.study.runs[run].id.as_str())
+    }
 }
 
 /// Chooses the `wanted` runs, by their ids, and others so that as many settings as possible are seen; loads their maps.
@@ -39,7 +48,8 @@ pub fn choose(results: &Results, wanted: &[String]) -> Result<Chosen, ReportErro
         }
     }
     let (mut gallery, mut bytes) = (Vec::new(), 0);
-    for &index in order.iter().take(GALLERY_RUNS.max(wanted.len())) {
+    let shown: Vec<usize> = order.iter().take(GALLERY_RUNS.max(wanted.len())).copied().collect();
+    for &index in &shown {
         let Some(path) = results.relevance(&study.runs[index].id)? else { continue };
         let Ok(size) = path.metadata().map(|file| file.len()) else { continue };
         if bytes + size > MAP_BYTES && !gallery.is_empty() {
@@ -50,7 +60,7 @@ pub fn choose(results: &Results, wanted: &[String]) -> Result<Chosen, ReportErro
         gallery.push(index);
     }
     let figures = order.into_iter().take(FIGURE_RUNS.max(wanted.len())).collect();
-    Ok(Chosen { study, figures, gallery })
+    Ok(Chosen { study, figures, gallery, wanted: shown })
 }
 
 /// Runs in the order in which they deserve to be shown: one of each setting, some more of the first setting, the rest.

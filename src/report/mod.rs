@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::Folder;
 use crate::store::Receipt;
 use crate::store::arrays::ArrayError;
-use crate::tables::UnreadableTable;
+use crate::tables::{self, UnreadableTable};
 
 pub use folder::Results;
 
@@ -41,6 +41,9 @@ pub enum ReportError {
 const PAGE: &str = "report.html";
 /// What a report was made of, and its files.
 const RECEIPT: &str = ".report.json";
+/// What a report is made of, beside maps and the tables of ensembles.
+const SOURCES: [&str; 6] =
+    ["spec.toml", "runs.parquet", "epochs.parquet", "predictions.parquet", "measurements.parquet", "samples.parquet"];
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,17 +66,21 @@ pub fn is_up_to_date(folder: &Path) -> bool {
 /// [`ReportError`] where a table is missing or damaged, or the folder cannot be written. A figure that lacks something
 /// is left out, and the report says what it needs.
 pub fn write(folder: &Path, wanted: &[String]) -> Result<Made, ReportError> {
+    let own = Folder::at(folder);
+    let page = folder.join(PAGE);
+    let unwritable = |source| ReportError::Unwritable { path: page.clone(), source };
+    let sources: Vec<String> = SOURCES.into_iter().chain(tables::ENSEMBLES).map(str::to_owned).collect();
+    let mut receipt = Receipt::of(&own, &sources).map_err(unwritable)?;
     let results = Results::read(folder)?;
     let chosen = choice::choose(&results, wanted)?;
+    let maps = chosen.sources().map(|id| format!("relevance/{id}.npy")).collect::<Vec<_>>();
+    receipt.add_sources(&own, &maps).map_err(unwritable)?;
     let figures = figures::draw(&chosen)?;
-    let own = Folder::at(folder);
     let mut files = figures::save(&figures, &own)?;
     let gallery = gallery::gather(&results, &chosen)?;
-    let page = folder.join(PAGE);
     let text = page::render(&results, &figures, &gallery);
-    let unwritable = |source| ReportError::Unwritable { path: page.clone(), source };
     own.replace(PAGE, text.as_bytes()).map_err(unwritable)?;
-    files.extend(["spec.toml", "runs.parquet", PAGE].map(str::to_owned));
-    Receipt::write(&own, RECEIPT, &files).map_err(unwritable)?;
+    files.push(PAGE.to_owned());
+    receipt.write(&own, RECEIPT, &files).map_err(unwritable)?;
     Ok(Made { page, figures: figures.drawn.len() })
 }

@@ -56,7 +56,8 @@ pub fn write(plan: &Plan, records: &[RunRecord], folder: &ResultsFolder) -> Resu
     remove_others(&maps, &ensembles).map_err(|error| Error::io("remove other maps from", &maps.path(), &error))?;
     let files = ensembles.iter().flat_map(Ensemble::files).map(|name| format!("{FOLDER}/{name}"));
     let files: Vec<String> = files.chain(tables::ENSEMBLES.map(str::to_owned)).collect();
-    Receipt::write(results, RECEIPT, &files).map_err(|error| Error::io("write", &results.path_of(RECEIPT), &error))
+    let receipt = Receipt::of(results, &[]).and_then(|receipt| receipt.write(results, RECEIPT, &files));
+    receipt.map_err(|error| Error::io("write", &results.path_of(RECEIPT), &error))
 }
 
 /// Runs that make an ensemble.

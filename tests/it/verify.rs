@@ -37,3 +37,19 @@ fn a_change_behind_restored_timestamps_is_found_and_mended() {
     }
     assert!(results.bytes("measurements.parquet") == tables && results.run_id() == run_id);
 }
+
+/// A report says what the tables said when it was made. One that was made while a table was missing is not up to date when the table is
+/// there again.
+#[test]
+fn a_report_that_was_made_without_a_table_is_made_again() {
+    let scene = Scene::with_spec(TINY);
+    scene.run("spec.toml").succeeds();
+    let results = scene.results("spec");
+    let figure = || results.bytes("figures/09_sum_relevance.svg");
+    let whole = figure();
+    fs::remove_file(results.path("measurements.parquet")).expect("the table is there");
+    scene.run("report results/spec");
+    scene.run("spec.toml").succeeds();
+    assert!(results.path("measurements.parquet").is_file());
+    assert_eq!(figure(), whole);
+}
