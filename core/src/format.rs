@@ -1,6 +1,7 @@
 //! The version of the formats in which plans, events and the entries of a store are written.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// Raised whenever an earlier version of the programs would misunderstand what this one writes.
@@ -16,11 +17,30 @@ pub fn first() -> u32 {
 #[error("it has format {0}, and this version of xdlreg reads format {FORMAT} at most: use the version that wrote it")]
 pub struct Newer(pub u32);
 
-/// Refuses JSON whose member `format` is newer, whatever else it holds.
+/// Why something that was written cannot be read.
+#[derive(Debug, Error)]
+pub enum Unreadable {
+    #[error(transparent)]
+    Newer(Newer),
+    #[error(transparent)]
+    Json(serde_json::Error),
+}
+
+/// Reads JSON that says its format, in a single pass where nothing is wrong with it.
 ///
 /// # Errors
-/// [`Newer`]. What is not JSON, or has no format, is for others to judge.
-pub fn check(json: &[u8]) -> Result<(), Newer> {
+/// [`Unreadable::Newer`] whenever the format is newer, whatever else the JSON holds.
+pub fn read<T: DeserializeOwned>(json: &[u8], format: impl Fn(&T) -> u32) -> Result<T, Unreadable> {
+    match serde_json::from_slice(json) {
+        Ok(value) if format(&value) > FORMAT => Err(Unreadable::Newer(Newer(format(&value)))),
+        Ok(value) => Ok(value),
+        // What is newer may have members that this version does not know.
+        Err(error) => Err(check(json).map_or_else(Unreadable::Newer, |()| Unreadable::Json(error))),
+    }
+}
+
+/// Refuses JSON whose member `format` is newer. What is not JSON, or has no format, is for others to judge.
+fn check(json: &[u8]) -> Result<(), Newer> {
     #[derive(Deserialize)]
     struct Format {
         #[serde(default = "first")]
@@ -35,6 +55,23 @@ pub fn check(json: &[u8]) -> Result<(), Newer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_is_of_a_format_that_is_known() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            format: u32,
+        }
+        let read = |json: &str| read(json.as_bytes(), |written: &Written| written.format);
+        assert_eq!(read(r#"{"format":1}"#).unwrap().format, 1);
+        for newer in [r#"{"format":2}"#, r#"{"format":2,"unheard":1}"#] {
+            assert!(matches!(read(newer), Err(Unreadable::Newer(Newer(2)))), "{newer}");
+        }
+        for damaged in ["", "{}", r#"{"format":1,"unheard":1}"#] {
+            assert!(matches!(read(damaged), Err(Unreadable::Json(_))), "{damaged}");
+        }
+    }
 
     #[test]
     fn only_a_newer_format_is_refused() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Plan, PlannedRun, PlannedTask};
 use crate::disk::Folder;
-use crate::format;
+use crate::format::{self, Unreadable};
 use crate::stage::Compute;
 use crate::store::seal::{seal, unseal};
 
@@ -67,8 +67,10 @@ impl FrozenPlan {
         let json = unseal(&folder.read(PLAN)?).map_err(|error| damaged(error.to_string()))?;
         let newer =
             |newer| io::Error::new(io::ErrorKind::Unsupported, format!("{}: {newer}", folder.path_of(PLAN).display()));
-        format::check(&json).map_err(newer)?;
-        let frozen: Self = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+        let frozen = format::read(&json, |frozen: &Self| frozen.format).map_err(|error| match error {
+            Unreadable::Newer(later) => newer(later),
+            Unreadable::Json(error) => damaged(error.to_string()),
+        })?;
         if frozen.plan.is_sound() { Ok(frozen) } else { Err(damaged("it contradicts itself".into())) }
     }
 }

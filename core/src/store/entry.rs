@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::seal::{Broken, seal, unseal};
 use crate::disk::{Folder, is_relative};
-use crate::format;
+use crate::format::{self, Unreadable};
 use crate::key::Key;
 use crate::stage_name::StageName;
 
@@ -80,8 +80,10 @@ impl Manifest {
     /// Reads the manifest of the entry in `folder`, which must be that of `stage` and `key`.
     pub(super) fn read(folder: &Folder, stage: StageName, key: &Key) -> Result<Self, BadManifest> {
         let json = unseal(&folder.read(MANIFEST)?)?;
-        format::check(&json)?;
-        let manifest: Self = serde_json::from_slice(&json)?;
+        let manifest = format::read(&json, |manifest: &Self| manifest.format).map_err(|error| match error {
+            Unreadable::Newer(newer) => BadManifest::Newer(newer),
+            Unreadable::Json(error) => BadManifest::Json(error),
+        })?;
         if manifest.stage == stage && manifest.key == *key { Ok(manifest) } else { Err(BadManifest::Other) }
     }
 
