@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use super::ensembles;
-
 use super::journal::Recorder;
 use super::outcome::{Outcome, RunOutcome};
 use super::reader::Reader;

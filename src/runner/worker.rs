@@ -72,7 +72,7 @@ impl Worker {
         let program = find_worker()?;
         let errors: Stdio = match log == Path::new(NO_LOG) {
             true => Stdio::null(),
-            false => disk::append(log).map_err(|error| Error::io("write", log, &error))?.into(),
+            false => disk::append(log).map_err(|error| Error::io("write", log, &error))?.into_file().into(),
         };
         let mut command = Command::new(&program);
         command

@@ -29,8 +29,7 @@ pub fn serve(args: &Args) -> io::Result<()> {
         Ok(ready) => ready,
         Err(reason) => return reply(&Reply::NoDevice { reason }),
     };
-    tch::set_num_threads(args.threads as i32);
-    rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global().map_err(io::Error::other)?;
+    start_threads(args.threads)?;
     let devices = device::count(compute);
     reply(&Reply::Ready { compute, devices, libtorch: LIBTORCH_VERSION.to_owned(), note })?;
     std::thread::spawn(show_life);
@@ -43,6 +42,12 @@ pub fn serve(args: &Args) -> io::Result<()> {
         reply(&answer)?;
     }
     Ok(())
+}
+
+/// Starts the threads of stages whose results do not depend on their number.
+pub fn start_threads(threads: usize) -> io::Result<()> {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(io::Error::other)
 }
 
 /// Tells the runner as long as the work goes on, and not when it hangs.

@@ -3,14 +3,13 @@
 //! What happens is written to a file as the same JSON lines that a worker replies with, so that it can be read from
 //! anywhere, also later.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use xdlreg_core::device::Device;
-use xdlreg_core::disk::{Appender, Folder};
+use xdlreg_core::disk::{self, Appender, Folder};
 use xdlreg_core::exit::{EXIT_FAILED, EXIT_OK, EXIT_USAGE};
 use xdlreg_core::plan::{FrozenPlan, PLAN};
 use xdlreg_core::protocol::Reply;
@@ -21,7 +20,7 @@ use xdlreg_tensor::net::device;
 use xdlreg_tensor::stage::{Carried, carry_out};
 
 use crate::Args;
-use crate::serve::last_reply;
+use crate::serve::{last_reply, start_threads};
 use crate::throttled::Throttled;
 
 /// How long until a task is asked for again that another process is doing.
@@ -73,11 +72,13 @@ fn prepare(args: &TaskArgs, common: &Args) -> Result<Ready, String> {
         let wanted = job.stage();
         return Err(format!("task {} ({wanted}) needs the result of {stage} {key}, which is not done yet", args.index));
     }
-    let events = args.events.as_deref().map(append).transpose()?;
+    let append = |path: &PathBuf| {
+        disk::append(path).map(Mutex::new).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    };
+    let events = args.events.as_ref().map(append).transpose()?;
     machine::stay_on(&common.cores).map_err(|error| format!("cannot stay on cores {:?}: {error}", common.cores))?;
     let (compute, note) = device::prepare(device_of(&job, common.device)?)?;
-    tch::set_num_threads(i32::try_from(common.threads).unwrap_or(i32::MAX));
-    rayon::ThreadPoolBuilder::new().num_threads(common.threads).build_global().map_err(|error| error.to_string())?;
+    start_threads(common.threads).map_err(|error| error.to_string())?;
     Ok(Ready { job, store, compute, note, events })
 }
 
@@ -92,15 +93,6 @@ fn places(args: &TaskArgs) -> Result<(Folder, PathBuf), String> {
     }
     let beside = || folder.parent().unwrap_or(Path::new("")).join(STORE);
     Ok((Folder::at(folder), args.store.clone().unwrap_or_else(beside)))
-}
-
-fn append(path: &Path) -> Result<Mutex<Appender>, String> {
-    let unwritable = |reason: &str| format!("cannot write {}: {reason}", path.display());
-    let absolute = std::path::absolute(path).map_err(|error| unwritable(&error.to_string()))?;
-    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name().and_then(OsStr::to_str)) else {
-        return Err(unwritable("it is not the name of a file"));
-    };
-    Folder::at(folder).append(name).map(Mutex::new).map_err(|error| unwritable(&error.to_string()))
 }
 
 /// The device of a job: results of CPU and CUDA have different keys, so the plan decides between them.

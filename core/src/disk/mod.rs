@@ -45,9 +45,9 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Opens a file for appending, as [`open`]; it is created where there is none.
-pub fn append(path: &Path) -> io::Result<File> {
+pub fn append(path: &Path) -> io::Result<Appender> {
     let (folder, name) = split(path)?;
-    Ok(folder.append(&name)?.into_file())
+    folder.append(&name)
 }
 
 /// Creates an empty file, in place of a regular file that is there.
