@@ -2,8 +2,7 @@
 //!
 //! Modules use those above them in this list, never those below (tests/it/layering.rs): pieces of the system ([`disk`],
 //! [`terminal`], [`machine`]), vocabulary ([`task`], [`unit`], [`stage_name`], [`key`], [`event`],
-//! [`settings`]), domains ([`sim`],
-//! [`net`], [`explain`], [`metric`], [`picture`]), the [`store`], and the stages that join them ([`stage`], [`protocol`]).
+//! [`settings`]), what is learned from ([`data`], [`sim`]), domains ([`net`], [`explain`], [`metric`], [`picture`]), the [`store`], and the stages that join them ([`stage`], [`protocol`]).
 
 pub mod alive;
 pub mod clock;
@@ -25,6 +24,7 @@ pub mod stage_name;
 pub mod task;
 pub mod unit;
 
+pub mod data;
 pub mod explain;
 pub mod metric;
 pub mod net;

@@ -1,9 +1,8 @@
 //! Units of predictions, of relevance and of the scores that are made of them.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
+use crate::data::Target;
 use crate::task::Task;
 
 /// A unit as powers of the two that explanations are made of: the unit of what the network puts out, and that of an
@@ -43,17 +42,18 @@ impl Unit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Units {
     /// "years" or "logit".
-    pub output: Cow<'static, str>,
+    pub output: String,
     pub relevance: Unit,
 }
 
 impl Units {
-    pub fn of(task: Task, relevance: Unit) -> Self {
+    /// Of a network that puts out `target`, or the logits of its two classes.
+    pub fn of(task: Task, target: &Target, relevance: Unit) -> Self {
         let output = match task {
-            Task::Regression => "years",
-            Task::Classification => "logit",
+            Task::Regression => target.unit_name().to_owned(),
+            Task::Classification => "logit".to_owned(),
         };
-        Self { output: output.into(), relevance }
+        Self { output, relevance }
     }
 
     /// What relevance is measured in: "years", "logit", "years per unit of intensity" and so on.
@@ -81,7 +81,9 @@ mod tests {
         ] {
             assert_eq!(unit.name("years"), years);
         }
-        assert_eq!(Units::of(Task::Classification, Unit::OUTPUT).of_relevance(), "logit");
-        assert_eq!(Units::of(Task::Regression, slope).of_relevance(), "years per unit of intensity");
+        let (age, score) = (Target::new("age", "years"), Target::new("score", ""));
+        assert_eq!(Units::of(Task::Classification, &age, Unit::OUTPUT).of_relevance(), "logit");
+        assert_eq!(Units::of(Task::Regression, &age, slope).of_relevance(), "years per unit of intensity");
+        assert_eq!(Units::of(Task::Regression, &score, slope).of_relevance(), "score per unit of intensity");
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::machine;
 use crate::settings::Need;
-use crate::sim::{DataSettings, SimulateError, ages_of};
+use crate::sim::{PumpkinSettings, SimulateError, ages_of};
 use crate::spec::memory;
 use crate::stage::simulate::draw_into;
 use crate::terminal::print_line;
@@ -20,13 +20,13 @@ pub fn run(args: &SimulateArgs) -> Result<u8> {
         return Err(Error::usage(refused.message, refused.help));
     }
     let ages = if args.age.is_empty() {
-        let settings = DataSettings {
+        let settings = PumpkinSettings {
             n_samples: n,
             distribution: args.distribution,
             target_bias: args.target_bias,
             growth_mode: args.growth_mode,
             seed: args.seed,
-            ..DataSettings::default()
+            ..PumpkinSettings::default()
         };
         ages_of(&settings).map_err(refused)?
     } else {

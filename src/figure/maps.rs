@@ -8,7 +8,8 @@ use super::style::{BLACK, LETTER, SMALL_SIZE};
 use crate::picture::Signs;
 use crate::picture::canvas::Canvas;
 use crate::picture::colormap::{bar_color, colorize, to_bytes};
-use crate::raster::{Raster, SIDE};
+use crate::raster::Raster;
+use crate::sim::SIDE;
 use crate::sim::Without;
 
 /// How many pixels of a tile are one of the image: enough for the arrows of lesions.

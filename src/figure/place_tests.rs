@@ -10,8 +10,10 @@ use super::sheet::{Area, Sheet};
 use super::study::{Prediction, Run, Sample};
 use super::tests::run;
 use crate::picture::colormap::{bar_color, colorize, to_bytes};
-use crate::raster::{Raster, RasterStack, SIDE};
-use crate::sim::{GrowthMode, Split, Without};
+use crate::raster::{Raster, RasterStack};
+use crate::sim::SIDE;
+use crate::data::Split;
+use crate::sim::{GrowthMode, Without};
 use crate::task::Task;
 
 /// Pixels of a tile for each of the map.

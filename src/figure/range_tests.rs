@@ -5,7 +5,7 @@ use super::registry::{RUN_FIGURES, STUDY_FIGURES};
 use super::sheet::Sheet;
 use super::study::{Ensemble, Run, Score, Study, Value};
 use super::tests::{beyond_edges, lacks, run_of, texts, varied};
-use crate::sim::DataSettings;
+use crate::sim::PumpkinSettings;
 use crate::task::Task;
 
 fn study(runs: Vec<Run>) -> Study {
@@ -32,7 +32,7 @@ fn lines(svg: &str) -> impl Iterator<Item = Vec<(f64, f64)>> {
 #[test]
 fn narrow_and_wide_targets_have_ticks_and_keep_to_their_panels() {
     for (min_age, max_age) in [(63, 67), (20, 80), (1, 120), (50, 51)] {
-        let run = run_of(DataSettings { min_age, max_age, ..DataSettings::default() }, Task::Regression, 0.2);
+        let run = run_of(PumpkinSettings { min_age, max_age, ..PumpkinSettings::default() }, Task::Regression, 0.2);
         assert_eq!(lacks(&run), [""; 0], "{min_age} to {max_age}");
         for figure in RUN_FIGURES {
             let svg = (figure.draw)(&run).unwrap().to_svg().unwrap();

@@ -8,7 +8,8 @@ use super::pumpkin::{NOT_REDRAWN, show};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLUE, ORANGE};
-use crate::sim::{Split, Without};
+use crate::data::Split;
+use crate::sim::Without;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "04_senior_and_junior",

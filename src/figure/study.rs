@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::event::Epoch;
 use crate::plan::{REPLICATE, is_seed};
 use crate::raster::{Raster, RasterStack};
-use crate::sim::{DataSettings, Pumpkin, Split, draw_member};
+use crate::data::Split;
+use crate::sim::{Pumpkin, PumpkinSettings, draw_member};
 use crate::task::Task;
 
 /// The score of a sample that says how much relevance there is.
@@ -73,7 +74,7 @@ pub struct Run {
     /// What was varied: dotted keys and their values in this run.
     pub varied: Vec<(String, Value)>,
     pub task: Task,
-    pub data: DataSettings,
+    pub data: PumpkinSettings,
     /// The unit of its relevance, such as "years".
     pub unit: String,
     /// What tells its network, and its maps, from those of other runs.

@@ -6,20 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::registry::{RUN_FIGURES, STUDY_FIGURES};
 use super::study::{Ensemble, Prediction, Run, Sample, Score, Study, Value};
 use crate::event::{Epoch, silent};
-use crate::raster::{RasterStack, SIDE};
-use crate::sim::{DataSettings, GrowthMode, Split, simulate};
+use crate::raster::RasterStack;
+use crate::sim::SIDE;
+use crate::data::Split;
+use crate::sim::{GrowthMode, PumpkinSettings, simulate};
 use crate::task::Task;
 
 const SAMPLES: usize = 120;
 
 /// A run whose network errs by `pull` of the distance to 50 years, and whose maps are the images times a number.
 pub(super) fn run(growth_mode: GrowthMode, task: Task, pull: f64) -> Run {
-    run_of(DataSettings { growth_mode, ..DataSettings::default() }, task, pull)
+    run_of(PumpkinSettings { growth_mode, ..PumpkinSettings::default() }, task, pull)
 }
 
 /// The same of other data.
-pub(super) fn run_of(data: DataSettings, task: Task, pull: f64) -> Run {
-    let data = DataSettings { n_samples: SAMPLES, seed: 5, ..data };
+pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
+    let data = PumpkinSettings { n_samples: SAMPLES, seed: 5, ..data };
     let dataset = simulate(&data, &silent).unwrap();
     let predictions: Vec<Prediction> = Split::Test
         .range(SAMPLES)
@@ -130,7 +132,7 @@ fn what_is_missing_or_does_not_vary_is_no_reason_to_panic() {
     assert_eq!(lacks(&run(GrowthMode::Human, Task::Regression, 1.0)), [""; 0]);
     let one = Run { predictions: whole.predictions[..1].to_vec(), ..whole.clone() };
     assert_eq!(lacks(&one), [""; 0]);
-    let other = Run { data: DataSettings { seed: 6, ..whole.data.clone() }, ..whole };
+    let other = Run { data: PumpkinSettings { seed: 6, ..whole.data.clone() }, ..whole };
     assert_eq!(lacks(&other), ["02_pumpkin", "04_senior_and_junior"], "pumpkins of another simulation are not shown");
 }
 

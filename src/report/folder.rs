@@ -13,7 +13,8 @@ use crate::figure::registry::SAMPLE_SCORES;
 use crate::figure::study::{self, Ensemble, Prediction, Run, Sample, Score, Study, Value};
 use crate::key::may_name_run;
 use crate::metric::ENSEMBLE_METRICS;
-use crate::sim::{DataSettings, Split};
+use crate::data::Split;
+use crate::sim::PumpkinSettings;
 use crate::tables;
 use crate::tables::{Cells, Table, Texts};
 use crate::task::Task;
@@ -138,7 +139,7 @@ fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<R
             unit: unit.unwrap_or_else(|| Units::of(task, Unit::OUTPUT).of_relevance()),
             network: key_of("train_key", row),
             explanation: key_of("explain_key", row),
-            data: setting::<DataSettings>(&own, "data")?.unwrap_or_default(),
+            data: setting::<PumpkinSettings>(&own, "data")?.unwrap_or_default(),
             analyzer: setting(&own, "explain.analyzer")?.unwrap_or_default(),
             subset: setting(&own, "explain.subset")?.unwrap_or(Split::Test),
             epochs: epochs.remove(id).unwrap_or_default(),

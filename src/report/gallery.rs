@@ -11,7 +11,7 @@ use super::folder::Results;
 use crate::figure::by_age;
 use crate::figure::study::{Explained, Run};
 use crate::picture::colormap::shown_scale;
-use crate::raster::SIDE;
+use crate::sim::SIDE;
 use crate::sim::{Pumpkin, Without};
 
 /// Pumpkins of each run.

@@ -246,7 +246,7 @@ mod tests {
                 dataset,
                 network,
                 relevance,
-                subset: crate::sim::Split::All,
+                subset: crate::data::Split::All,
                 heatmaps: spec.heatmaps.clone(),
             },
         ];

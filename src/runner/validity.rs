@@ -2,7 +2,7 @@
 
 use crate::explain::Finding;
 use crate::metric::ledger;
-use crate::sim::{Split, is_old};
+use crate::data::{Split, is_upper};
 use crate::tables::RunRecord;
 use crate::task::Task;
 
@@ -75,7 +75,7 @@ fn targets(record: &RunRecord, task: Task) -> Vec<f64> {
     let ages: Vec<f32> = record.predictions.iter().map(|(age, _)| *age as f32).collect();
     match task {
         Task::Regression => ages.into_iter().map(f64::from).collect(),
-        Task::Classification => is_old(&ages).into_iter().map(|old| f64::from(u8::from(old))).collect(),
+        Task::Classification => is_upper(&ages).into_iter().map(|old| f64::from(u8::from(old))).collect(),
     }
 }
 

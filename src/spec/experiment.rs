@@ -10,7 +10,7 @@ use crate::net::{ModelSettings, TrainSettings};
 use crate::picture::HeatmapSettings;
 use crate::settings::Invalid;
 use crate::shown::shown;
-use crate::sim::DataSettings;
+use crate::sim::PumpkinSettings;
 
 /// `[experiment]`: what it is called and where its results go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,7 +60,7 @@ impl ExperimentSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct ExperimentSpec {
     pub experiment: ExperimentSettings,
-    pub data: DataSettings,
+    pub data: PumpkinSettings,
     pub model: ModelSettings,
     pub train: TrainSettings,
     pub explain: ExplainSettings,

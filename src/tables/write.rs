@@ -19,7 +19,8 @@ use crate::event::{Epoch, RunStatus};
 use crate::explain::{Finding, Flaw};
 use crate::metric::Measurement;
 use crate::metric::statistics::mean_of_defined;
-use crate::sim::{Pumpkin, Split};
+use crate::data::Split;
+use crate::sim::Pumpkin;
 use crate::stage_name::{PerStage, StageName};
 
 /// All that the tables tell of a run. What a failed run did not reach is empty.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 use serde_json::Value;
-use xdlreg::raster::SIDE;
-use xdlreg::sim::{DataSettings, Dataset, Distribution, Split, simulate};
+use xdlreg::sim::SIDE;
+use xdlreg::data::Split;
+use xdlreg::sim::{Distribution, PumpkinSet, PumpkinSettings, simulate};
 
 use crate::harness::{Results, Scene, listing, numbers, repository, texts, write_npy};
 use crate::report_data::data;
@@ -33,7 +34,7 @@ fn pretend(folder: &Path, seeds: usize) {
     let datasets = BIASES.map(|bias| {
         let (distribution, target_bias) = (Distribution::Biased, Some(bias));
         let settings =
-            DataSettings { n_samples: SAMPLES, seed: 3, distribution, target_bias, ..DataSettings::default() };
+            PumpkinSettings { n_samples: SAMPLES, seed: 3, distribution, target_bias, ..PumpkinSettings::default() };
         simulate(&settings, &xdlreg::event::silent).expect("pumpkins")
     });
     let mut runs = Vec::new();

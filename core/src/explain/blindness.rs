@@ -3,15 +3,15 @@
 //! An atrophied pixel is exactly 0, so whatever multiplies by the pixel gives it exactly 0 relevance, however much it
 //! matters. Scores of such explanations over atrophied pixels would say nothing about them; tables mark them as blind.
 
-use super::composite::{Composite, LayerKind, LayerSite};
+use super::composite::LayerSite;
 use super::method::Method;
 use super::rule::{InputPart, Rule};
 
 impl Method {
-    /// Whether relevance is 0 wherever the image is 0, for a network that begins with batch norm or without.
-    pub fn is_blind_to_zeros(&self, batch_norm: bool) -> bool {
+    /// Whether relevance is 0 wherever the image is 0, for a network whose first linear layer is `entry`.
+    pub fn is_blind_to_zeros(&self, entry: &LayerSite) -> bool {
         match self {
-            Self::Propagation(composite) => composite.is_blind_to_zeros(batch_norm),
+            Self::Propagation(composite) => composite.rule(entry).is_some_and(Rule::is_blind_to_zeros),
             Self::InputTimesGradient | Self::Input => true,
             Self::IntegratedGradients { baseline, .. } => *baseline == 0.0,
             // A pixel of 0 that is set to 0 changes nothing; a wider window also covers its neighbours.
@@ -19,14 +19,6 @@ impl Method {
             // Noise makes pixels that are 0 something else.
             Self::Smooth { .. } | Self::Random { .. } => false,
         }
-    }
-}
-
-impl Composite {
-    fn is_blind_to_zeros(&self, batch_norm: bool) -> bool {
-        let (name, kind) = if batch_norm { ("bn1", LayerKind::BatchNorm) } else { ("conv1", LayerKind::Conv) };
-        let input = LayerSite { name, kind, first: !batch_norm, last: false };
-        self.rule(&input).is_some_and(Rule::is_blind_to_zeros)
     }
 }
 
@@ -45,11 +37,13 @@ impl Rule {
 mod tests {
     use std::fs;
 
-    use crate::explain::ExplainSettings;
-    use crate::explain::{analyzer, analyzers};
+    use crate::explain::{ExplainSettings, LayerKind, LayerSite, Method, analyzer, analyzers};
+
+    const CONV: LayerSite = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
+    const BATCH_NORM: LayerSite = LayerSite { name: "bn1", kind: LayerKind::BatchNorm, first: false, last: false };
 
     fn is_blind(name: &str, settings: &ExplainSettings) -> bool {
-        analyzer(name).unwrap().method(settings).is_blind_to_zeros(false)
+        analyzer(name).unwrap().method(settings).is_blind_to_zeros(&CONV)
     }
 
     /// Float32 values at the end of a file.
@@ -86,8 +80,9 @@ mod tests {
         assert!(!is_blind("integrated_gradients", &ExplainSettings { baseline: Some(0.5), ..settings.clone() }));
         assert!(!is_blind("smoothgrad", &settings) && !is_blind("occlusion", &settings));
         let preset = analyzer("lrp.sequential_preset_a_flat").unwrap().method(&settings);
-        assert!(preset.is_blind_to_zeros(true) && !preset.is_blind_to_zeros(false), "batch norm's rule multiplies");
+        let blind = |method: &Method| [CONV, BATCH_NORM].map(|entry| method.is_blind_to_zeros(&entry));
+        assert_eq!(blind(&preset), [false, true], "batch norm's rule multiplies");
         let zennit = analyzer("zennit.epsilon_plus").unwrap().method(&settings);
-        assert!(!zennit.is_blind_to_zeros(true) && zennit.is_blind_to_zeros(false), "batch norm passes on");
+        assert_eq!(blind(&zennit), [true, false], "batch norm passes on");
     }
 }

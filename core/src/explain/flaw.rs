@@ -144,8 +144,8 @@ pub struct Review {
     referred: bool,
     /// Of the targets, in the output's unit; 0 where it is not known.
     range: f64,
-    /// Index in the data set of the first map.
-    origin: usize,
+    /// Index in the data set of each map.
+    samples: Vec<usize>,
     maps: usize,
     /// For each flaw how many maps have it, and the first of them.
     flawed: BTreeMap<Flaw, (usize, usize)>,
@@ -156,17 +156,17 @@ pub struct Review {
 }
 
 impl Review {
-    /// Of maps of a run whose first is that of the sample `origin`. `with_reference`: `explain.reference` is given.
-    pub fn new(meaning: Meaning, with_reference: bool, range: f64, origin: usize) -> Self {
+    /// Of the maps of these samples. `with_reference`: `explain.reference` is given.
+    pub fn new(meaning: Meaning, with_reference: bool, range: f64, samples: Vec<usize>) -> Self {
         let referred = with_reference || matches!(meaning.sum, Some(Sum::FromBaseline(_)));
         let (maps, flawed, least_kept, moved) = (0, BTreeMap::new(), 1.0, (0, 0.0));
-        Self { meaning, referred, range, origin, maps, flawed, least_kept, moved }
+        Self { meaning, referred, range, samples, maps, flawed, least_kept, moved }
     }
 
     /// Looks at the next map; returns what is wrong with it.
     pub fn look(&mut self, map: &[f32], facts: &Facts) -> Option<Flaw> {
         let flaw = facts.flaw(map, &self.meaning, self.referred && self.meaning.smoothing.is_some(), self.range);
-        let sample = self.origin + self.maps;
+        let sample = self.samples[self.maps];
         self.maps += 1;
         if let Some(flaw) = flaw {
             self.flawed.entry(flaw).or_insert((0, sample)).0 += 1;

@@ -1,15 +1,17 @@
 use super::*;
-use crate::explain::{ExplainSettings, analyzer};
+use crate::explain::{ExplainSettings, ExplainedNetwork, LayerKind, LayerSite, analyzer};
 use crate::task::Task;
 
 fn meaning(toml: &str) -> Meaning {
     let settings: ExplainSettings = toml::from_str(toml).expect("well-formed settings");
-    Meaning::of(&analyzer(&settings.analyzer).expect(toml).method(&settings), Task::Regression, false)
+    let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
+    let network = ExplainedNetwork { task: Task::Regression, target: &crate::sim::age(), entry, shape: crate::sim::SHAPE };
+    Meaning::of(&analyzer(&settings.analyzer).expect(toml).method(&settings), &network)
 }
 
 /// The only flaw of maps under these facts, if there is one, and what is said of it.
 fn found(toml: &str, with_reference: bool, map: &[f32], facts: Facts) -> (Option<Flaw>, Vec<Finding>) {
-    let mut review = Review::new(meaning(toml), with_reference, 60.0, 90);
+    let mut review = Review::new(meaning(toml), with_reference, 60.0, (90..190).collect());
     let flaw = review.look(map, &facts);
     assert_eq!(review.look(map, &facts), flaw);
     (flaw, review.findings())

@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::composite::{Activation, Composite, Start};
+use super::composite::{Activation, Composite, LayerSite, Start};
 use super::method::{Method, Smoothing};
-use crate::raster::SIDE;
+use crate::data::Target;
+use crate::raster::ImageShape;
 use crate::task::Task;
 use crate::unit::{Unit, Units};
 
@@ -46,15 +47,26 @@ pub struct Gaps {
     pub covered: f64,
 }
 
+/// What the meaning of its explanations depends on, of a network.
+#[derive(Debug, Clone, Copy)]
+pub struct ExplainedNetwork<'a> {
+    pub task: Task,
+    pub target: &'a Target,
+    /// The first linear layer.
+    pub entry: LayerSite<'a>,
+    /// Of the images.
+    pub shape: ImageShape,
+}
+
 impl Meaning {
-    /// What maps of `method` mean for a network of this task, that begins with batch norm or without.
-    pub fn of(method: &Method, task: Task, batch_norm: bool) -> Self {
+    /// What maps of `method` mean for such a network.
+    pub fn of(method: &Method, network: &ExplainedNetwork) -> Self {
         Self {
-            units: Units::of(task, method.unit()),
+            units: Units::of(network.task, network.target, method.unit()),
             sum: method.sum(),
-            blind: method.is_blind_to_zeros(batch_norm),
+            blind: method.is_blind_to_zeros(&network.entry),
             smoothing: method.smoothing(),
-            gaps: method.gaps(),
+            gaps: method.gaps(network.shape),
         }
     }
 }
@@ -88,23 +100,27 @@ impl Method {
         }
     }
 
-    fn gaps(&self) -> Option<Gaps> {
+    fn gaps(&self, shape: ImageShape) -> Option<Gaps> {
         match *self {
             Self::Occlusion { window, stride, .. } => {
-                let mut covered = [false; SIDE];
-                starts(window, stride).for_each(|start| covered[start..start + window].fill(true));
-                let along = covered.iter().filter(|covered| **covered).count() as f64 / SIDE as f64;
-                (along < 1.0).then_some(Gaps { window, stride, covered: along * along })
+                let along = |side: usize| {
+                    let mut covered = vec![false; side];
+                    starts(side, window, stride).for_each(|start| covered[start..][..window.min(side)].fill(true));
+                    covered.iter().filter(|covered| **covered).count() as f64 / side as f64
+                };
+                let covered = along(shape.height) * along(shape.width);
+                (covered < 1.0).then_some(Gaps { window, stride, covered })
             }
-            Self::Smooth { ref of, .. } => of.gaps(),
+            Self::Smooth { ref of, .. } => of.gaps(shape),
             _ => None,
         }
     }
 }
 
-/// Where the windows of occlusion begin along a side: every `stride` pixels, and so that the last one ends with the image.
-pub fn starts(window: usize, stride: usize) -> impl Iterator<Item = usize> {
-    (0..SIDE - window).step_by(stride).chain([SIDE - window])
+/// Where the windows of occlusion begin along a `side`: every `stride` pixels, and so that the last one ends with the image.
+pub fn starts(side: usize, window: usize, stride: usize) -> impl Iterator<Item = usize> {
+    let last = side.saturating_sub(window);
+    (0..last).step_by(stride).chain([last])
 }
 
 impl Composite {
@@ -133,17 +149,22 @@ impl Composite {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::{ExplainSettings, analyzer, analyzers};
+    use crate::explain::{ExplainSettings, LayerKind, analyzer, analyzers};
+
+    fn pumpkin_net(task: Task, target: &Target) -> ExplainedNetwork<'_> {
+        let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
+        ExplainedNetwork { task, target, entry, shape: crate::sim::SHAPE }
+    }
 
     fn meaning(toml: &str, task: Task) -> Meaning {
         let settings: ExplainSettings = toml::from_str(toml).expect("well-formed settings");
-        Meaning::of(&analyzer(&settings.analyzer).expect(toml).method(&settings), task, false)
+        Meaning::of(&analyzer(&settings.analyzer).expect(toml).method(&settings), &pumpkin_net(task, &crate::sim::age()))
     }
 
     #[test]
     fn every_analyzer_has_its_unit_and_its_sum() {
         for analyzer in analyzers() {
-            let of = |task| Meaning::of(&analyzer.method(&ExplainSettings::default()), task, false);
+            let of = |task| Meaning::of(&analyzer.method(&ExplainSettings::default()), &pumpkin_net(task, &crate::sim::age()));
             let Meaning { units, sum, .. } = of(Task::Regression);
             let (unit, expected) = match analyzer.name {
                 "gradient" | "gradient.baseline" | "smoothgrad" => ("years per unit of intensity", None),
@@ -192,5 +213,7 @@ mod tests {
         // 14 windows from 0 on and the one at the end, along either side.
         let gaps = of("window = 1\nstride = 7\nsmooth = { samples = 2 }").gaps.expect("gaps");
         assert!((gaps.covered - (15.0_f64 / 98.0).powi(2)).abs() < 1e-12, "{gaps:?}");
+        let wide = Method::Occlusion { window: 4, stride: 8, fill: 0.0 }.gaps(ImageShape::plane(4, 16));
+        assert_eq!(wide.map(|gaps| gaps.covered), Some(0.75), "columns 0 to 3, 8 to 15");
     }
 }

@@ -15,7 +15,7 @@ pub use analyzer::{Analyzer, Parameter, analyzer, analyzer_names, analyzers};
 pub use composite::{Activation, Composite, LayerKind, LayerSite, Selector, Start};
 pub use entry::{CompositeEntry, RuleName};
 pub use flaw::{Facts, Finding, Flaw, Review};
-pub use meaning::{Gaps, Meaning, Sum, starts};
+pub use meaning::{ExplainedNetwork, Gaps, Meaning, Sum, starts};
 pub use method::{Method, SigmaUnit, Smoothing};
 pub use reference::Reference;
 pub use rule::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, Term, WeightPart};

@@ -7,13 +7,13 @@ use super::Reference;
 use super::entry;
 use super::entry::CompositeEntry;
 use crate::explain::{Composite, Parameter, SigmaUnit, Smoothing, analyzer, analyzer_names, analyzers};
-use crate::raster::SIDE;
+use crate::sim::{SHAPE, SIDE};
 use crate::settings::Invalid;
 use crate::settings::near_miss;
 use crate::settings::number::{Bound, count, number, plain, seed};
-use crate::settings::{IMAGE, Need, SCORES};
+use crate::settings::{Need, SCORES, image_bytes};
 use crate::shown::shown;
-use crate::sim::Split;
+use crate::data::Split;
 use crate::task::Task;
 
 /// What rules do with a layer's bias.
@@ -197,7 +197,7 @@ impl ExplainSettings {
     /// Passes through the network (`steps`, `samples`) follow each other and take none.
     pub fn memory(&self, samples: usize) -> Option<Need> {
         let maps = self.subset.range(samples).len() as u128;
-        Some(Need::new("explain.subset", maps * (IMAGE + SCORES), format!("the maps of {maps} images")))
+        Some(Need::new("explain.subset", maps * (image_bytes(SHAPE) + SCORES), format!("the maps of {maps} images")))
     }
 
     /// The composite of the analyzer "lrp".

@@ -1,11 +1,15 @@
-//! Whether relevance tells what every sign of age is worth to the network.
+//! Whether relevance tells what every sign is worth to the network.
 //!
-//! The simulation draws the same pumpkin again without one sign, all else equal to the bit. How far the prediction falls
-//! then is what this sign is worth, in years: the causal truth, against which the relevance over its pixels is held.
+//! The simulation draws the same image again without one sign, all else equal to the bit. How far the prediction falls
+//! then is what this sign is worth, in the target's unit: the causal truth, against which the relevance over its pixels is
+//! held.
 
-use super::intervention::{Effects, Kind, sum};
+use super::intervention::{Effects, sum};
+use super::localisation::is_zero;
+use super::network::Needs;
 use super::statistics::{line, mean, mean_of_defined, partial_spearman, pearson, spearman};
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Sign, Trivial, UnitOf};
+use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Trivial, UnitOf};
+use crate::data::{Interventions, Variant};
 use crate::raster::{Raster, RasterStack};
 use crate::task::Task;
 
@@ -24,77 +28,110 @@ const RELEVANCE: About = about("causal_relevance", UnitOf::Relevance, Direction:
 /// Fewer signs than this in an image correlate by chance alone.
 const FEWEST: usize = 3;
 
-/// Years f(x) - f(x without a sign) against the sum of relevance over the sign's pixels.
+/// Effects f(x) - f(x without a sign), of pumpkins in years, against the sum of relevance over the sign's pixels.
 ///
-/// For lesions and for atrophies, of which the pixel itself (r = 0) or all within r = 1, 2 rows and columns count:
+/// For kinds of which an image may have many signs (lesions; atrophies, of which the pixel itself or all within 1 or 2 rows
+/// and columns count):
 /// - of an image: Pearson's and Spearman's correlation over its signs, where there are at least three; the mean over images
 ///   is the score of the run, with those of trivial maps as variants `image`, `edges`, `noise`;
 /// - `pooled`: the same over the signs of all images together, with the slope of relevance over years.
 ///
-/// For every kind, also the tumour:
+/// For every kind, also one of which an image has a single sign (the tumour):
 /// - of an image, `causal_years` and `causal_relevance` of all signs of the kind together; `each` is the mean worth of one;
 /// - `kind`: correlations and slope of these over images;
-/// - `beyond_age`: the rank correlation over images of equal age (partial): older pumpkins have more to show, so maps that
+/// - `beyond_age`: the rank correlation over images of equal target (partial): older pumpkins have more to show, so maps that
 ///   merely grow with age correlate too.
 ///
 /// With those of trivial maps beside, as `kind.image` and so on.
 ///
-/// Where an explanation is blind to pixels that are 0, the relevance of atrophies at r = 0 says nothing, and is marked so.
+/// Where an explanation is blind to pixels that are 0, the relevance of a region of such pixels (atrophies themselves) says
+/// nothing, and is marked so.
 pub const CAUSAL: NetworkMetric = NetworkMetric {
     name: "causal",
     measures: &[PEARSON, SPEARMAN, SLOPE, YEARS, RELEVANCE],
     task: Some(Task::Regression),
+    needs: Needs::Interventions,
     compute,
 };
 
+/// The signs of a kind as one of its regions shows them.
+#[derive(Clone, Copy)]
+struct Signs<'a> {
+    source: &'a dyn Interventions,
+    kind: usize,
+    variant: Variant,
+}
+
+impl Signs<'_> {
+    /// What a map says over the pixels of each sign.
+    fn each(&self, effects: &Effects, map: Raster, probed: &Probed) -> Vec<f64> {
+        effects.relevance(map, (self.source, self.kind, self.variant.dilation), probed)
+    }
+
+    /// The pixels of all of them in an image.
+    fn region(&self, effects: &Effects, probed: &Probed) -> Vec<usize> {
+        let regions = probed.truth.map(|truth| truth.regions(probed.samples[effects.image])).unwrap_or_default();
+        let own = regions.into_iter().find(|region| region.name == self.variant.region);
+        own.map(|region| region.pixels).unwrap_or_default()
+    }
+
+    /// Whether every pixel of theirs is 0 in every image.
+    fn are_zero(&self, effects: &[Effects], probed: &Probed) -> bool {
+        let zero = |effects: &Effects| is_zero(probed.images.get(effects.image), &self.region(effects, probed));
+        effects.iter().all(zero)
+    }
+}
+
 fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
+    let Some(source) = probed.interventions() else { return Ok(Vec::new()) };
     let mut scores = Vec::new();
-    for kind in Kind::ALL {
+    for (kind, of_kind) in source.kinds().iter().enumerate() {
         let effects: Vec<Effects> =
-            (0..probed.len()).filter_map(|image| Effects::of(kind, probed, image, probe)).collect();
+            (0..probed.len()).filter_map(|image| Effects::of(source, kind, probed, image, probe)).collect();
         if effects.is_empty() {
             continue;
         }
-        for sign in kind.signs() {
-            let mut told = within_images(sign, &effects, probed);
-            told.extend(over_images(sign, &effects, probed));
-            if probed.blind && sign.is_zero_in_images() {
+        for &variant in of_kind.variants {
+            let signs = Signs { source, kind, variant };
+            let mut told = within_images(signs, &effects, probed);
+            told.extend(over_images(signs, of_kind.single, &effects, probed));
+            if probed.blind && signs.are_zero(&effects, probed) {
                 told.iter_mut().for_each(Score::mark_blind);
             }
-            told.extend(trivial_maps(sign, &effects, probed));
+            told.extend(trivial_maps(signs, &effects, probed));
             told.extend(worth(&effects));
-            scores.extend(told.into_iter().map(|score| score.of_sign(sign)));
+            scores.extend(told.into_iter().map(|score| score.of_sign(variant.region)));
         }
     }
     Ok(scores)
 }
 
-fn correlations(years: &[f64], relevance: &[f64]) -> [Score; 2] {
-    [Score::new(&PEARSON, pearson(years, relevance)), Score::new(&SPEARMAN, spearman(years, relevance))]
+fn correlations(effects: &[f64], relevance: &[f64]) -> [Score; 2] {
+    [Score::new(&PEARSON, pearson(effects, relevance)), Score::new(&SPEARMAN, spearman(effects, relevance))]
 }
 
 /// The images with enough signs to correlate over them.
 fn many(effects: &[Effects]) -> impl Iterator<Item = &Effects> {
-    effects.iter().filter(|effects| effects.years.len() >= FEWEST)
+    effects.iter().filter(|effects| effects.effects.len() >= FEWEST)
 }
 
 /// Correlations over the signs of each image.
-fn within_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
+fn within_images(signs: Signs, effects: &[Effects], probed: &Probed) -> Vec<Score> {
     let of_image = |effects: &Effects| {
-        let relevance = effects.relevance(probed.maps.get(effects.image), sign);
-        correlations(&effects.years, &relevance).map(|score| score.of_image(effects.image))
+        let relevance = signs.each(effects, probed.maps.get(effects.image), probed);
+        correlations(&effects.effects, &relevance).map(|score| score.of_image(effects.image))
     };
     many(effects).flat_map(of_image).collect()
 }
 
 /// The same of trivial maps: in the mean over images, and over images.
-fn trivial_maps(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
+fn trivial_maps(signs: Signs, effects: &[Effects], probed: &Probed) -> Vec<Score> {
     let mut scores = Vec::new();
     for trivial in Trivial::ALL {
         let maps: Vec<RasterStack> = effects.iter().map(|effects| probed.trivial(trivial, effects.image)).collect();
         let of_images: Vec<[Score; 2]> = (effects.iter().zip(&maps))
-            .filter(|(effects, _)| effects.years.len() >= FEWEST)
-            .map(|(effects, map)| correlations(&effects.years, &effects.relevance(map.get(0), sign)))
+            .filter(|(effects, _)| effects.effects.len() >= FEWEST)
+            .map(|(effects, map)| correlations(&effects.effects, &signs.each(effects, map.get(0), probed)))
             .collect();
         if !of_images.is_empty() {
             for (which, about) in [&PEARSON, &SPEARMAN].into_iter().enumerate() {
@@ -102,7 +139,7 @@ fn trivial_maps(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> 
                 scores.push(Score::new(about, value).variant(trivial.name()));
             }
         }
-        let relevance = of_kind(sign, effects, &maps.iter().map(|map| map.get(0)).collect::<Vec<_>>(), probed);
+        let relevance = of_kind(signs, effects, &maps.iter().map(|map| map.get(0)).collect::<Vec<_>>(), probed);
         let named = |variant: &str| format!("{variant}.{}", trivial.name());
         scores.extend(kinds(effects, &relevance, probed).map(|(variant, score)| score.variant(named(variant))));
     }
@@ -110,43 +147,43 @@ fn trivial_maps(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> 
 }
 
 /// Correlations over the signs of all images together, and over the images' sums of all signs of the kind.
-fn over_images(sign: Sign, effects: &[Effects], probed: &Probed) -> Vec<Score> {
+fn over_images(signs: Signs, single: bool, effects: &[Effects], probed: &Probed) -> Vec<Score> {
     let mut scores = Vec::new();
     let maps: Vec<Raster> = effects.iter().map(|effects| probed.maps.get(effects.image)).collect();
-    let slope = |years: &[f64], relevance: &[f64]| Score::new(&SLOPE, line(years, relevance).slope);
-    if sign != Sign::Tumour {
-        let years: Vec<f64> = effects.iter().flat_map(|effects| effects.years.iter().copied()).collect();
+    let slope = |worth: &[f64], relevance: &[f64]| Score::new(&SLOPE, line(worth, relevance).slope);
+    if !single {
+        let worth: Vec<f64> = effects.iter().flat_map(|effects| effects.effects.iter().copied()).collect();
         let relevance: Vec<f64> =
-            effects.iter().zip(&maps).flat_map(|(effects, map)| effects.relevance(*map, sign)).collect();
-        let pooled = correlations(&years, &relevance).into_iter().chain([slope(&years, &relevance)]);
+            effects.iter().zip(&maps).flat_map(|(effects, map)| signs.each(effects, *map, probed)).collect();
+        let pooled = correlations(&worth, &relevance).into_iter().chain([slope(&worth, &relevance)]);
         scores.extend(pooled.map(|score| score.variant("pooled")));
     }
-    let relevance = of_kind(sign, effects, &maps, probed);
+    let relevance = of_kind(signs, effects, &maps, probed);
     scores.extend(kinds(effects, &relevance, probed).map(|(variant, score)| score.variant(variant)));
-    let years: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
-    scores.push(slope(&years, &relevance).variant("kind"));
+    let worth: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
+    scores.push(slope(&worth, &relevance).variant("kind"));
     let of_images = effects.iter().zip(relevance);
     scores.extend(of_images.map(|(effects, sum)| Score::new(&RELEVANCE, sum).of_image(effects.image)));
     scores
 }
 
 /// What maps say of all signs of a kind in each image.
-fn of_kind(sign: Sign, effects: &[Effects], maps: &[Raster], probed: &Probed) -> Vec<f64> {
-    let of_image = |(effects, map): (&Effects, &Raster)| sum(*map, &sign.mask(probed.pumpkins[effects.image]));
+fn of_kind(signs: Signs, effects: &[Effects], maps: &[Raster], probed: &Probed) -> Vec<f64> {
+    let of_image = |(effects, map): (&Effects, &Raster)| sum(*map, &signs.region(effects, probed));
     effects.iter().zip(maps).map(of_image).collect()
 }
 
 /// Correlations over images of what all signs of a kind are worth with what a map says of them, with their variants.
 fn kinds(effects: &[Effects], relevance: &[f64], probed: &Probed) -> impl Iterator<Item = (&'static str, Score)> {
-    let years: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
-    let ages: Vec<f64> = effects.iter().map(|effects| f64::from(probed.pumpkins[effects.image].age)).collect();
-    let beyond_age = Score::new(&SPEARMAN, partial_spearman(&years, relevance, &ages));
-    correlations(&years, relevance).map(|score| ("kind", score)).into_iter().chain([("beyond_age", beyond_age)])
+    let worth: Vec<f64> = effects.iter().map(|effects| effects.all).collect();
+    let targets: Vec<f64> = effects.iter().map(|effects| probed.targets[effects.image]).collect();
+    let beyond_age = Score::new(&SPEARMAN, partial_spearman(&worth, relevance, &targets));
+    correlations(&worth, relevance).map(|score| ("kind", score)).into_iter().chain([("beyond_age", beyond_age)])
 }
 
 /// What the signs are worth, whatever an explanation says.
 fn worth(effects: &[Effects]) -> Vec<Score> {
     let of_kind = effects.iter().map(|effects| Score::new(&YEARS, effects.all).of_image(effects.image));
-    let years: Vec<f64> = effects.iter().flat_map(|effects| effects.years.iter().copied()).collect();
-    of_kind.chain([Score::new(&YEARS, mean(years.into_iter())).variant("each")]).collect()
+    let each: Vec<f64> = effects.iter().flat_map(|effects| effects.effects.iter().copied()).collect();
+    of_kind.chain([Score::new(&YEARS, mean(each.into_iter())).variant("each")]).collect()
 }

@@ -77,7 +77,8 @@ mod tests {
     use super::*;
     use crate::metric::statistics::{mean, spearman};
     use crate::metric::{ENSEMBLE_METRICS, Trivial};
-    use crate::raster::{RasterStack, SIDE};
+    use crate::raster::RasterStack;
+    use crate::sim::SIDE;
     use crate::seed::stream;
     use rand::RngExt;
 

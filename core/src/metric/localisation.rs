@@ -1,8 +1,8 @@
 //! What all scores of localisation work with: how many pixels of every level of relevance lie on a sign.
 
-use super::{About, Direction, LOCALISATION_METRICS, Score, Sign, Trivial, UnitOf};
-use crate::raster::{Raster, SIDE};
-use crate::sim::{Mask, Pixel, Pumpkin};
+use super::{About, Direction, LOCALISATION_METRICS, Score, Trivial, UnitOf};
+use crate::data::Region;
+use crate::raster::Raster;
 
 /// What is taken of a map's relevance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,60 +141,61 @@ pub const SIGN_SHARE: About = About {
     citation: "Arras, Osman and Samek, Information Fusion 81 (2022) 14, doi 10.1016/j.inffus.2021.11.008",
 };
 
-/// Every score of where a map puts its relevance, for every sign that the pumpkin has. A map that is blind to pixels of 0
-/// has no score where a sign is nothing but such.
-pub fn locate(map: Raster, pumpkin: &Pumpkin, blind: bool) -> Vec<Score> {
-    let masks = masks(pumpkin);
-    let mut scores = score_parts(map, &masks, &[Part::Positive, Part::Absolute], Part::name);
-    scores
-        .iter_mut()
-        .filter(|score| blind && score.sign.is_some_and(Sign::is_zero_in_images))
-        .for_each(Score::mark_blind);
-    scores.extend(masks.iter().map(|(sign, mask)| Score::new(&SIGN_SHARE, share(mask)).of_sign(*sign)));
+/// Every score of where a map puts its relevance, for every region that is known in the image. A map that is blind to pixels
+/// of 0 has no score where a region is nothing but such.
+pub fn locate(map: Raster, image: Raster, regions: &[Region], blind: bool) -> Vec<Score> {
+    let mut scores = score_parts(map, regions, &[Part::Positive, Part::Absolute], Part::name);
+    for region in regions.iter().filter(|region| blind && is_zero(image, &region.pixels)) {
+        scores.iter_mut().filter(|score| score.sign.as_ref() == Some(&region.name)).for_each(Score::mark_blind);
+    }
+    scores.extend(regions.iter().map(|region| Score::new(&SIGN_SHARE, share(region, map)).of_sign(region.name.clone())));
     scores
 }
 
 /// What trivial maps of the image and chance score, in the place of an explanation.
-pub fn locate_trivial(image: Raster, pumpkin: &Pumpkin, seed: u64, sample: usize) -> Vec<Score> {
-    let masks = masks(pumpkin);
+pub fn locate_trivial(image: Raster, regions: &[Region], seed: u64, sample: usize) -> Vec<Score> {
     let of_trivial = |trivial: Trivial| {
         let map = trivial.map(image, seed, sample);
-        score_parts(map.get(0), &masks, &[Part::Positive], |_| trivial.name())
+        score_parts(map.get(0), regions, &[Part::Positive], |_| trivial.name())
     };
     let mut scores: Vec<Score> = Trivial::ALL.into_iter().flat_map(of_trivial).collect();
-    for (sign, mask) in &masks {
-        let chance = |metric: &'static LocalisationMetric| Score::new(&metric.about, (metric.chance)(share(mask)));
-        scores.extend(LOCALISATION_METRICS.iter().map(|metric| chance(metric).variant("chance").of_sign(*sign)));
+    for region in regions {
+        let share = share(region, image);
+        let chance = |metric: &'static LocalisationMetric| Score::new(&metric.about, (metric.chance)(share));
+        let of_region = LOCALISATION_METRICS.iter().map(|metric| chance(metric).variant("chance"));
+        scores.extend(of_region.map(|score| score.of_sign(region.name.clone())));
     }
     scores
 }
 
+/// Whether every one of these pixels is 0 in all channels of an image.
+pub(super) fn is_zero(image: Raster, pixels: &[usize]) -> bool {
+    let area = image.height * image.width;
+    image.pixels.chunks_exact(area).all(|channel| pixels.iter().all(|&pixel| channel[pixel] == 0.0))
+}
+
 fn score_parts(
     map: Raster,
-    masks: &[(Sign, Mask)],
+    regions: &[Region],
     parts: &[Part],
     variant: impl Fn(Part) -> &'static str,
 ) -> Vec<Score> {
     let mut scores = Vec::new();
     for &part in parts {
         let sorted = Sorted::new(map, part);
-        for (sign, mask) in masks {
-            let located = Located::new(&sorted, mask.pixels().map(Pixel::index));
+        for region in regions {
+            let located = Located::new(&sorted, region.pixels.iter().copied());
             let metrics = LOCALISATION_METRICS.iter().filter(|metric| metric.parts.contains(&part));
             let score = |metric: &'static LocalisationMetric| Score::new(&metric.about, (metric.compute)(&located));
-            scores.extend(metrics.map(|metric| score(metric).variant(variant(part)).of_sign(*sign)));
+            scores.extend(metrics.map(|metric| score(metric).variant(variant(part)).of_sign(region.name.clone())));
         }
     }
     scores
 }
 
-/// The signs that a pumpkin has, with their pixels.
-fn masks(pumpkin: &Pumpkin) -> Vec<(Sign, Mask)> {
-    Sign::ALL.into_iter().map(|sign| (sign, sign.mask(pumpkin))).filter(|(_, mask)| !mask.is_empty()).collect()
-}
-
-fn share(mask: &Mask) -> f64 {
-    mask.count() as f64 / (SIDE * SIDE) as f64
+/// How much of an image a region takes.
+fn share(region: &Region, image: Raster) -> f64 {
+    region.pixels.len() as f64 / (image.height * image.width) as f64
 }
 
 #[cfg(test)]

@@ -5,12 +5,21 @@ use rand::RngExt;
 use super::*;
 use crate::raster::RasterStack;
 use crate::seed::stream;
-use crate::sim::GrowthMode;
+use crate::data::Truth;
+use crate::sim::{GrowthMode, Pumpkin, PumpkinTruth, SIDE};
 
 fn score(name: &str, map: &[f32], sign: &[bool], part: Part) -> f64 {
     let metric = LOCALISATION_METRICS.iter().find(|metric| metric.about.name == name).unwrap();
     let places = (0..sign.len()).filter(|&place| sign[place]);
     (metric.compute)(&Located::new(&Sorted::new(Raster::new(1, map.len(), map), part), places))
+}
+
+fn image_of(pumpkin: &Pumpkin) -> RasterStack {
+    RasterStack::new(SIDE, SIDE, pumpkin.redraw(crate::sim::Without::Nothing))
+}
+
+fn regions(pumpkin: &Pumpkin) -> Vec<Region> {
+    PumpkinTruth(vec![pumpkin.clone()]).regions(0)
 }
 
 /// Small maps of few different values, so that there are ties everywhere, with a sign on some of the pixels.
@@ -96,10 +105,10 @@ fn a_map_of_the_sign_wins_everything_and_noise_wins_what_chance_does() {
     for metric in LOCALISATION_METRICS {
         assert_eq!(score(metric.about.name, &perfect, &flags, Part::Positive), 1.0, "{}", metric.about.name);
     }
-    let trivial = locate_trivial(image.get(0), &pumpkin, 0, 0);
+    let trivial = locate_trivial(image.get(0), &regions(&pumpkin), 0, 0);
     let of = |name: &str| {
         let found =
-            trivial.iter().find(|score| score.name() == name && score.sign == Some(Sign::Atrophies { radius: 2 }));
+            trivial.iter().find(|score| score.name() == name && score.sign.as_deref() == Some("atrophies_r2"));
         found.unwrap().value
     };
     let share = pumpkin.atrophy_mask(2).count() as f64 / (SIDE * SIDE) as f64;
@@ -110,24 +119,24 @@ fn a_map_of_the_sign_wins_everything_and_noise_wins_what_chance_does() {
     assert_eq!(of("roc_auc.chance"), 0.5);
     assert!((of("roc_auc.noise") - 0.5).abs() < 0.03);
     assert!(of("roc_auc.edges") > 0.7, "atrophies make edges");
-    assert_eq!(trivial, locate_trivial(image.get(0), &pumpkin, 0, 0), "the seed decides");
-    assert_ne!(trivial, locate_trivial(image.get(0), &pumpkin, 1, 0));
+    assert_eq!(trivial, locate_trivial(image.get(0), &regions(&pumpkin), 0, 0), "the seed decides");
+    assert_ne!(trivial, locate_trivial(image.get(0), &regions(&pumpkin), 1, 0));
 }
 
 #[test]
 fn what_is_blind_has_no_score_rather_than_none() {
     let pumpkin = Pumpkin::draw(70, GrowthMode::Human, 4);
     let map = RasterStack::new(SIDE, SIDE, pumpkin.redraw(crate::sim::Without::Nothing));
-    let seeing = locate(map.get(0), &pumpkin, false);
-    let blind = locate(map.get(0), &pumpkin, true);
+    let seeing = locate(map.get(0), image_of(&pumpkin).get(0), &regions(&pumpkin), false);
+    let blind = locate(map.get(0), image_of(&pumpkin).get(0), &regions(&pumpkin), true);
     assert_eq!(seeing.len(), blind.len());
     for (seeing, blind) in seeing.iter().zip(&blind) {
-        let hidden = seeing.sign == Some(Sign::Atrophies { radius: 0 }) && seeing.about.name != "sign_share";
+        let hidden = seeing.sign.as_deref() == Some("atrophies") && seeing.about.name != "sign_share";
         assert_eq!(blind.note.as_deref(), hidden.then_some("blind"));
         assert!(if hidden { blind.value.is_nan() } else { blind.value == seeing.value });
     }
     let young = Pumpkin::draw(20, GrowthMode::Eternal, 0);
-    assert_eq!(locate(map.get(0), &young, false), [], "a pumpkin without signs is not scored");
+    assert_eq!(locate(map.get(0), image_of(&young).get(0), &regions(&young), false), [], "a pumpkin without signs is not scored");
     let tumour = Pumpkin::draw(60, GrowthMode::NoGrowth, 0);
-    assert!(locate(map.get(0), &tumour, true).iter().all(|score| score.sign == Some(Sign::Tumour)));
+    assert!(locate(map.get(0), image_of(&tumour).get(0), &regions(&tumour), true).iter().all(|score| score.sign.as_deref() == Some("tumour")));
 }

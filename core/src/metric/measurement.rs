@@ -12,7 +12,7 @@ pub struct Measurement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample: Option<usize>,
     pub metric: String,
-    /// The sign of age it is about, where it is about one.
+    /// The region it is about, such as the pixels of a sign of age, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign: Option<String>,
     /// None where the score is not defined, such as a correlation with a constant.
@@ -43,8 +43,8 @@ impl Measurement {
 
     /// A score of maps in a run of these units; `sample` is the one of its image.
     pub fn of_maps(score: &Score, sample: Option<usize>, units: &Units) -> Self {
-        let headline = sample.is_none() && is_headline(&score.name(), score.sign);
-        let (sign, note) = (score.sign.map(|sign| sign.name().to_owned()), score.note.clone());
+        let headline = sample.is_none() && is_headline(&score.name(), score.sign.as_deref());
+        let (sign, note) = (score.sign.as_deref().map(str::to_owned), score.note.clone());
         Self { sample, sign, note, headline, ..Self::of_run(score.name(), score.value, &score.about.unit.name(units)) }
     }
 

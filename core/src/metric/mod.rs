@@ -34,7 +34,6 @@ mod residual_slope;
 mod roc_auc;
 mod sensitivity;
 mod settings;
-mod sign;
 pub mod statistics;
 mod sum_relevance;
 mod trivial;
@@ -55,9 +54,8 @@ use crate::task::Task;
 pub use ensemble::{EnsembleMetric, EnsembleSample, Moments};
 pub use localisation::{Level, LocalisationMetric, Located, Part, SIGN_SHARE, Sorted, locate, locate_trivial};
 pub use measurement::Measurement;
-pub use network::{BLIND, NetworkMetric, Probe, ProbeError, Probed, Score};
+pub use network::{BLIND, Needs, NetworkMetric, Probe, ProbeError, Probed, Score};
 pub use settings::EvaluateSettings;
-pub use sign::Sign;
 pub use trivial::Trivial;
 pub use unit_of::UnitOf;
 
@@ -94,22 +92,22 @@ pub const ENSEMBLE_METRICS: &[EnsembleMetric] = &[
 ];
 
 /// Scores of maps that are columns of a run, by name and sign. All are in the long table.
-const HEADLINES: &[(&str, Option<Sign>)] = &[
+const HEADLINES: &[(&str, Option<&str>)] = &[
     ("gini_index", None),
-    ("average_precision.positive", Some(Sign::Lesions)),
-    ("average_precision.positive", Some(Sign::Atrophies { radius: 1 })),
-    ("average_precision.positive", Some(Sign::Tumour)),
+    ("average_precision.positive", Some("lesions")),
+    ("average_precision.positive", Some("atrophies_r1")),
+    ("average_precision.positive", Some("tumour")),
     ("faithfulness.positive", None),
     ("faithfulness.negative", None),
-    ("causal_spearman", Some(Sign::Lesions)),
-    ("causal_spearman", Some(Sign::Atrophies { radius: 1 })),
-    ("causal_spearman.kind", Some(Sign::Tumour)),
+    ("causal_spearman", Some("lesions")),
+    ("causal_spearman", Some("atrophies_r1")),
+    ("causal_spearman.kind", Some("tumour")),
     ("max_sensitivity", None),
     ("randomisation_spearman.conv1", None),
 ];
 
 /// Whether a score of maps is a column of the table of runs.
-pub fn is_headline(name: &str, sign: Option<Sign>) -> bool {
+pub fn is_headline(name: &str, sign: Option<&str>) -> bool {
     HEADLINES.contains(&(name, sign))
 }
 

@@ -1,11 +1,13 @@
 //! Scores for which the network is asked again: what they are given, and what they give.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
-use super::{About, Sign, Trivial};
+use super::{About, Trivial};
+use crate::data::{Interventions, LeftOut, Truth};
 use crate::metric::EvaluateSettings;
-use crate::raster::{RasterStack, SIDE};
-use crate::sim::{Pumpkin, Without};
+use crate::raster::RasterStack;
 use crate::task::Task;
 
 /// Why an explanation has no score where images are 0.
@@ -18,10 +20,11 @@ pub struct ProbeError(pub String);
 
 /// A network and the way in which it is explained, as scores see them.
 pub trait Probe {
-    /// What the network says to every image, `[count]`: for a regression its age in years.
+    /// What the network says to every image, `[count]`: for a regression its target.
     fn predict(&self, images: &RasterStack) -> Vec<f64>;
 
-    /// The map of every image. Whatever an explanation draws at random depends on an image's place in the stack alone.
+    /// The map of every image, a number a pixel. Whatever an explanation draws at random depends on an image's place in the
+    /// stack alone.
     fn explain(&self, images: &RasterStack) -> Result<RasterStack, ProbeError>;
 
     /// The layers that have parameters, from the output to the input.
@@ -35,16 +38,19 @@ pub trait Probe {
 pub struct Probed<'a> {
     /// Index in the data set of each.
     pub samples: &'a [usize],
-    /// The record of each.
-    pub pumpkins: &'a [&'a Pumpkin],
+    /// The target of each.
+    pub targets: &'a [f64],
+    /// What is known of the data set's images beforehand.
+    pub truth: Option<&'a dyn Truth>,
     pub images: &'a RasterStack,
+    /// A number a pixel.
     pub maps: &'a RasterStack,
     /// Whether relevance is 0 wherever an image is.
     pub blind: bool,
     pub settings: &'a EvaluateSettings,
 }
 
-impl Probed<'_> {
+impl<'a> Probed<'a> {
     /// How many images there are.
     pub fn len(&self) -> usize {
         self.samples.len()
@@ -59,11 +65,17 @@ impl Probed<'_> {
         trivial.map(self.images.get(index), self.settings.seed, self.samples[index])
     }
 
-    /// The image at `index` painted without each of these signs in turn.
-    pub fn without(&self, index: usize, signs: &[Without]) -> RasterStack {
-        let mut images = RasterStack::zeros(signs.len(), SIDE, SIDE);
-        for (image, without) in images.pixels_mut().chunks_exact_mut(SIDE * SIDE).zip(signs) {
-            self.pumpkins[index].paint(*without, image);
+    /// How images are made again without a sign, where the data set's source can do that.
+    pub fn interventions(&self) -> Option<&'a dyn Interventions> {
+        self.truth.and_then(Truth::interventions)
+    }
+
+    /// The image at `index` made without each of these signs in turn.
+    pub(super) fn without(&self, index: usize, signs: &[LeftOut], source: &dyn Interventions) -> RasterStack {
+        let shape = self.images.shape();
+        let mut images = RasterStack::of(shape, vec![0.0; signs.len() * shape.values()]);
+        for (image, left_out) in images.pixels_mut().chunks_exact_mut(shape.values()).zip(signs) {
+            source.paint(self.samples[index], *left_out, image);
         }
         images
     }
@@ -77,7 +89,8 @@ pub struct Score {
     pub variant: Option<String>,
     /// Index among the images that were looked at; none for a score of all of them.
     pub image: Option<usize>,
-    pub sign: Option<Sign>,
+    /// The region that it is about, where it is about one.
+    pub sign: Option<Cow<'static, str>>,
     /// NaN where it is not defined.
     pub value: f64,
     /// Why it is not defined, where there is more to say than that nothing varied.
@@ -93,8 +106,8 @@ impl Score {
         Self { image: Some(index), ..self }
     }
 
-    pub(super) fn of_sign(self, sign: Sign) -> Self {
-        Self { sign: Some(sign), ..self }
+    pub(super) fn of_sign(self, sign: impl Into<Cow<'static, str>>) -> Self {
+        Self { sign: Some(sign.into()), ..self }
     }
 
     pub(super) fn variant(self, variant: impl Into<String>) -> Self {
@@ -121,6 +134,25 @@ impl Score {
     }
 }
 
+/// What a score needs beyond images, maps and a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// Images that can be made again without a sign.
+    Interventions,
+}
+
+impl Needs {
+    /// Why there is no score, where the data set has not what it needs.
+    pub fn missing_in(self, truth: Option<&dyn Truth>) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Interventions if truth.and_then(Truth::interventions).is_some() => None,
+            Self::Interventions => Some("these images cannot be made again without a sign"),
+        }
+    }
+}
+
 /// A score, or several that come of the same questions to the network.
 pub struct NetworkMetric {
     /// Name as written in `evaluate.scores`.
@@ -128,6 +160,7 @@ pub struct NetworkMetric {
     pub measures: &'static [About],
     /// The only task for which it makes sense, if it is one.
     pub task: Option<Task>,
+    pub needs: Needs,
     pub compute: fn(&Probed, &dyn Probe) -> Result<Vec<Score>, ProbeError>,
 }
 

@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use super::network::{Probe, ProbeError, Probed};
 use super::*;
+use crate::data::Truth;
 use crate::metric::EvaluateSettings;
-use crate::raster::{RasterStack, SIDE};
-use crate::sim::{GrowthMode, Pumpkin};
+use crate::raster::RasterStack;
+use crate::sim::{GrowthMode, Pumpkin, PumpkinTruth, SIDE};
 
 const AREA: usize = SIDE * SIDE;
 
@@ -140,7 +141,9 @@ impl Probe for Scripted {
 fn ask(metric: &str, map: &RasterStack, settings: &EvaluateSettings, maps: Vec<RasterStack>) -> Vec<Score> {
     let metric = NETWORK_METRICS.iter().find(|known| known.name == metric).unwrap();
     let (images, pumpkin) = (plane("keras_images.f32", 0), Pumpkin::draw(66, GrowthMode::Human, 0));
-    let probed = Probed { samples: &[0], pumpkins: &[&pumpkin], images: &images, maps: map, blind: false, settings };
+    let truth = PumpkinTruth(vec![pumpkin]);
+    let (samples, targets, truth) = (&[0], &[66.0], Some(&truth as &dyn Truth));
+    let probed = Probed { samples, targets, truth, images: &images, maps: map, blind: false, settings };
     (metric.compute)(&probed, &Scripted { maps: RefCell::new(maps) }).unwrap()
 }
 

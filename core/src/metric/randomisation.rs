@@ -1,5 +1,6 @@
 //! Whether a map depends on what the network has learned.
 
+use super::network::Needs;
 use super::statistics::spearman;
 use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, UnitOf};
 use crate::raster::Raster;
@@ -18,7 +19,7 @@ const ABOUT: &[About] = &[About {
 /// R is taken with its sign. Pixels outside of the body have no relevance under most rules in either map, which alone makes
 /// for some correlation. Quantus 0.6.0 (`MPRT`) computes the same correlation, but scales maps and takes |R| unless told not
 /// to, and draws parameters as PyTorch's layers do; here they are Glorot uniform, without biases.
-pub const RANDOMISATION: NetworkMetric = NetworkMetric { name: "randomisation", measures: ABOUT, task: None, compute };
+pub const RANDOMISATION: NetworkMetric = NetworkMetric { name: "randomisation", measures: ABOUT, task: None, needs: Needs::Nothing, compute };
 
 fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
     let maps = probe.explain(probed.images)?;

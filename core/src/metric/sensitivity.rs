@@ -2,6 +2,7 @@
 
 use rand::RngExt;
 
+use super::network::Needs;
 use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, UnitOf};
 use crate::raster::{Raster, RasterStack};
 use crate::seed::stream;
@@ -17,21 +18,20 @@ const ABOUT: &[About] = &[About {
 ///
 /// The division by |R(x)|, which makes maps of different units comparable, is that of Quantus 0.6.0 (`MaxSensitivity`)
 /// and of Captum; Yeh et al. do not divide.
-pub const SENSITIVITY: NetworkMetric = NetworkMetric { name: "sensitivity", measures: ABOUT, task: None, compute };
+pub const SENSITIVITY: NetworkMetric = NetworkMetric { name: "sensitivity", measures: ABOUT, task: None, needs: Needs::Nothing, compute };
 
 fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
     let images = probed.images;
     let maps = probe.explain(images)?;
     let radius = probed.settings.radius as f32;
-    let area = images.height() * images.width();
     let mut largest = vec![f64::NAN; images.len()];
     for draw in 0..probed.settings.draws {
         let mut moved = images.pixels().to_vec();
-        for (image, &sample) in moved.chunks_exact_mut(area).zip(probed.samples) {
+        for (image, &sample) in moved.chunks_exact_mut(images.shape().values()).zip(probed.samples) {
             let mut rng = stream(probed.settings.seed, &format!("sensitivity {draw}"), sample as u64);
             image.iter_mut().for_each(|pixel| *pixel += rng.random_range(-radius..=radius));
         }
-        let others = probe.explain(&RasterStack::new(images.height(), images.width(), moved))?;
+        let others = probe.explain(&RasterStack::of(images.shape(), moved))?;
         for ((largest, map), other) in largest.iter_mut().zip(maps.iter()).zip(others.iter()) {
             *largest = largest.max(relative_distance(map, other));
         }

@@ -7,8 +7,9 @@ use crate::metric::NETWORK_METRICS;
 use crate::settings::Invalid;
 use crate::settings::near_miss;
 use crate::settings::number::{Bound, count, number, seed};
-use crate::settings::{IMAGE, Need};
+use crate::settings::{Need, image_bytes};
 use crate::shown::shown;
+use crate::sim::SHAPE;
 
 /// `[evaluate]`: the scores of explanations. Those that need nothing but maps, images and the known signs are always there;
 /// these settings are about those for which the network is asked again.
@@ -90,7 +91,7 @@ impl EvaluateSettings {
     /// more images and signs than the data set has, and draws follow each other.
     pub fn memory(&self) -> Option<Need> {
         let asked = self.scores.iter().any(|score| score == "faithfulness");
-        let bytes = (self.steps as u128 + 1) * IMAGE;
+        let bytes = (self.steps as u128 + 1) * image_bytes(SHAPE);
         asked.then(|| Need::new("evaluate.steps", bytes, format!("the images of {} steps", self.steps)))
     }
 }

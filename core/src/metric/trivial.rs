@@ -8,9 +8,9 @@ use crate::seed::stream;
 /// A map made without a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trivial {
-    /// The image itself.
+    /// The image itself, in the mean over channels.
     Image,
-    /// The magnitude of the image's gradient by Sobel's 3 x 3 masks, with zeros around the image.
+    /// The magnitude of its gradient by Sobel's 3 x 3 masks, with zeros around the image.
     Edges,
     /// Every pixel uniform between 0 and 1.
     Noise,
@@ -28,8 +28,10 @@ impl Trivial {
         }
     }
 
-    /// The map of one image. Noise is that of `seed` and `sample`.
+    /// The map of one image, a number a pixel. Noise is that of `seed` and `sample`.
     pub fn map(self, image: Raster, seed: u64, sample: usize) -> RasterStack {
+        let grey = image.grey();
+        let image = Raster::new(image.height, image.width, &grey);
         let pixels = match self {
             Self::Image => image.pixels.to_vec(),
             Self::Edges => edges(image),

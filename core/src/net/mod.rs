@@ -1,7 +1,16 @@
-//! What a network is and how it is trained, as settings. The tensor side carries them out.
+//! What a network is and how it is trained, as data and settings. The tensor side carries them out.
 
+mod entry;
+mod layer;
 mod model;
+mod network;
+mod pumpkin_net;
 mod train;
 
-pub use model::{ModelSettings, OutputBias};
+pub use entry::{LayerEntry, LayerType, PaddingEntry, PaddingName, Sides};
+pub use layer::{LayerSpec, Padding, Shape};
+
+pub use model::{Architecture, ModelSettings, OutputBias};
+pub use network::{NamedLayer, NetworkError, NetworkSpec, Placed};
+pub use pumpkin_net::{BATCH_NORM_EPSILON, BLOCKS, KERNELS, PumpkinNet, pooled};
 pub use train::{Keep, Optimizer, Schedule, TrainSettings};

@@ -6,6 +6,11 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::entry::{self, LayerEntry};
+use super::layer::LayerSpec;
+use super::network::{NetworkError, NetworkSpec};
+use super::pumpkin_net::PumpkinNet;
+use crate::raster::ImageShape;
 use crate::settings::Invalid;
 use crate::settings::Need;
 use crate::settings::number::{Bound, count, number, seed};
@@ -14,11 +19,11 @@ use crate::task::Task;
 /// Where the bias of the output layer starts (the network's "target bias", in XDLreg's words).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum OutputBias {
-    /// The mean age of the whole data set.
+    /// The mean target of the whole data set.
     TargetMean,
     Zero,
-    /// A number of years.
-    Years(f64),
+    /// A number in the target's unit, such as years.
+    Value(f64),
 }
 
 impl Serialize for OutputBias {
@@ -26,7 +31,7 @@ impl Serialize for OutputBias {
         match self {
             Self::TargetMean => serializer.serialize_str("target-mean"),
             Self::Zero => serializer.serialize_str("zero"),
-            Self::Years(years) => serializer.serialize_f64(*years),
+            Self::Value(value) => serializer.serialize_f64(*value),
         }
     }
 }
@@ -38,7 +43,7 @@ impl<'de> Deserialize<'de> for OutputBias {
             type Value = OutputBias;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"target-mean\", \"zero\" or a number of years")
+                f.write_str("\"target-mean\", \"zero\" or a number (of years, for pumpkins)")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<OutputBias, E> {
@@ -50,15 +55,15 @@ impl<'de> Deserialize<'de> for OutputBias {
             }
 
             fn visit_f64<E: de::Error>(self, years: f64) -> Result<OutputBias, E> {
-                Ok(OutputBias::Years(years))
+                Ok(OutputBias::Value(years))
             }
 
             fn visit_i64<E: de::Error>(self, years: i64) -> Result<OutputBias, E> {
-                Ok(OutputBias::Years(years as f64))
+                Ok(OutputBias::Value(years as f64))
             }
 
             fn visit_u64<E: de::Error>(self, years: u64) -> Result<OutputBias, E> {
-                Ok(OutputBias::Years(years as f64))
+                Ok(OutputBias::Value(years as f64))
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -75,13 +80,36 @@ impl JsonSchema for OutputBias {
     }
 }
 
-/// `[model]`: PumpkinNet and its start.
+/// Which network it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Architecture {
+    /// The network of XDLreg, of `conv_filters`, `dense_units`, `batch_norm` and `dropout`.
+    #[default]
+    PumpkinNet,
+    /// The layers in `[[model.layers]]`.
+    Layers,
+}
+
+impl Architecture {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `[model]`: the network and its start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSettings {
     /// What the network predicts.
     pub task: Task,
-    /// Initial output bias: "target-mean", "zero" or a number of years.
+    /// "pumpkin_net", or "layers" for those in `[[model.layers]]`.
+    #[serde(skip_serializing_if = "Architecture::is_default")]
+    pub architecture: Architecture,
+    /// The layers of an architecture of one's own, from the images to the prediction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<LayerEntry>>,
+    /// Initial output bias: "target-mean", "zero" or a number (of years, for pumpkins).
     pub output_bias: OutputBias,
     /// Batch normalisation before every convolution and before the dense layers.
     pub batch_norm: bool,
@@ -107,6 +135,8 @@ impl Default for ModelSettings {
     fn default() -> Self {
         Self {
             task: Task::Regression,
+            architecture: Architecture::PumpkinNet,
+            layers: None,
             output_bias: OutputBias::TargetMean,
             batch_norm: false,
             dropout: 0.5,
@@ -121,7 +151,7 @@ impl ModelSettings {
     pub fn validate(&self) -> Vec<Invalid> {
         let mut invalid = Vec::new();
         invalid.extend(number("model.dropout", self.dropout, Bound::Below(0.0, 1.0)));
-        if let OutputBias::Years(years) = self.output_bias {
+        if let OutputBias::Value(years) = self.output_bias {
             invalid.extend(number("model.output_bias", years, Bound::Any));
         }
         if self.task == Task::Classification && self.output_bias != OutputBias::TargetMean {
@@ -136,36 +166,67 @@ impl ModelSettings {
         }
         invalid.extend(count("model.dense_units", self.dense_units, 1..=4096));
         invalid.extend(seed("model.seed", self.seed));
+        match (self.architecture, &self.layers) {
+            (Architecture::Layers, Some(layers)) => invalid.extend(entry::validate(layers)),
+            (Architecture::Layers, None) => invalid.push(Invalid::new(
+                "model.architecture",
+                "an architecture of layers needs a list of them",
+                "add [[model.layers]] entries, such as type = \"conv\", filters = 16",
+            )),
+            (Architecture::PumpkinNet, Some(_)) => invalid.push(Invalid::new(
+                "model.layers",
+                "PumpkinNet has layers of its own",
+                "set model.architecture = \"layers\", or leave model.layers out",
+            )),
+            (Architecture::PumpkinNet, None) => {}
+        }
         invalid
     }
 
-    /// Features that enter the dense layer: 4 x 4 pixels of every filter of the last convolution.
-    pub fn features(&self) -> u128 {
-        16 * self.conv_filters[4] as u128
+    /// The network for images of this shape.
+    ///
+    /// # Errors
+    /// [`NetworkError`] for layers that do not fit each other, or another number of outputs than the task has.
+    pub fn network(&self, input: ImageShape) -> Result<NetworkSpec, NetworkError> {
+        let network = match (self.architecture, &self.layers) {
+            (Architecture::Layers, Some(layers)) => entry::network(layers, input)?,
+            _ => PumpkinNet::of(self).network(input, self.dropout),
+        };
+        match (self.task, network.outputs()) {
+            (Task::Regression, 1) | (Task::Classification, 2) => Ok(network),
+            (_, outputs) => Err(NetworkError::Output { found: format!("has {outputs} units, which is another task than model.task") }),
+        }
     }
 
-    /// Bytes of the feature maps of one image, before and after each activation.
-    pub fn activations(&self) -> u128 {
-        let sides = [98, 49, 25, 13, 7];
-        let maps = self.conv_filters.iter().zip(sides).map(|(&filters, side)| filters as u128 * side * side);
-        2 * 4 * maps.sum::<u128>()
+    /// What is wrong with the network for images of this shape.
+    pub fn validate_for(&self, input: ImageShape) -> Option<Invalid> {
+        let error = self.network(input).err()?;
+        let key = error.position().map_or("model.layers".to_owned(), |position| format!("model.layers.{position}"));
+        Some(Invalid::new(key, error.to_string(), format!("images have {input}; change the layers so that they fit")))
     }
 
-    /// Memory of the network: its weights, and feature maps.
-    pub fn memory(&self) -> [Need; 2] {
+    /// Memory of the network for images of this shape: its weights, and feature maps.
+    pub fn memory(&self, input: ImageShape) -> Vec<Need> {
         /// While it learns: weights, gradient, two moments, the best and a checkpoint; and all but the gradient again
         /// in the file that is written after each epoch.
         const COPIES: u128 = 11;
-        /// A kernel has 9 weights for each pair of channels, in the last convolution 1.
-        const KERNEL: u128 = 9;
-        let filters = self.conv_filters.map(|filters| filters as u128);
-        let pairs = filters[0] + filters[0] * filters[1] + filters[1] * filters[2] + filters[2] * filters[3];
-        let weights = KERNEL * pairs + filters[3] * filters[4];
-        let dense = self.dense_units as u128 * (self.features() + 2);
-        let convolutions = COPIES * 4 * weights + self.activations();
-        [
-            Need::new("model.conv_filters", convolutions, format!("convolutions of {:?} filters", self.conv_filters)),
-            Need::new("model.dense_units", COPIES * 4 * dense, format!("{} dense units", self.dense_units)),
+        let Ok(network) = self.network(input) else { return Vec::new() };
+        let bytes = |is_dense: bool| {
+            let layers = network.placed().filter(|placed| matches!(placed.layer, LayerSpec::Dense { .. }) == is_dense);
+            let parameters = layers.flat_map(|placed| placed.layer.parameters(placed.input));
+            4 * parameters.map(|(_, shape)| shape.iter().map(|&side| side as u128).product::<u128>()).sum::<u128>()
+        };
+        let (own, dense) = match self.architecture {
+            Architecture::PumpkinNet => ("model.conv_filters", "model.dense_units"),
+            Architecture::Layers => ("model.layers", "model.layers"),
+        };
+        let convolutions = match self.architecture {
+            Architecture::PumpkinNet => format!("convolutions of {:?} filters", self.conv_filters),
+            Architecture::Layers => format!("the {} layers", network.layers.len()),
+        };
+        vec![
+            Need::new(own, COPIES * bytes(false) + network.activations(), convolutions),
+            Need::new(dense, COPIES * bytes(true), "the dense units".into()),
         ]
     }
 }

@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ModelSettings;
+use super::network::NetworkSpec;
+use super::pumpkin_net::PumpkinNet;
 use crate::settings::Invalid;
 use crate::settings::Need;
 use crate::settings::number::{Bound, count, number};
+use crate::sim::SHAPE;
 
 /// Which optimiser updates the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -113,15 +115,17 @@ impl TrainSettings {
         invalid
     }
 
-    /// Memory of a training of `samples` pumpkins.
-    pub fn memory(&self, model: &ModelSettings, samples: usize) -> [Need; 2] {
+    /// Memory of a training of `samples` images of a network.
+    pub fn memory(&self, network: &NetworkSpec, samples: usize) -> [Need; 2] {
         // The masks of dropout: a number an image and feature. They are counted for the batch as typed, although no more
         // than the whole training set is drawn at once: a batch that no machine could hold is a slip.
         let batch = self.batch_size as u128;
-        let masks = batch.saturating_mul(4 * model.features());
-        // With batch norm a whole batch goes forward and back at once, else image by image.
-        let together = if model.batch_norm { batch.min(samples as u128) } else { 0 };
-        let bytes = masks.saturating_add(together * model.activations());
+        let dropped: usize = network.dropouts().iter().map(|(_, values)| values).sum();
+        let masks = batch.saturating_mul(4 * dropped as u128);
+        // Kernels take image by image, libtorch a whole batch at once.
+        let by_kernels = PumpkinNet::found_in(network).is_some_and(|net| !net.batch_norm) && network.input == SHAPE;
+        let together = if by_kernels { 0 } else { batch.min(samples as u128) };
+        let bytes = masks.saturating_add(together * network.activations());
         // The losses of an epoch, in the state that is stored after each as well.
         const EPOCH: u128 = 250;
         [

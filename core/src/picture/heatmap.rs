@@ -1,4 +1,4 @@
-//! The picture of one explanation: relevance over the image, with the true signs of age where asked for.
+//! The picture of one explanation: relevance over the image, with what is known marked where asked for.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,19 +10,20 @@ use super::PictureError;
 use super::canvas::Canvas;
 use super::colormap::colorize;
 use super::frame::{Frame, Scale};
-use super::signs::Signs;
+use super::marks::{furthest, mark};
+use crate::data::Mark;
 use crate::event::{Progress, ProgressSink};
 use crate::raster::Raster;
 
 /// One explanation to draw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heatmap<'a> {
-    /// The explained image, drawn in grey.
+    /// The explained image, drawn in grey: the mean over its channels.
     pub image: Raster<'a>,
-    /// Its relevance, of the image's size.
+    /// Its relevance, a number a pixel.
     pub relevance: Raster<'a>,
-    /// Signs to mark.
-    pub signs: Option<Signs<'a>>,
+    /// What is marked.
+    pub marks: Vec<Mark>,
     /// Labels the colour bar by relevance in this unit, or in one that is not known, instead of from -1 to 1.
     pub scale: Scale<'a>,
     pub title: String,
@@ -47,7 +48,7 @@ impl Heatmap<'_> {
         if height == 0 || width == 0 {
             return Err(PictureError::Empty { height, width });
         }
-        let mut marked = self.signs.iter().flat_map(Signs::pixels);
+        let mut marked = self.marks.iter().filter_map(furthest);
         match marked.find(|(row, col)| *row >= height || *col >= width) {
             Some((row, col)) => Err(PictureError::SignOutside { row, col, height, width }),
             None => Ok(()),
@@ -59,10 +60,10 @@ impl Heatmap<'_> {
     }
 
     fn draw_in(&self, frame: &Frame) -> Canvas {
-        let mut picture = frame.picture(&colorize(self.image, self.relevance), &self.title);
-        if let Some(signs) = self.signs {
-            signs.mark(&mut picture, frame.corner(0, 0), frame.magnification());
-        }
+        let grey = self.image.grey();
+        let image = Raster::new(self.image.height, self.image.width, &grey);
+        let mut picture = frame.picture(&colorize(image, self.relevance), &self.title);
+        mark(&mut picture, &self.marks, frame.corner(0, 0), frame.magnification());
         picture
     }
 }
@@ -98,20 +99,22 @@ fn layout<'a>(heatmap: &Heatmap<'a>) -> (usize, usize, Scale<'a>) {
 
 /// The name of a heatmap's file: `LRP_S1800_age-66_pred-67.1.png`, with `_pointer` where signs are marked.
 ///
-/// `sample` is the index in the data set, as tables have it, or in a file of images; what is not known of one is left out of the name. An age has the fewest digits that
-/// tell it from other float32 numbers.
-pub fn file_name(sample: usize, age: Option<f32>, prediction: Option<f32>, pointer: bool) -> String {
-    let age = age.map(|age| format!("_age-{}", unsigned_zero(age))).unwrap_or_default();
+/// `sample` is the index in the data set, as tables have it, or in a file of images; what is not known of one is left out of
+/// the name. A target, which is given with its name, has the fewest digits that tell it from other float32 numbers.
+pub fn file_name(sample: usize, target: Option<(&str, f32)>, prediction: Option<f32>, pointer: bool) -> String {
+    // The name is a user's, and this becomes a path.
+    let safe = |name: &str| name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+    let target = target.map(|(name, value)| format!("_{}-{}", safe(name), unsigned_zero(value))).unwrap_or_default();
     let prediction = prediction.map(|prediction| format!("_pred-{prediction:.1}")).unwrap_or_default();
     let pointer = if pointer { "_pointer" } else { "" };
-    format!("LRP_S{sample}{age}{prediction}{pointer}.png")
+    format!("LRP_S{sample}{target}{prediction}{pointer}.png")
 }
 
 /// A heatmap's title: "S1800 · age 66 · predicted 67.1".
-pub fn title(sample: usize, age: Option<f32>, prediction: Option<f32>) -> String {
-    let age = age.map(|age| format!(" · age {}", unsigned_zero(age)));
+pub fn title(sample: usize, target: Option<(&str, f32)>, prediction: Option<f32>) -> String {
+    let target = target.map(|(name, value)| format!(" · {name} {}", unsigned_zero(value)));
     let prediction = prediction.map(|prediction| format!(" · predicted {prediction:.1}"));
-    format!("S{sample}{}{}", age.unwrap_or_default(), prediction.unwrap_or_default())
+    format!("S{sample}{}{}", target.unwrap_or_default(), prediction.unwrap_or_default())
 }
 
 /// The same number, but 0 for -0.
@@ -124,8 +127,7 @@ mod tests {
     use super::*;
     use crate::event::silent;
     use crate::picture::canvas::Ink;
-    use crate::picture::signs::{ATROPHY, HALO, LESION, SHADOW_OFFSET};
-    use crate::sim::{Lesion, Pixel, Tumour};
+    use crate::picture::marks::{ATROPHY, HALO, LESION, SHADOW_OFFSET};
 
     const SIDE: usize = 30;
 
@@ -146,13 +148,13 @@ mod tests {
             }
         }
 
-        fn heatmap<'a>(&'a self, signs: Option<Signs<'a>>) -> Heatmap<'a> {
+        fn heatmap(&self, marks: &[Mark]) -> Heatmap<'_> {
             Heatmap {
                 image: Raster::new(SIDE, SIDE, &self.image),
                 relevance: Raster::new(SIDE, SIDE, &self.relevance),
-                signs,
+                marks: marks.to_vec(),
                 scale: Scale::Relative,
-                title: title(3, Some(66.0), Some(67.12)),
+                title: title(3, age(66.0), Some(67.12)),
             }
         }
     }
@@ -163,6 +165,10 @@ mod tests {
         picture.get_pixel(x as u32 + half, y as u32 + half).0
     }
 
+    fn age(years: f32) -> Option<(&'static str, f32)> {
+        Some(("age", years))
+    }
+
     fn close(color: [u8; 3], ink: Ink) -> bool {
         // The ink is not quite opaque; what lies below shows through by a tenth.
         color.iter().zip(ink).all(|(channel, ink)| channel.abs_diff(ink) <= 26)
@@ -170,21 +176,22 @@ mod tests {
 
     #[test]
     fn names_and_titles_leave_out_what_is_unknown() {
-        assert_eq!(file_name(0, Some(66.0), Some(67.149), false), "LRP_S0_age-66_pred-67.1.png");
-        assert_eq!(file_name(12, Some(66.0), Some(67.149), true), "LRP_S12_age-66_pred-67.1_pointer.png");
-        assert_eq!(file_name(5, Some(20.5), None, false), "LRP_S5_age-20.5.png");
-        assert_eq!(file_name(5, Some(45.3), None, false), "LRP_S5_age-45.3.png");
-        assert_eq!(file_name(5, Some(-0.0), None, false), "LRP_S5_age-0.png");
-        assert_eq!(title(5, Some(45.3), None), "S5 · age 45.3");
+        assert_eq!(file_name(0, age(66.0), Some(67.149), false), "LRP_S0_age-66_pred-67.1.png");
+        assert_eq!(file_name(12, age(66.0), Some(67.149), true), "LRP_S12_age-66_pred-67.1_pointer.png");
+        assert_eq!(file_name(5, age(20.5), None, false), "LRP_S5_age-20.5.png");
+        assert_eq!(file_name(5, age(45.3), None, false), "LRP_S5_age-45.3.png");
+        assert_eq!(file_name(5, age(-0.0), None, false), "LRP_S5_age-0.png");
+        assert_eq!(title(5, age(45.3), None), "S5 · age 45.3");
         assert_eq!(file_name(5, None, None, true), "LRP_S5_pointer.png");
-        assert_eq!(title(3, Some(66.0), Some(67.12)), "S3 · age 66 · predicted 67.1");
+        assert_eq!(title(3, age(66.0), Some(67.12)), "S3 · age 66 · predicted 67.1");
         assert_eq!(title(3, None, None), "S3");
+        assert_eq!(file_name(5, Some(("body mass/index", 21.5)), None, false), "LRP_S5_body-mass-index-21.5.png");
     }
 
     #[test]
     fn every_pixel_of_the_map_is_in_the_picture() {
         let planes = Planes::disc();
-        let heatmap = planes.heatmap(None);
+        let heatmap = planes.heatmap(&[]);
         let picture = heatmap.draw().unwrap();
         let map = colorize(heatmap.image, heatmap.relevance);
         for row in 0..SIDE {
@@ -197,11 +204,11 @@ mod tests {
     #[test]
     fn atrophies_are_squares_at_their_pixels() {
         let planes = Planes::disc();
-        let atrophies = [(4, 9), (20, 21), (29, 0)].map(|(row, col)| Pixel { row, col });
-        let marked = planes.heatmap(Some(Signs { atrophies: &atrophies, ..Signs::default() }));
-        let (plain, picture) = (planes.heatmap(None).draw().unwrap(), marked.draw().unwrap());
-        for Pixel { row, col } in atrophies {
-            assert!(close(pixel_of(&marked, &picture, row.into(), col.into()), ATROPHY));
+        let atrophies = [(4, 9), (20, 21), (29, 0)];
+        let marked = planes.heatmap(&atrophies.map(|(row, col)| Mark::Square { row, col }));
+        let (plain, picture) = (planes.heatmap(&[]).draw().unwrap(), marked.draw().unwrap());
+        for (row, col) in atrophies {
+            assert!(close(pixel_of(&marked, &picture, row, col), ATROPHY));
         }
         let changed = plain.pixels().zip(picture.pixels()).filter(|(before, after)| before != after).count();
         assert_eq!(changed, atrophies.len() * marked.frame().magnification().pow(2));
@@ -210,9 +217,8 @@ mod tests {
     #[test]
     fn lesions_are_arrows_from_the_lower_left() {
         let planes = Planes::disc();
-        let lesions = [Lesion { row: 15, col: 15, brightness: 0.2 }];
-        let marked = planes.heatmap(Some(Signs { lesions: &lesions, ..Signs::default() }));
-        let (plain, picture) = (planes.heatmap(None).draw().unwrap(), marked.draw().unwrap());
+        let marked = planes.heatmap(&[Mark::Arrow { row: 15, col: 15 }]);
+        let (plain, picture) = (planes.heatmap(&[]).draw().unwrap(), marked.draw().unwrap());
         let (left, bottom) = marked.frame().corner(16, 15);
         let changed: Vec<(f32, f32, [u8; 3], [u8; 3])> = plain
             .enumerate_pixels()
@@ -233,9 +239,8 @@ mod tests {
     #[test]
     fn tumours_are_outlined() {
         let planes = Planes::disc();
-        let tumour = Some(Tumour { row0: 8, row1: 12, col0: 10, col1: 20, brightness: 0.5 });
-        let marked = planes.heatmap(Some(Signs { tumour, ..Signs::default() }));
-        let (plain, picture) = (planes.heatmap(None).draw().unwrap(), marked.draw().unwrap());
+        let marked = planes.heatmap(&[Mark::Outline { rows: [8, 12], cols: [10, 20] }]);
+        let (plain, picture) = (planes.heatmap(&[]).draw().unwrap(), marked.draw().unwrap());
         let frame = marked.frame();
         let ((left, top), (right, bottom)) = (frame.corner(8, 10), frame.corner(12, 20));
         for (x, y) in [(left, top), (right - 1.0, bottom - 1.0), (right - 1.0, top), (0.5 * (left + right), bottom)] {
@@ -249,7 +254,7 @@ mod tests {
         let mut planes = Planes::disc();
         planes.relevance.fill(0.0);
         for scale in [Scale::Relative, Scale::True(Some("years")), Scale::True(None)] {
-            let heatmap = Heatmap { scale, ..planes.heatmap(None) };
+            let heatmap = Heatmap { scale, ..planes.heatmap(&[]) };
             let picture = heatmap.draw().unwrap();
             assert_eq!(pixel_of(&heatmap, &picture, 15, 15), [255; 3]);
             assert_eq!(pixel_of(&heatmap, &picture, 0, 0), [0; 3]);
@@ -259,8 +264,8 @@ mod tests {
     #[test]
     fn true_scale_changes_the_bar_alone() {
         let planes = Planes::disc();
-        let relative = planes.heatmap(None);
-        let years = Heatmap { scale: Scale::True(Some("years")), ..planes.heatmap(None) };
+        let relative = planes.heatmap(&[]);
+        let years = Heatmap { scale: Scale::True(Some("years")), ..planes.heatmap(&[]) };
         let (one, other) = (relative.draw().unwrap(), years.draw().unwrap());
         let plot_end = relative.frame().corner(0, SIDE).0 as u32;
         assert!(one.enumerate_pixels().filter(|(x, _, _)| *x < plot_end).all(|(x, y, p)| other.get_pixel(x, y) == p));
@@ -274,8 +279,8 @@ mod tests {
         let small = vec![0.5; 12];
         let plane = Raster::new(3, 4, &small);
         let other_size =
-            Heatmap { image: plane, relevance: plane, signs: None, scale: Scale::True(None), title: String::new() };
-        let heatmaps = [disc.heatmap(None), dark.heatmap(None), other_size, disc.heatmap(None)];
+            Heatmap { image: plane, relevance: plane, marks: Vec::new(), scale: Scale::True(None), title: String::new() };
+        let heatmaps = [disc.heatmap(&[]), dark.heatmap(&[]), other_size, disc.heatmap(&[])];
         let files = render(&heatmaps, &silent).unwrap();
         for (file, heatmap) in files.iter().zip(&heatmaps) {
             assert_eq!(image::load_from_memory(file).unwrap().to_rgb8(), heatmap.draw().unwrap());
@@ -289,7 +294,7 @@ mod tests {
         let planes = Planes::disc();
         let seen = Mutex::new(Vec::new());
         let note = |progress| seen.lock().unwrap().push(progress);
-        render(&vec![planes.heatmap(None); 9], &note).unwrap();
+        render(&vec![planes.heatmap(&[]); 9], &note).unwrap();
         let step = |done| Progress::Step { done, total: 9, unit: "pictures".into() };
         assert_eq!(seen.into_inner().unwrap(), (1..=9).map(step).collect::<Vec<_>>());
     }
@@ -297,15 +302,14 @@ mod tests {
     #[test]
     fn what_cannot_be_drawn_is_refused() {
         let planes = Planes::disc();
-        let lesions = [Lesion { row: 3, col: SIDE as u16, brightness: 0.2 }];
-        let outside = planes.heatmap(Some(Signs { lesions: &lesions, ..Signs::default() })).draw();
+        let outside = planes.heatmap(&[Mark::Arrow { row: 3, col: SIDE }]).draw();
         assert!(matches!(outside, Err(PictureError::SignOutside { row: 3, col: SIDE, .. })));
         let relevance = Raster::new(10, SIDE, &planes.relevance[..10 * SIDE]);
-        let mismatch = Heatmap { relevance, ..planes.heatmap(None) };
-        let refused = render(&[planes.heatmap(None), mismatch], &silent);
+        let mismatch = Heatmap { relevance, ..planes.heatmap(&[]) };
+        let refused = render(&[planes.heatmap(&[]), mismatch], &silent);
         assert!(matches!(refused, Err(PictureError::SizeMismatch { image: (SIDE, SIDE), relevance: (10, SIDE) })));
         let nothing = Raster::new(0, 5, &[]);
-        let empty = Heatmap { image: nothing, relevance: nothing, ..planes.heatmap(None) }.draw();
+        let empty = Heatmap { image: nothing, relevance: nothing, ..planes.heatmap(&[]) }.draw();
         assert!(matches!(empty, Err(PictureError::Empty { height: 0, width: 5 })));
     }
 }

@@ -8,13 +8,13 @@ pub mod colormap;
 pub mod frame;
 pub mod heatmap;
 pub mod png_file;
+mod marks;
 mod settings;
-mod signs;
 
 pub use frame::Scale;
 pub use heatmap::{Heatmap, file_name, render, title};
+pub use marks::mark;
 pub use settings::{HeatmapSettings, PictureFormat};
-pub use signs::Signs;
 
 /// Why a picture cannot be drawn.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum PictureError {
     SizeMismatch { image: (usize, usize), relevance: (usize, usize) },
     #[error("an image of {height} x {width} pixels has nothing to draw")]
     Empty { height: usize, width: usize },
-    #[error("a sign at row {row}, column {col} is outside the image of {height} x {width} pixels")]
+    #[error("a mark at row {row}, column {col} is outside the image of {height} x {width} pixels")]
     SignOutside { row: usize, col: usize, height: usize, width: usize },
     #[error("the picture cannot be encoded")]
     Encode(#[from] png::EncodingError),

@@ -7,4 +7,4 @@ pub mod number;
 
 pub use invalid::Invalid;
 pub use near::near_miss;
-pub use need::{IMAGE, Need, SCORES};
+pub use need::{Need, SCORES, image_bytes};

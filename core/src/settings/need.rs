@@ -1,9 +1,11 @@
 //! Memory that settings ask for. The estimate of each setting stands beside its definition.
 
-use crate::raster::SIDE;
+use crate::raster::ImageShape;
 
-/// Bytes of an image or a map in single precision.
-pub const IMAGE: u128 = (SIDE * SIDE * size_of::<f32>()) as u128;
+/// Bytes of an image in single precision.
+pub const fn image_bytes(shape: ImageShape) -> u128 {
+    (shape.values() * size_of::<f32>()) as u128
+}
 
 /// Bytes of the scores of one map: some 50 rows of more than 100 bytes each, with their names.
 pub const SCORES: u128 = 6000;

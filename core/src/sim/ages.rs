@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution as _, Normal};
 
-use super::settings::{DataSettings, Distribution};
+use super::settings::{PumpkinSettings, Distribution};
 use crate::seed;
 
 /// Standard deviation of the ages around a target bias, in years.
@@ -17,8 +17,8 @@ const BIAS_SD: f64 = 4.0;
 /// what falls outside the limits is replaced by a uniform age; then all are shuffled.
 ///
 /// # Panics
-/// Panics when `min_age > max_age`, or when a biased distribution has no finite `target_bias`; see [`DataSettings::validate`].
-pub fn draw_ages(settings: &DataSettings) -> Vec<u32> {
+/// Panics when `min_age > max_age`, or when a biased distribution has no finite `target_bias`; see [`PumpkinSettings::validate`].
+pub fn draw_ages(settings: &PumpkinSettings) -> Vec<u32> {
     let limits = settings.min_age..=settings.max_age;
     let mut rng = seed::stream(settings.seed, "ages", 0);
     match settings.distribution {
@@ -52,7 +52,7 @@ mod tests {
 
     const N: usize = 100_000;
 
-    fn histogram(settings: &DataSettings) -> Vec<f64> {
+    fn histogram(settings: &PumpkinSettings) -> Vec<f64> {
         let mut counts = vec![0.0; 121];
         for age in draw_ages(settings) {
             counts[age as usize] += 1.0;
@@ -67,18 +67,18 @@ mod tests {
 
     #[test]
     fn uniform_ages_are_equally_likely() {
-        let counts = histogram(&DataSettings { n_samples: N, ..DataSettings::default() });
+        let counts = histogram(&PumpkinSettings { n_samples: N, ..PumpkinSettings::default() });
         assert!(counts[20..=80].iter().all(|&count| near(count, N as f64 / 61.0)));
         assert_eq!(counts[20..=80].iter().sum::<f64>(), N as f64);
     }
 
     #[test]
     fn biased_ages_are_four_fifths_uniform_with_halved_ends_and_gather_around_the_bias() {
-        let settings = DataSettings {
+        let settings = PumpkinSettings {
             n_samples: N,
             distribution: Distribution::Biased,
             target_bias: Some(55.0),
-            ..DataSettings::default()
+            ..PumpkinSettings::default()
         };
         let counts = histogram(&settings);
         let uniform = 0.8 * N as f64 / 60.0;
@@ -92,14 +92,14 @@ mod tests {
 
     #[test]
     fn ages_beyond_the_limits_become_uniform_ones() {
-        let settings = DataSettings {
+        let settings = PumpkinSettings {
             n_samples: N,
             distribution: Distribution::Biased,
             target_bias: Some(30.0),
             skew_factor: 0.0,
             min_age: 30,
             max_age: 90,
-            ..DataSettings::default()
+            ..PumpkinSettings::default()
         };
         let counts = histogram(&settings);
         // P(N(30, 4) rounds to 29 or less) = P(Z < -0.125) = 0.45026
@@ -111,11 +111,11 @@ mod tests {
     /// The data set is split by index, so every part of it must have its share of the ages around the bias.
     #[test]
     fn biased_ages_are_spread_over_the_whole_data_set() {
-        let settings = DataSettings {
+        let settings = PumpkinSettings {
             n_samples: N,
             distribution: Distribution::Biased,
             target_bias: Some(55.0),
-            ..DataSettings::default()
+            ..PumpkinSettings::default()
         };
         let ages = draw_ages(&settings);
         let is_near = |age: &u32| (47..=63).contains(age);

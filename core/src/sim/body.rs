@@ -4,7 +4,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::mask::Mask;
-use crate::raster::SIDE;
+use super::SIDE;
 
 /// Row and column of the centre of every pumpkin.
 pub(super) const CENTRE: usize = SIDE / 2;

@@ -1,19 +1,24 @@
-//! A data set: many pumpkins, drawn in parallel.
+//! Many pumpkins, drawn in parallel.
+
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use thiserror::Error;
 
 use super::ages::draw_ages;
 use super::pumpkin::{Pumpkin, Without};
-use super::settings::{DataSettings, GrowthMode};
+use super::settings::{GrowthMode, PumpkinSettings};
+use super::truth::PumpkinTruth;
+use super::{SHAPE, SIDE};
+use crate::data::{Dataset, Partition, Target};
 use crate::event::{Progress, ProgressSink};
-use crate::raster::{RasterStack, SIDE};
+use crate::raster::RasterStack;
 use crate::seed;
 use crate::settings::Invalid;
 
 /// Pumpkins and their images.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Dataset {
+pub struct PumpkinSet {
     pub growth_mode: GrowthMode,
     /// `[sample, row, column]`, intensities from 0 to 1 or slightly more.
     pub images: RasterStack,
@@ -21,7 +26,7 @@ pub struct Dataset {
     pub pumpkins: Vec<Pumpkin>,
 }
 
-impl Dataset {
+impl PumpkinSet {
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.pumpkins.len()
@@ -34,6 +39,25 @@ impl Dataset {
     /// The age in years of every sample.
     pub fn ages(&self) -> Vec<f32> {
         self.pumpkins.iter().map(|pumpkin| pumpkin.age as f32).collect()
+    }
+}
+
+/// What is predicted of a pumpkin.
+pub fn age() -> Target {
+    Target::new("age", "years")
+}
+
+/// A data set whose target is the age, whose partition is the order of the pumpkins, and whose signs are all known.
+impl From<PumpkinSet> for Dataset {
+    fn from(set: PumpkinSet) -> Self {
+        Self {
+            targets: set.ages(),
+            target: age(),
+            partition: Partition::in_order(set.len()),
+            names: set.pumpkins.iter().map(|pumpkin| pumpkin.name.clone()).collect(),
+            images: set.images,
+            truth: Some(Arc::new(PumpkinTruth(set.pumpkins))),
+        }
     }
 }
 
@@ -54,7 +78,7 @@ const PART: usize = 128;
 const AREA: usize = SIDE * SIDE;
 
 /// The ages in years of a data set, one a sample.
-pub fn ages_of(settings: &DataSettings) -> Result<Vec<u32>, SimulateError> {
+pub fn ages_of(settings: &PumpkinSettings) -> Result<Vec<u32>, SimulateError> {
     let problems = settings.problems_of_ages();
     if problems.is_empty() { Ok(draw_ages(settings)) } else { Err(SimulateError::Settings(problems)) }
 }
@@ -63,7 +87,7 @@ pub fn ages_of(settings: &DataSettings) -> Result<Vec<u32>, SimulateError> {
 ///
 /// The same settings give the same bits on any number of threads. Any number of samples will do here, even if it is
 /// too small to be split.
-pub fn simulate(settings: &DataSettings, progress: &dyn ProgressSink) -> Result<Dataset, SimulateError> {
+pub fn simulate(settings: &PumpkinSettings, progress: &dyn ProgressSink) -> Result<PumpkinSet, SimulateError> {
     simulate_ages(&ages_of(settings)?, settings.growth_mode, settings.seed, progress)
 }
 
@@ -73,14 +97,14 @@ pub fn simulate_ages(
     growth_mode: GrowthMode,
     seed: u64,
     progress: &dyn ProgressSink,
-) -> Result<Dataset, SimulateError> {
+) -> Result<PumpkinSet, SimulateError> {
     let count = ages.len();
     let mut pixels = room(count, AREA).ok_or(SimulateError::Memory { count })?;
     let pumpkins = simulate_parts(ages, growth_mode, seed, progress, |images| {
         pixels.extend_from_slice(images);
         Ok(())
     })?;
-    Ok(Dataset { growth_mode, images: RasterStack::new(SIDE, SIDE, pixels), pumpkins })
+    Ok(PumpkinSet { growth_mode, images: RasterStack::of(SHAPE, pixels), pumpkins })
 }
 
 /// As [`simulate_ages`], with few images in memory at once: `take` gets those of each part, `[count, 98, 98]`, while the
@@ -143,8 +167,8 @@ mod tests {
     use crate::event::silent;
     use crate::sim::Distribution;
 
-    fn settings(growth_mode: GrowthMode) -> DataSettings {
-        DataSettings { n_samples: 230, growth_mode, seed: 3, ..DataSettings::default() }
+    fn settings(growth_mode: GrowthMode) -> PumpkinSettings {
+        PumpkinSettings { n_samples: 230, growth_mode, seed: 3, ..PumpkinSettings::default() }
     }
 
     #[test]
@@ -156,7 +180,7 @@ mod tests {
             };
             let alone = with(1);
             assert!(alone == with(3), "{mode:?}");
-            let other = DataSettings { seed: 4, ..settings(mode) };
+            let other = PumpkinSettings { seed: 4, ..settings(mode) };
             assert!(alone != simulate(&other, &silent).unwrap(), "{mode:?}");
         }
     }
@@ -229,7 +253,7 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_be_and_sets_beyond_memory_are_errors() {
-        let biased = DataSettings { distribution: Distribution::Biased, ..settings(GrowthMode::Human) };
+        let biased = PumpkinSettings { distribution: Distribution::Biased, ..settings(GrowthMode::Human) };
         let error = simulate(&biased, &silent).unwrap_err();
         assert!(error.to_string().starts_with("data.target_bias"), "{error}");
         assert!(room(usize::MAX / 4, 8).is_none() && room(usize::MAX / 16, 1).is_none());

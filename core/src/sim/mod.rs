@@ -6,7 +6,6 @@
 
 mod ages;
 mod body;
-mod classes;
 mod count;
 mod dataset;
 mod growth;
@@ -16,13 +15,20 @@ mod pumpkin;
 mod reference_test;
 mod settings;
 mod signs;
-mod split;
+mod truth;
 
 pub use ages::draw_ages;
-pub use classes::is_old;
-pub use dataset::{Dataset, SimulateError, ages_of, draw_member, simulate, simulate_ages, simulate_parts};
+pub use dataset::{PumpkinSet, SimulateError, age, ages_of, draw_member, simulate, simulate_ages, simulate_parts};
 pub use mask::Mask;
 pub use pumpkin::{Pumpkin, Without};
-pub use settings::{DataSettings, Distribution, GrowthMode};
+pub use settings::{Distribution, GrowthMode, PumpkinSettings};
 pub use signs::{Lesion, Pixel, Tumour};
-pub use split::Split;
+pub use truth::PumpkinTruth;
+
+use crate::raster::ImageShape;
+
+/// Height and width of a pumpkin's image in pixels.
+pub const SIDE: usize = 98;
+
+/// The shape of a pumpkin's image.
+pub const SHAPE: ImageShape = ImageShape::plane(SIDE, SIDE);

@@ -8,7 +8,7 @@ use super::body::{paint_tissue, ring};
 use super::mask::Mask;
 use super::settings::GrowthMode;
 use super::signs::{Lesion, Pixel, Tumour, draw_atrophies, draw_lesions, draw_tumour};
-use crate::raster::SIDE;
+use super::SIDE;
 use crate::seed;
 
 /// All that was drawn of a pumpkin, and the ground truth of every explanation. Its image follows from this record.

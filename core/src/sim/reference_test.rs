@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{GrowthMode, Pixel, Pumpkin, simulate_ages};
+use super::{GrowthMode, Pixel, Pumpkin, SIDE, simulate_ages};
 use crate::event::silent;
-use crate::raster::{Raster, SIDE};
+use crate::raster::Raster;
 
 /// Our pumpkins for each of XDLreg's groups.
 const OURS: usize = 200;

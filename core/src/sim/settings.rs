@@ -4,9 +4,10 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::SHAPE;
 use crate::settings::Invalid;
 use crate::settings::number::{Bound, count, number, seed};
-use crate::settings::{IMAGE, Need};
+use crate::settings::{Need, image_bytes};
 
 /// How ages are distributed over a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
@@ -37,7 +38,7 @@ pub enum GrowthMode {
 /// `[data]`: the simulated pumpkins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct DataSettings {
+pub struct PumpkinSettings {
     /// Number of pumpkins, at least 100: 80 % train, 10 % validation, 10 % test.
     pub n_samples: usize,
     /// How ages are distributed.
@@ -57,7 +58,7 @@ pub struct DataSettings {
     pub seed: u64,
 }
 
-impl Default for DataSettings {
+impl Default for PumpkinSettings {
     fn default() -> Self {
         Self {
             n_samples: 2000,
@@ -78,7 +79,7 @@ const MIN_SAMPLES: usize = 100;
 /// Oldest age that the simulation is meant for, in years.
 const MAX_AGE: u32 = 120;
 
-impl DataSettings {
+impl PumpkinSettings {
     /// Checks the settings, and names every one that cannot be used.
     pub fn validate(&self) -> Vec<Invalid> {
         let mut problems: Vec<Invalid> =
@@ -92,7 +93,7 @@ impl DataSettings {
     pub fn memory(&self) -> Need {
         /// A name, a mask and on average some dozens of signs.
         const RECORD: u128 = 2000;
-        let bytes = (IMAGE + RECORD).saturating_mul(self.n_samples as u128);
+        let bytes = (image_bytes(SHAPE) + RECORD).saturating_mul(self.n_samples as u128);
         Need::new("data.n_samples", bytes, format!("{} pumpkins", self.n_samples))
     }
 
@@ -147,30 +148,30 @@ impl DataSettings {
 mod tests {
     use super::*;
 
-    fn keys(settings: &DataSettings) -> Vec<String> {
+    fn keys(settings: &PumpkinSettings) -> Vec<String> {
         settings.validate().into_iter().map(|invalid| invalid.key).collect()
     }
 
     #[test]
     fn defaults_and_a_biased_distribution_are_valid() {
-        assert_eq!(keys(&DataSettings::default()), [""; 0]);
+        assert_eq!(keys(&PumpkinSettings::default()), [""; 0]);
         let biased =
-            DataSettings { distribution: Distribution::Biased, target_bias: Some(55.0), ..DataSettings::default() };
+            PumpkinSettings { distribution: Distribution::Biased, target_bias: Some(55.0), ..PumpkinSettings::default() };
         assert_eq!(keys(&biased), [""; 0]);
     }
 
     #[test]
     fn every_setting_that_cannot_be_is_named() {
-        let base = DataSettings::default;
-        let biased = |bias| DataSettings { distribution: Distribution::Biased, target_bias: bias, ..base() };
+        let base = PumpkinSettings::default;
+        let biased = |bias| PumpkinSettings { distribution: Distribution::Biased, target_bias: bias, ..base() };
         let cases = [
-            (DataSettings { n_samples: 99, ..base() }, "data.n_samples"),
-            (DataSettings { min_age: 80, ..base() }, "data.min_age"),
-            (DataSettings { max_age: 121, ..base() }, "data.max_age"),
-            (DataSettings { max_age: 100, growth_mode: GrowthMode::TangPing, ..base() }, "data.max_age"),
-            (DataSettings { skew_factor: 1.01, ..base() }, "data.skew_factor"),
-            (DataSettings { skew_factor: f64::NAN, ..base() }, "data.skew_factor"),
-            (DataSettings { target_bias: Some(55.0), ..base() }, "data.target_bias"),
+            (PumpkinSettings { n_samples: 99, ..base() }, "data.n_samples"),
+            (PumpkinSettings { min_age: 80, ..base() }, "data.min_age"),
+            (PumpkinSettings { max_age: 121, ..base() }, "data.max_age"),
+            (PumpkinSettings { max_age: 100, growth_mode: GrowthMode::TangPing, ..base() }, "data.max_age"),
+            (PumpkinSettings { skew_factor: 1.01, ..base() }, "data.skew_factor"),
+            (PumpkinSettings { skew_factor: f64::NAN, ..base() }, "data.skew_factor"),
+            (PumpkinSettings { target_bias: Some(55.0), ..base() }, "data.target_bias"),
             (biased(None), "data.target_bias"),
             (biased(Some(81.0)), "data.target_bias"),
             (biased(Some(f64::NAN)), "data.target_bias"),
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_at_once() {
-        let settings = DataSettings { n_samples: 1, min_age: 90, skew_factor: -1.0, ..DataSettings::default() };
+        let settings = PumpkinSettings { n_samples: 1, min_age: 90, skew_factor: -1.0, ..PumpkinSettings::default() };
         assert_eq!(keys(&settings), ["data.n_samples", "data.min_age", "data.skew_factor"]);
     }
 }

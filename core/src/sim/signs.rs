@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::body::CENTRE;
 use super::count::draw_count;
 use super::mask::Mask;
-use crate::raster::SIDE;
+use super::SIDE;
 
 /// Age in years from which a human pumpkin gains a lesion a year.
 const LESION_ONSET: f64 = 40.0;

@@ -21,7 +21,7 @@ const MAPS: usize = 256;
 pub struct Member {
     /// Its maps, an `.npy` file.
     pub relevance: PathBuf,
-    /// A prediction an image: years, or the probability of "old".
+    /// A prediction an image: its target, or the probability of the upper class.
     pub predictions: Vec<f32>,
     /// Which of its maps mean nothing, by their places.
     pub flawed: BTreeSet<usize>,
@@ -41,7 +41,7 @@ pub fn metrics(task: Task) -> impl Iterator<Item = &'static EnsembleMetric> {
     ENSEMBLE_METRICS.iter().filter(move |metric| metric.task.is_none_or(|of| of == task))
 }
 
-/// Writes mean and standard deviation (n - 1) over members of every map as float32 `[image, row, column]`, into two files
+/// Writes mean and standard deviation (n - 1) over members of every map as float32, in the shape of the maps, into two files
 /// of `folder`. Maps are read some images at a time.
 ///
 /// # Errors
@@ -55,12 +55,12 @@ pub fn combine(
     let shapes: Result<Vec<_>, _> = members.iter().map(|member| read_shape(&member.relevance)).collect();
     let shapes = shapes.map_err(StageError::failed)?;
     let shape = *shapes.first().ok_or_else(|| StageError::Failed("an ensemble without members".into()))?;
-    let [count, _, _] = shape;
+    let (count, image) = shape;
     if shapes.iter().any(|other| *other != shape) || members.iter().any(|member| member.predictions.len() != count) {
         return Err(StageError::Failed("the members of an ensemble explain other images".into()));
     }
     let create = |name: &str| {
-        let begun = folder.begin(name).and_then(|file| ArrayWriter::new(file, &shape));
+        let begun = folder.begin(name).and_then(|file| ArrayWriter::new(file, &image.of_array(count)));
         begun.map_err(StageError::io(folder.path_of(name)))
     };
     let (mut means, mut deviations) = (create(mean_file)?, create(deviation_file)?);

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::{StageContext, StageError, files};
 use crate::alive;
+use crate::data::{Dataset, Partition, Region, Split, is_upper};
 use crate::event::Progress;
 use crate::explain::Flaw;
 use crate::key::Key;
@@ -18,7 +19,6 @@ use crate::metric::{
     NETWORK_METRICS, PREDICTION_METRICS, Predicted, Probe, Probed, SIGN_SHARE, Score, UnitOf, locate, locate_trivial,
 };
 use crate::raster::RasterStack;
-use crate::sim::{Dataset, Split, is_old};
 use crate::stage;
 use crate::store::Draft;
 use crate::task::Task;
@@ -40,9 +40,9 @@ pub fn run(
     let outputs: Vec<f64> = outputs.into_iter().map(f64::from).collect();
     let about = context.explained(relevance)?;
     let units = &about.meaning.units;
-    let samples: Vec<usize> = subset.range(data.len()).collect();
+    let samples = data.samples(subset);
 
-    let mut rows = score_predictions(&targets(&data, task), &predictions, task, units);
+    let mut rows = score_predictions((&targets(&data, task), &predictions), &data.partition, task, units);
     if let Some(bias) = context.trained(network)?.output_bias {
         rows.push(Measurement::of_run("output_bias", bias, &UnitOf::Output.name(units)));
     }
@@ -53,12 +53,13 @@ pub fn run(
     let of_maps: Vec<(Vec<Score>, Vec<Score>)> = (0..maps.len())
         .into_par_iter()
         .map(|index| {
-            let (map, pumpkin) = (maps.get(index), &data.pumpkins[samples[index]]);
+            let (map, image, sample) = (maps.get(index), data.images.get(samples[index]), samples[index]);
+            let regions: Vec<Region> = data.truth.as_deref().map(|truth| truth.regions(sample)).unwrap_or_default();
             let explained = ExplainedSample { relevance: map, total: about.total(index, outputs[index]) };
             let score = |metric: &'static MapMetric| Some(Score::new(&metric.about, (metric.compute)(&explained)?));
             let mut scores: Vec<Score> = MAP_METRICS.iter().filter_map(score).collect();
-            scores.extend(locate(map, pumpkin, about.meaning.blind));
-            let mut trivial = locate_trivial(data.images.get(samples[index]), pumpkin, settings.seed, samples[index]);
+            scores.extend(locate(map, image, &regions, about.meaning.blind));
+            let mut trivial = locate_trivial(image, &regions, settings.seed, sample);
             if let Some(flaw) = about.flaws.get(&index) {
                 // What trivial maps reach is compared over the same images.
                 trivial.clear();
@@ -102,11 +103,18 @@ fn score_line(maps: &RasterStack, outputs: &[f64], about: &stage::Explained) -> 
     EXPLANATION_METRICS.iter().map(row).collect()
 }
 
-fn score_predictions(targets: &[f64], predictions: &[f64], task: Task, units: &Units) -> Vec<Measurement> {
+fn score_predictions(
+    (targets, predictions): (&[f64], &[f64]),
+    partition: &Partition,
+    task: Task,
+    units: &Units,
+) -> Vec<Measurement> {
     let mut rows = Vec::new();
     for (split, prefix) in [(Split::Train, "train"), (Split::Validation, "val"), (Split::Test, "test")] {
-        let range = split.range(targets.len());
-        let predicted = Predicted { targets: &targets[range.clone()], predictions: &predictions[range] };
+        let samples = partition.samples(split);
+        let of_part = |values: &[f64]| samples.iter().map(|&sample| values[sample]).collect::<Vec<_>>();
+        let (targets, predictions) = (of_part(targets), of_part(predictions));
+        let predicted = Predicted { targets: &targets, predictions: &predictions };
         for metric in PREDICTION_METRICS.iter().filter(|metric| metric.task == task) {
             let name = format!("{prefix}_{}", metric.about.name);
             rows.push(Measurement::of_run(name, (metric.compute)(&predicted), &metric.about.unit.name(units)));
@@ -159,10 +167,12 @@ fn ask(
     let flawed: Vec<(usize, Flaw)> = flawed.into_iter().map(|place| (samples[place], about.flaws[&place])).collect();
     let samples: Vec<usize> = places.iter().map(|&place| samples[place]).collect();
     let units = &about.meaning.units;
-    let pumpkins: Vec<_> = samples.iter().map(|&sample| &data.pumpkins[sample]).collect();
+    let truth = data.truth.as_deref();
+    let targets: Vec<f64> = samples.iter().map(|&sample| f64::from(data.targets[sample])).collect();
     let probed = Probed {
         samples: &samples,
-        pumpkins: &pumpkins,
+        targets: &targets,
+        truth,
         images: &data.images.select(&samples),
         maps: &maps.select(&places),
         blind: about.meaning.blind,
@@ -174,9 +184,10 @@ fn ask(
     let metrics: Vec<_> = metrics.collect();
     let mut rows = Vec::new();
     for (index, metric) in metrics.iter().enumerate() {
-        let scores = match flawed.first() {
+        let scores = match (metric.needs.missing_in(truth), flawed.first()) {
+            (Some(missing), _) => metric.undefined(missing),
             // No map is left to ask about.
-            Some((_, flaw)) if probed.is_empty() => metric.undefined(flaw.name()),
+            (None, Some((_, flaw))) if probed.is_empty() => metric.undefined(flaw.name()),
             _ => (metric.compute)(&probed, probe).unwrap_or_else(|error| metric.undefined(&error.to_string())),
         };
         let (of_images, of_all): (Vec<Score>, Vec<Score>) = scores.into_iter().partition(|score| score.image.is_some());
@@ -199,7 +210,7 @@ fn means<'a>(scores: impl Iterator<Item = &'a Score>, units: &Units) -> Vec<Meas
     let mut groups: Vec<Vec<&Score>> = Vec::new();
     let mut index = HashMap::new();
     for score in scores {
-        let group = *index.entry((score.about.name, &score.variant, score.sign)).or_insert(groups.len());
+        let group = *index.entry((score.about.name, &score.variant, &score.sign)).or_insert(groups.len());
         if group == groups.len() {
             groups.push(Vec::new());
         }
@@ -213,12 +224,11 @@ fn means<'a>(scores: impl Iterator<Item = &'a Score>, units: &Units) -> Vec<Meas
     groups.iter().map(of_group).collect()
 }
 
-/// What the network should say: ages in years, or 1 for "old" and 0 for "young".
+/// What the network should say: the targets, or 1 for the upper class and 0 for the lower.
 fn targets(data: &Dataset, task: Task) -> Vec<f64> {
-    let ages = data.ages();
     match task {
-        Task::Regression => ages.into_iter().map(f64::from).collect(),
-        Task::Classification => is_old(&ages).into_iter().map(|old| f64::from(u8::from(old))).collect(),
+        Task::Regression => data.targets.iter().copied().map(f64::from).collect(),
+        Task::Classification => is_upper(&data.targets).into_iter().map(|upper| f64::from(u8::from(upper))).collect(),
     }
 }
 

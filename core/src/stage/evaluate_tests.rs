@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::event::silent;
+use crate::explain::{ExplainedNetwork, LayerKind, LayerSite};
 use crate::metric::ProbeError;
-use crate::sim::{DataSettings, GrowthMode, simulate};
+use crate::sim::{GrowthMode, PumpkinSettings, simulate};
 use crate::stage::Memory;
 use crate::store::Store;
 
@@ -34,8 +35,8 @@ impl Probe for Noting {
 
 #[test]
 fn images_are_spread_evenly_over_those_that_are_explained() {
-    let settings = DataSettings { n_samples: 100, growth_mode: GrowthMode::NoGrowth, ..DataSettings::default() };
-    let data = simulate(&settings, &silent).unwrap();
+    let settings = PumpkinSettings { n_samples: 100, growth_mode: GrowthMode::NoGrowth, ..PumpkinSettings::default() };
+    let data: Dataset = simulate(&settings, &silent).unwrap().into();
     let folder = tempfile::tempdir().unwrap();
     let (store, memory) = (Store::new(folder.path()), Memory::default());
     let context = StageContext::new(&store, &silent, &memory);
@@ -60,15 +61,17 @@ fn images_are_spread_evenly_over_those_that_are_explained() {
 /// Facts of maps that are images, of which some mean nothing.
 fn about(flaws: BTreeMap<usize, Flaw>) -> stage::Explained {
     let method = crate::explain::analyzer("input").unwrap().method(&crate::explain::ExplainSettings::default());
-    let meaning = crate::explain::Meaning::of(&method, Task::Regression, false);
+    let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
+    let network = ExplainedNetwork { task: Task::Regression, target: &crate::sim::age(), entry, shape: crate::sim::SHAPE };
+    let meaning = crate::explain::Meaning::of(&method, &network);
     stage::Explained { meaning, reference: 0.0, totals: vec![], layers: vec![], flaws, findings: vec![] }
 }
 
 /// Maps that mean nothing are in no mean and no question, and their rows say why.
 #[test]
 fn maps_that_mean_nothing_have_no_scores() {
-    let settings = DataSettings { n_samples: 100, growth_mode: GrowthMode::Human, ..DataSettings::default() };
-    let data = simulate(&settings, &silent).unwrap();
+    let settings = PumpkinSettings { n_samples: 100, growth_mode: GrowthMode::Human, ..PumpkinSettings::default() };
+    let data: Dataset = simulate(&settings, &silent).unwrap().into();
     let folder = tempfile::tempdir().unwrap();
     let (store, memory) = (Store::new(folder.path()), Memory::default());
     let context = StageContext::new(&store, &silent, &memory);

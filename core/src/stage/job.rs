@@ -10,7 +10,8 @@ use crate::key::Key;
 use crate::metric::EvaluateSettings;
 use crate::net::{ModelSettings, TrainSettings};
 use crate::picture::HeatmapSettings;
-use crate::sim::{DataSettings, Split};
+use crate::data::Split;
+use crate::sim::PumpkinSettings;
 use crate::stage_name::StageName;
 use crate::store::Store;
 use crate::task::Task;
@@ -41,7 +42,7 @@ impl Compute {
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum Job {
     Simulate {
-        data: DataSettings,
+        data: PumpkinSettings,
     },
     Train {
         dataset: Key,

@@ -22,7 +22,7 @@ fn explained() -> ExplainSettings {
 }
 
 fn jobs() -> [Job; 5] {
-    let data = DataSettings { target_bias: Some(50.0), ..DataSettings::default() };
+    let data = PumpkinSettings { target_bias: Some(50.0), ..PumpkinSettings::default() };
     let (model, train, compute) = (ModelSettings::default(), TrainSettings::default(), Compute::Cpu);
     let (evaluate, heatmaps, task) = (EvaluateSettings::default(), HeatmapSettings::default(), Task::Regression);
     let [dataset, network, relevance] = [1, 2, 3].map(key);

@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 
 use super::{Explained, StageContext, StageError, Trained, files};
 use crate::alive;
+use crate::data::Dataset;
 use crate::key::Key;
 use crate::metric::ledger::Kept;
 use crate::raster::RasterStack;
-use crate::sim::Dataset;
 use crate::stage_name::StageName;
 use crate::store::{Entry, arrays, dataset};
 
@@ -26,17 +26,17 @@ impl StageContext<'_> {
         serde_json::from_slice(&text).map_err(StageError::failed)
     }
 
-    /// The file of a finished simulation's data set.
+    /// The file of a data set.
     pub fn dataset_file(&self, key: &Key) -> Result<PathBuf, StageError> {
         Ok(self.entry(StageName::Simulate, key)?.file(files::DATA))
     }
 
-    /// The data set of a finished simulation, where it is in memory from a stage before.
+    /// A data set, where it is in memory from a stage before.
     pub fn remembered_dataset(&self, key: &Key) -> Option<Arc<Dataset>> {
         self.memory.remembered(key)
     }
 
-    /// The data set of a finished simulation.
+    /// A data set.
     pub fn dataset(&self, key: &Key) -> Result<Arc<Dataset>, StageError> {
         self.memory.dataset(key, || {
             let file = self.dataset_file(key)?;
@@ -54,7 +54,7 @@ impl StageContext<'_> {
         self.json(StageName::Train, key, files::TRAINED)
     }
 
-    /// The prediction of every sample: years, or the probability of "old".
+    /// The prediction of every sample: its target, or the probability of the upper class.
     pub fn predictions(&self, key: &Key) -> Result<Vec<f32>, StageError> {
         let entry = self.entry(StageName::Train, key)?;
         arrays::read_vector(&entry.file(files::PREDICTIONS)).map_err(StageError::failed)
@@ -75,11 +75,11 @@ impl StageContext<'_> {
         arrays::read_triples(&entry.file(files::LEDGER)).map_err(StageError::failed)
     }
 
-    /// The maps of a finished explanation, with the output that each one explains.
+    /// The maps of a finished explanation, a number a pixel, with the output that each one explains.
     pub fn relevance(&self, key: &Key) -> Result<(RasterStack, Vec<f32>), StageError> {
         let entry = self.entry(StageName::Explain, key)?;
         let maps = alive::during(|| arrays::read_stack(&entry.file(files::RELEVANCE))).map_err(StageError::failed)?;
         let outputs = arrays::read_vector(&entry.file(files::OUTPUTS)).map_err(StageError::failed)?;
-        Ok((maps, outputs))
+        Ok((maps.folded(), outputs))
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::data::Dataset;
 use crate::key::Key;
-use crate::sim::Dataset;
 use crate::stage_name::StageName;
 use crate::store::{Entry, Store};
 
@@ -73,15 +73,15 @@ mod tests {
             let mut read = false;
             let dataset = memory.dataset::<()>(key, || {
                 read = true;
-                Ok(simulate_ages(&[age], GrowthMode::Human, 0, &silent).expect("a pumpkin"))
+                Ok(simulate_ages(&[age], GrowthMode::Human, 0, &silent).expect("a pumpkin").into())
             });
-            (dataset.expect("it can be read").pumpkins[0].age, read)
+            (dataset.expect("it can be read").targets[0], read)
         };
-        assert_eq!(get(&one, 30), (30, true));
-        assert_eq!(get(&one, 31), (30, false));
-        assert_eq!(get(&other, 40), (40, true));
-        assert_eq!(get(&one, 32), (32, true), "one data set is remembered");
-        assert_eq!(memory.dataset(&other, || Err("unreadable")), Err("unreadable"));
-        assert_eq!(get(&other, 50), (50, true), "an error is not remembered");
+        assert_eq!(get(&one, 30), (30.0, true));
+        assert_eq!(get(&one, 31), (30.0, false));
+        assert_eq!(get(&other, 40), (40.0, true));
+        assert_eq!(get(&one, 32), (32.0, true), "one data set is remembered");
+        assert_eq!(memory.dataset(&other, || Err("unreadable")).unwrap_err(), "unreadable");
+        assert_eq!(get(&other, 50), (50.0, true), "an error is not remembered");
     }
 }

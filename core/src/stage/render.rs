@@ -4,8 +4,8 @@ use super::{StageContext, StageError};
 use crate::key::Key;
 use crate::picture;
 use crate::picture::HeatmapSettings;
-use crate::picture::{Heatmap, Scale, Signs};
-use crate::sim::Split;
+use crate::picture::{Heatmap, Scale};
+use crate::data::Split;
 use crate::store::Draft;
 
 /// Draws the first `heatmaps.count` explained samples into `draft`: plain, and with pointers where asked for.
@@ -21,22 +21,23 @@ pub fn run(
     let (maps, _) = context.relevance(relevance)?;
     let unit = context.explained(relevance)?.meaning.units.of_relevance();
     let scale = if heatmaps.true_scale { Scale::True(Some(&unit)) } else { Scale::Relative };
-    let samples: Vec<usize> = subset.range(data.len()).take(heatmaps.count).collect();
+    let samples: Vec<usize> = data.samples(subset).into_iter().take(heatmaps.count).collect();
 
-    let pointers: &[bool] = if heatmaps.pointers { &[false, true] } else { &[false] };
+    let truth = data.truth.as_deref();
+    let pointers: &[bool] = if heatmaps.pointers && truth.is_some() { &[false, true] } else { &[false] };
     let mut names = Vec::new();
     let mut pictures = Vec::new();
     for (index, &sample) in samples.iter().enumerate() {
-        let age = Some(data.pumpkins[sample].age as f32);
+        let target = Some((data.target.name.as_str(), data.targets[sample]));
         let prediction = Some(predictions[sample]);
         for &pointer in pointers {
-            names.push(picture::file_name(sample, age, prediction, pointer));
+            names.push(picture::file_name(sample, target, prediction, pointer));
             pictures.push(Heatmap {
                 image: data.images.get(sample),
                 relevance: maps.get(index),
-                signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
+                marks: truth.filter(|_| pointer).map(|truth| truth.marks(sample)).unwrap_or_default(),
                 scale,
-                title: picture::title(sample, age, prediction),
+                title: picture::title(sample, target, prediction),
             });
         }
     }

@@ -6,11 +6,11 @@ use std::path::Path;
 use super::{StageContext, StageError, files};
 use crate::alive;
 use crate::event::ProgressSink;
-use crate::sim::{DataSettings, GrowthMode, ages_of, simulate_parts};
-use crate::store::{Draft, dataset};
+use crate::sim::{GrowthMode, PumpkinSettings, ages_of, simulate_parts};
+use crate::store::{Draft, pumpkins};
 
 /// Draws the data set into `draft`.
-pub fn run(data: &DataSettings, draft: &Draft, context: &StageContext) -> Result<(), StageError> {
+pub fn run(data: &PumpkinSettings, draft: &Draft, context: &StageContext) -> Result<(), StageError> {
     let ages = ages_of(data).map_err(StageError::failed)?;
     let path = draft.file(files::DATA).map_err(StageError::io(draft.folder()))?;
     draw_into(&path, &ages, data.growth_mode, data.seed, context.progress).map_err(StageError::io(path))
@@ -25,7 +25,7 @@ pub fn draw_into(
     progress: &dyn ProgressSink,
 ) -> io::Result<()> {
     alive::during(|| {
-        dataset::save_drawn(path, ages.len(), growth_mode, |write| {
+        pumpkins::save_drawn(path, ages.len(), growth_mode, |write| {
             simulate_parts(ages, growth_mode, seed, progress, write)
         })
     })

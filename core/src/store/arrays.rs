@@ -11,7 +11,7 @@ pub use super::npz::NpzError;
 pub use super::source::ArrayProblem;
 use super::source::{Wanted, read_array};
 use crate::disk;
-use crate::raster::RasterStack;
+use crate::raster::{ImageShape, RasterStack};
 
 /// A file that cannot be read as the array it should be.
 #[derive(Debug, Error)]
@@ -21,8 +21,9 @@ pub struct ArrayError {
     pub problem: ArrayProblem,
 }
 
-/// What is expected of planes in messages.
-const PLANES: &str = "[n, height, width] (or [n, 1, height, width], [n, height, width, 1], [height, width])";
+/// What is expected of images in messages.
+const PLANES: &str = "[n, height, width] (or with 1 or 3 channels [n, channels, height, width], [n, height, width, channels]; \
+                      or [height, width])";
 /// Arrays of images.
 pub(super) const IMAGES: Wanted = Wanted { names: &["images"], fits: is_planes, expected: PLANES };
 /// Arrays of relevance maps.
@@ -34,17 +35,42 @@ pub(super) const PREDICTIONS: Wanted =
     Wanted { names: &["predictions", "prediction"], fits: is_vector, expected: "[n]" };
 const TRIPLES: Wanted = Wanted { names: &["ledger"], fits: |shape| matches!(shape, [_, _, 3]), expected: "[n, m, 3]" };
 
-/// The number, the height and the width of planes in an array of this shape. Axes of length 1 stand for the channel, as
-/// other programs have it, or are missing for a single plane.
-pub(super) fn planes_of(shape: &[usize]) -> Option<[usize; 3]> {
-    let planes = match *shape {
-        [height, width] => [1, height, width],
+/// An array as a number of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub count: usize,
+    pub image: ImageShape,
+    /// Whether the channels of a pixel lie beside each other, as libraries of pictures have it.
+    pub channels_last: bool,
+}
+
+/// The images in an array of this shape. The axis of a single channel may be missing, and so may that of a single image.
+pub(super) fn planes_of(shape: &[usize]) -> Option<Layout> {
+    let (count, image, channels_last) = match *shape {
+        [height, width] => (1, ImageShape::plane(height, width), false),
         // A column of pixels is no image, so the last axis is the channel.
-        [height, width, 1] if height > 1 && width > 1 => [1, height, width],
-        [count, height, width] | [count, 1, height, width] | [count, height, width, 1] => [count, height, width],
+        [height, width, 1] if height > 1 && width > 1 => (1, ImageShape::plane(height, width), false),
+        [count, height, width] => (count, ImageShape::plane(height, width), false),
+        [count, channels @ (1 | 3), height, width] => (count, ImageShape::new(channels, height, width), false),
+        [count, height, width, channels @ (1 | 3)] => (count, ImageShape::new(channels, height, width), channels > 1),
         _ => return None,
     };
-    (planes[1] > 0 && planes[2] > 0).then_some(planes)
+    (image.area() > 0).then_some(Layout { count, image, channels_last })
+}
+
+impl Layout {
+    /// Values of whole images with the channels first, whatever the array's order.
+    pub fn ordered(&self, values: Vec<f32>) -> Vec<f32> {
+        if !self.channels_last {
+            return values;
+        }
+        let (channels, area) = (self.image.channels, self.image.area());
+        let reordered = |image: &[f32]| {
+            let at = |place: usize| image[place % area * channels + place / area];
+            (0..channels * area).map(at).collect::<Vec<f32>>()
+        };
+        values.chunks_exact(channels * area).flat_map(reordered).collect()
+    }
 }
 
 fn is_planes(shape: &[usize]) -> bool {
@@ -56,11 +82,11 @@ fn is_vector(shape: &[usize]) -> bool {
     shape.iter().filter(|&&length| length != 1).count() <= 1
 }
 
-/// Reads planes in whatever type of numbers and order.
+/// Reads images or maps in whatever type of numbers and order.
 pub fn read_stack(path: &Path) -> Result<RasterStack, ArrayError> {
     let (shape, values) = read(path, MAPS)?;
-    let [_, height, width] = planes_of(&shape).expect("the shape is one of planes");
-    Ok(RasterStack::new(height, width, values))
+    let layout = planes_of(&shape).expect("the shape is one of images");
+    Ok(RasterStack::of(layout.image, layout.ordered(values)))
 }
 
 /// Reads a vector of shape `[n]` in whatever type of numbers; other axes of length 1 are passed over.
@@ -83,9 +109,10 @@ fn read(path: &Path, wanted: Wanted) -> Result<(Vec<usize>, Vec<f32>), ArrayErro
     values.map_err(|problem| ArrayError { path: path.to_owned(), problem })
 }
 
-/// Writes planes as float32 of shape `[n, height, width]`; a file that is there is replaced.
+/// Writes images as float32 of shape `[n, height, width]`, with channels second where there are several; a file that is
+/// there is replaced.
 pub fn write_stack(stack: &RasterStack, path: &Path) -> io::Result<()> {
-    write_array(&[stack.len(), stack.height(), stack.width()], stack.pixels(), path)
+    write_array(&stack.shape().of_array(stack.len()), stack.pixels(), path)
 }
 
 /// Writes a vector as float32 of shape `[n]`; a file that is there is replaced.

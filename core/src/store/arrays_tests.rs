@@ -31,7 +31,7 @@ fn images(name: &str) -> RasterStack {
         assert_eq!(pixels, stack.pixels(), "{name}, {batch} at a time");
     }
     if stack.len() > 1 {
-        assert_eq!(file.clone().slice(1..2).load().unwrap(), stack.slice(1..2), "{name}, the second plane");
+        assert_eq!(file.clone().select(&[1]).load().unwrap(), stack.slice(1..2), "{name}, the second plane");
     }
     stack
 }
@@ -139,13 +139,18 @@ fn stacks_and_vectors_survive_their_files() {
 }
 
 #[test]
-fn shapes_without_pixels_and_with_channels_are_refused() {
-    assert_eq!(planes_of(&[98, 98]), Some([1, 98, 98]));
-    assert_eq!(planes_of(&[98, 98, 1]), Some([1, 98, 98]));
-    assert_eq!(planes_of(&[1, 98, 97]), Some([1, 98, 97]));
-    assert_eq!(planes_of(&[1, 1, 98, 97]), Some([1, 98, 97]));
-    assert_eq!(planes_of(&[0, 98, 98]), Some([0, 98, 98]));
-    for shape in [&[][..], &[98], &[4, 0, 98], &[4, 98, 0], &[4, 3, 98, 98], &[4, 98, 98, 3], &[1, 1, 1, 98, 98]] {
+fn images_have_one_channel_or_three_and_some_pixels() {
+    let of = |shape: &[usize]| planes_of(shape).map(|layout| (layout.count, layout.image, layout.channels_last));
+    let grey = |count, height, width| Some((count, ImageShape::plane(height, width), false));
+    let colour = |count, last| Some((count, ImageShape::new(3, 98, 97), last));
+    assert_eq!(of(&[98, 98]), grey(1, 98, 98));
+    assert_eq!(of(&[98, 98, 1]), grey(1, 98, 98));
+    assert_eq!(of(&[1, 98, 97]), grey(1, 98, 97));
+    assert_eq!(of(&[1, 1, 98, 97]), grey(1, 98, 97));
+    assert_eq!(of(&[2, 98, 97, 1]), grey(2, 98, 97));
+    assert_eq!(of(&[0, 98, 98]), grey(0, 98, 98));
+    assert_eq!((of(&[4, 3, 98, 97]), of(&[4, 98, 97, 3])), (colour(4, false), colour(4, true)));
+    for shape in [&[][..], &[98], &[4, 0, 98], &[4, 98, 0], &[4, 2, 98, 98], &[4, 98, 98, 4], &[1, 1, 1, 98, 98]] {
         assert_eq!(planes_of(shape), None, "{shape:?}");
     }
 }

@@ -7,8 +7,8 @@ use thiserror::Error;
 use super::planes::ImageFile;
 use super::source::{ArrayProblem, Wanted, read_regular};
 use super::{arrays, dataset};
+use crate::data::Dataset;
 use crate::raster::{RasterStack, UnreadablePlanes, extent};
-use crate::sim::Pumpkin;
 
 /// What is wrong with a file that a user brought, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -29,18 +29,18 @@ type Result<T, E = BadInput> = std::result::Result<T, E>;
 /// Images as a user brought them.
 pub struct Images {
     pub stack: RasterStack,
-    /// The records of the pumpkins, where the file is a data set.
-    pub pumpkins: Option<Vec<Pumpkin>>,
+    /// The data set that the file is, where it is one.
+    pub dataset: Option<Dataset>,
     /// What the user should know of their scale.
     pub note: Option<String>,
 }
 
-/// Images of an array, or of a data set with the records of its pumpkins.
+/// Images of an array, or of a data set with all that it knows of them.
 pub fn read_images(path: &Path) -> Result<Images> {
     let help = "give images [n, height, width] as .npy or .npz, such as `xdlreg-run simulate` writes";
     if dataset::is_dataset(path) {
         let set = dataset::load(path).map_err(|error| BadInput::new(error, help))?;
-        return Ok(Images { stack: set.images, pumpkins: Some(set.pumpkins), note: None });
+        return Ok(Images { stack: set.images.clone(), dataset: Some(set), note: None });
     }
     let read = || {
         let file = ImageFile::open(path)?;
@@ -48,7 +48,7 @@ pub fn read_images(path: &Path) -> Result<Images> {
         Ok((file.note_on_scale(extent(&stack)?), stack))
     };
     let (note, stack) = read().map_err(|error: UnreadablePlanes| BadInput::new(error, help))?;
-    Ok(Images { stack, pumpkins: None, note })
+    Ok(Images { stack, dataset: None, note })
 }
 
 /// The contents of a file, which must be a regular one that fits into memory.
@@ -56,9 +56,10 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, ArrayProblem> {
     read_regular(path)
 }
 
-/// Relevance maps.
+/// Relevance maps, a number a pixel.
 pub fn read_maps(path: &Path) -> Result<RasterStack> {
     let read = ImageFile::open_maps(path).and_then(|file| file.load());
+    let read = read.map(RasterStack::folded);
     read.map_err(|error| BadInput::new(error, "give relevance maps [n, height, width] as .npy or .npz"))
 }
 

@@ -5,18 +5,18 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
-use super::arrays::{ArrayError, ArrayProblem, IMAGES, MAPS, NpyError, planes_of};
+use super::arrays::{ArrayError, ArrayProblem, IMAGES, Layout, MAPS, NpyError, planes_of};
 use super::npy::{Array, DType, Element, Header, write_values};
 use super::source::{Wanted, open_regular, read_array};
 use crate::disk;
-use crate::raster::{Planes, RasterStack, UnreadablePlanes};
+use crate::raster::{ImageShape, Planes, RasterStack, UnreadablePlanes};
 
 /// Floats from here on are grey levels rather than intensities, which reach 1.2.
 const GREY_LEVELS: f32 = 100.0;
 
 /// Reads the planes of an array one after the other.
 struct PlaneReader<'a, R> {
-    shape: [usize; 3],
+    layout: Layout,
     left: usize,
     values: Values<'a, R>,
 }
@@ -32,33 +32,34 @@ enum Values<'a, R> {
 impl<'a, R: Read> PlaneReader<'a, R> {
     /// Goes on after the header.
     fn new(array: &'a mut Array<R>) -> Result<Self, NpyError> {
-        let shape = shape_of(&array.header)?;
+        let layout = layout_of(&array.header)?;
         let values = match array.header.is_column_major {
             true => Values::Memory(array.all()?.into_iter()),
             false => Values::File(array),
         };
-        Ok(Self { shape, left: shape[0], values })
+        Ok(Self { layout, left: layout.count, values })
     }
 
-    fn area(&self) -> usize {
-        self.shape[1] * self.shape[2]
+    /// Numbers of an image.
+    fn values(&self) -> usize {
+        self.layout.image.values()
     }
 
-    /// The pixels of the next `count` planes, of fewer where the array ends.
+    /// The pixels of the next `count` images, of fewer where the array ends.
     fn next(&mut self, count: usize) -> Result<Vec<f32>, NpyError> {
         let count = count.min(self.left);
-        let values = count * self.area();
+        let values = count * self.values();
         let pixels = match &mut self.values {
             Values::File(array) => array.next(values)?,
             Values::Memory(all) => all.take(values).collect(),
         };
         self.left -= count;
-        Ok(pixels)
+        Ok(self.layout.ordered(pixels))
     }
 
     fn skip(&mut self, count: usize) -> Result<(), NpyError> {
         let count = count.min(self.left);
-        let values = count * self.area();
+        let values = count * self.values();
         match &mut self.values {
             Values::File(array) => array.skip(values)?,
             Values::Memory(all) => drop(all.take(values).collect::<Vec<f32>>()),
@@ -68,20 +69,20 @@ impl<'a, R: Read> PlaneReader<'a, R> {
     }
 }
 
-fn shape_of(header: &Header) -> Result<[usize; 3], NpyError> {
+fn layout_of(header: &Header) -> Result<Layout, NpyError> {
     planes_of(&header.shape).ok_or_else(|| NpyError::Shape { found: header.shape.clone(), expected: MAPS.expected })
 }
 
-/// The shape `[n, height, width]` of an `.npy` file of planes.
-pub fn read_shape(path: &Path) -> Result<[usize; 3], ArrayError> {
-    in_file(path, |array| shape_of(&array.header))
+/// How many images or maps an `.npy` file has, and the shape of each.
+pub fn read_shape(path: &Path) -> Result<(usize, ImageShape), ArrayError> {
+    in_file(path, |array| layout_of(&array.header).map(|layout| (layout.count, layout.image)))
 }
 
 /// Some planes of an `.npy` file by their index; fewer where the array ends before.
 pub fn read_planes(path: &Path, range: Range<usize>) -> Result<RasterStack, ArrayError> {
     in_file(path, |array| {
-        let [count, height, width] = shape_of(&array.header)?;
-        let first = range.start.min(count);
+        let layout = layout_of(&array.header)?;
+        let (first, values) = (range.start.min(layout.count), layout.image.values());
         let pixels = match array.header.is_column_major {
             true => {
                 let mut planes = PlaneReader::new(array)?;
@@ -89,11 +90,11 @@ pub fn read_planes(path: &Path, range: Range<usize>) -> Result<RasterStack, Arra
                 planes.next(range.len())?
             }
             false => {
-                array.seek(first * height * width)?;
-                array.next(range.len().saturating_mul(height * width))?
+                array.seek(first * values)?;
+                layout.ordered(array.next(range.len().saturating_mul(values))?)
             }
         };
-        Ok(RasterStack::new(height, width, pixels))
+        Ok(RasterStack::of(layout.image, pixels))
     })
 }
 
@@ -115,9 +116,9 @@ pub struct ImageFile {
     path: PathBuf,
     wanted: Wanted,
     dtype: DType,
-    /// Of the chosen images.
-    shape: [usize; 3],
-    range: Range<usize>,
+    shape: ImageShape,
+    /// The indices in the file of the chosen images, ascending.
+    chosen: Vec<usize>,
 }
 
 impl ImageFile {
@@ -134,18 +135,18 @@ impl ImageFile {
     fn open_as(path: &Path, wanted: Wanted) -> Result<Self, UnreadablePlanes> {
         let header = read_array(path, wanted, |array| Ok(array.header.clone()));
         let header = header.map_err(|problem| unreadable(path, problem))?;
-        let shape = shape_of(&header).map_err(|problem| unreadable(path, problem))?;
-        Ok(Self { path: path.to_owned(), wanted, dtype: header.dtype, shape, range: 0..shape[0] })
+        let layout = layout_of(&header).map_err(|problem| unreadable(path, problem))?;
+        let chosen = (0..layout.count).collect();
+        Ok(Self { path: path.to_owned(), wanted, dtype: header.dtype, shape: layout.image, chosen })
     }
 
-    /// Chooses some of the images by their index in the file.
+    /// Chooses some of the chosen images by their indices among these, which ascend.
     ///
     /// # Panics
     /// Panics where there are fewer images.
-    pub fn slice(mut self, range: Range<usize>) -> Self {
-        assert!(range.start <= range.end && range.end <= self.range.len(), "images {range:?} of {}", self.range.len());
-        self.range = self.range.start + range.start..self.range.start + range.end;
-        self.shape[0] = self.range.len();
+    pub fn select(mut self, indices: &[usize]) -> Self {
+        assert!(indices.is_sorted(), "images are read in the order of the file");
+        self.chosen = indices.iter().map(|&index| self.chosen[index]).collect();
         self
     }
 
@@ -155,12 +156,12 @@ impl ImageFile {
 
     /// Reads all chosen images into memory.
     pub fn load(&self) -> Result<RasterStack, UnreadablePlanes> {
-        let pixels = self.read(|planes| {
-            let pixels = planes.next(self.range.len())?;
-            check_finite(&pixels, planes.area(), self.range.start)?;
-            Ok(pixels)
+        let mut all = Vec::new();
+        self.visit(self.chosen.len().max(1), &mut |pixels| {
+            all.extend_from_slice(pixels);
+            ControlFlow::Continue(())
         })?;
-        Ok(RasterStack::new(self.shape[1], self.shape[2], pixels))
+        Ok(RasterStack::of(self.shape, all))
     }
 
     /// What a user should know of the scale of images whose values have this extent: grey levels are mostly kept as whole
@@ -181,17 +182,16 @@ impl ImageFile {
         })
     }
 
-    /// Passes over to the first chosen image and calls `read`.
+    /// Opens the file and calls `read`.
     fn read<T>(
         &self,
         read: impl FnOnce(&mut PlaneReader<&mut dyn Read>) -> Result<T, NpyError>,
     ) -> Result<T, UnreadablePlanes> {
         let values = read_array(&self.path, self.wanted, |array| {
             let mut planes = PlaneReader::new(array)?;
-            if planes.shape[1..] != self.shape[1..] || planes.left < self.range.end {
+            if planes.layout.image != self.shape || self.chosen.last().is_some_and(|&last| planes.left <= last) {
                 return Err(NpyError::Header("it is not the one that was there before"));
             }
-            planes.skip(self.range.start)?;
             read(&mut planes)
         });
         values.map_err(|problem| unreadable(&self.path, problem))
@@ -199,17 +199,27 @@ impl ImageFile {
 }
 
 impl Planes for ImageFile {
-    fn shape(&self) -> [usize; 3] {
+    fn count(&self) -> usize {
+        self.chosen.len()
+    }
+
+    fn shape(&self) -> ImageShape {
         self.shape
     }
 
     fn visit(&self, batch: usize, visit: &mut dyn FnMut(&[f32]) -> ControlFlow<()>) -> Result<(), UnreadablePlanes> {
         self.read(|planes| {
-            let mut at = self.range.start;
-            while at < self.range.end {
-                let pixels = planes.next(batch.min(self.range.end - at))?;
-                check_finite(&pixels, planes.area(), at)?;
-                at += pixels.len() / planes.area();
+            let mut at = 0;
+            for batch in self.chosen.chunks(batch) {
+                let mut pixels = Vec::new();
+                // Images that follow each other in the file are read at once.
+                for run in batch.chunk_by(|one, next| one + 1 == *next) {
+                    planes.skip(run[0] - at)?;
+                    let read = planes.next(run.len())?;
+                    check_finite(&read, planes.values(), run[0])?;
+                    at = run[0] + run.len();
+                    if pixels.is_empty() { pixels = read } else { pixels.extend(read) }
+                }
                 if visit(&pixels).is_break() {
                     break;
                 }
@@ -219,10 +229,10 @@ impl Planes for ImageFile {
     }
 }
 
-/// Refuses pixels of planes from index `first` on that are not finite.
-fn check_finite(pixels: &[f32], area: usize, first: usize) -> Result<(), NpyError> {
+/// Refuses pixels of images of so many `values` each, from index `first` on, that are not finite.
+fn check_finite(pixels: &[f32], values: usize, first: usize) -> Result<(), NpyError> {
     match pixels.iter().position(|pixel| !pixel.is_finite()) {
-        Some(at) => Err(NpyError::NotFinite { item: first + at / area }),
+        Some(at) => Err(NpyError::NotFinite { item: first + at / values }),
         None => Ok(()),
     }
 }
@@ -277,7 +287,7 @@ mod tests {
     use super::*;
     use crate::event::silent;
     use crate::sim::{GrowthMode, simulate_ages};
-    use crate::store::{arrays, dataset};
+    use crate::store::{arrays, dataset, pumpkins};
 
     fn stack() -> RasterStack {
         RasterStack::new(2, 3, (0..42).map(|k| k as f32 / 7.0).collect())
@@ -315,21 +325,23 @@ mod tests {
         let path = folder.path().join("maps.npy");
         arrays::write_stack(&stack(), &path).unwrap();
         let file = ImageFile::open(&path).unwrap();
-        assert_eq!((file.shape(), Planes::shape(&stack())), ([7, 2, 3], [7, 2, 3]));
+        let plane = ImageShape::plane(2, 3);
+        assert_eq!((file.count(), file.shape(), stack().count()), (7, plane, 7));
         for batch in [1, 3, 7, 100] {
             let parts = visited(&file, batch);
             assert_eq!(parts, visited(&stack(), batch));
             assert_eq!((parts.concat(), parts[0].len()), (stack().pixels().to_vec(), 6 * batch.min(7)));
         }
-        let some = file.slice(2..6).slice(1..4);
-        assert_eq!((some.shape()[0], visited(&some, 2)), (3, visited(&stack().slice(3..6), 2)));
-        assert!(visited(&some.slice(1..1), 2).is_empty());
+        let some = file.select(&[0, 2, 3, 5, 6]).select(&[1, 3, 4]);
+        assert_eq!((some.count(), some.load().unwrap()), (3, stack().select(&[2, 5, 6])));
+        assert_eq!(visited(&some, 2), visited(&stack().select(&[2, 5, 6]), 2));
+        assert!(visited(&some.select(&[]), 2).is_empty());
 
         for range in [0..7, 2..5, 6..9, 7..8, 90..99] {
             let inside = range.start.min(7)..range.end.min(7);
             assert_eq!(read_planes(&path, range).unwrap(), stack().slice(inside));
         }
-        assert_eq!(read_shape(&path).unwrap(), [7, 2, 3]);
+        assert_eq!(read_shape(&path).unwrap(), (7, plane));
     }
 
     #[test]
@@ -337,9 +349,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set.npz");
         let set = simulate_ages(&[20, 47, 80], GrowthMode::Human, 8, &silent).unwrap();
-        dataset::save(&set, &path).unwrap();
-        assert_eq!(visited(&ImageFile::open(&path).unwrap().slice(1..3), 1), visited(&set.images.slice(1..3), 1));
-        assert_eq!(dataset::load_ages(&path).unwrap().unwrap(), [20.0, 47.0, 80.0]);
+        pumpkins::save(&set, &path).unwrap();
+        assert_eq!(visited(&ImageFile::open(&path).unwrap().select(&[1, 2]), 1), visited(&set.images.slice(1..3), 1));
+        assert_eq!(dataset::load_targets(&path).unwrap().unwrap().1, [20.0, 47.0, 80.0]);
+    }
+
+    /// Other programs keep the channels of a pixel beside each other.
+    #[test]
+    fn channels_come_first_whatever_the_file_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("colours.npy");
+        let (count, shape) = (3, ImageShape::new(3, 2, 4));
+        let value = |image: usize, channel: usize, pixel: usize| (100 * image + 10 * channel + pixel) as f32;
+        let places = || (0..count).flat_map(|image| (0..8).map(move |pixel| (image, pixel)));
+        let last: Vec<f32> = places().flat_map(|(i, p)| (0..3).map(move |c| value(i, c, p))).collect();
+        arrays::write_array(&[count, 2, 4, 3], &last, &path).unwrap();
+        let first: Vec<f32> = (0..count).flat_map(|i| (0..3).flat_map(move |c| (0..8).map(move |p| value(i, c, p)))).collect();
+        let expected = RasterStack::of(shape, first);
+        let file = ImageFile::open(&path).unwrap();
+        assert_eq!((file.shape(), file.load().unwrap()), (shape, expected.clone()));
+        assert_eq!(file.select(&[0, 2]).load().unwrap(), expected.select(&[0, 2]));
+        assert_eq!(read_planes(&path, 1..3).unwrap(), expected.slice(1..3));
+        assert_eq!(arrays::read_stack(&path).unwrap(), expected);
+        arrays::write_stack(&expected, &path).unwrap();
+        assert_eq!(ImageFile::open(&path).unwrap().load().unwrap(), expected);
     }
 
     #[test]
@@ -371,7 +404,7 @@ mod tests {
         let mut broken = stack();
         broken.pixels_mut()[25] = f32::NAN;
         arrays::write_stack(&broken, &path).unwrap();
-        let error = ImageFile::open(&path).unwrap().slice(1..7).visit(2, &mut |_| ControlFlow::Continue(()));
+        let error = ImageFile::open(&path).unwrap().select(&[1, 2, 3, 4, 5, 6]).visit(2, &mut |_| ControlFlow::Continue(()));
         assert!(error.unwrap_err().to_string().contains("maps.npy: item 4 holds a value that is not finite"));
         arrays::write_vector(&[1.0], &path).unwrap();
         assert!(read_shape(&path).is_err() && read_planes(&path, 0..1).is_err());

@@ -3,7 +3,7 @@
 use tch::{Device, Tensor, no_grad};
 use xdlreg_core::alive;
 use xdlreg_core::explain::{Composite, Start};
-use xdlreg_core::raster::SIDE;
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::task::Task;
 
 use super::error::ExplainError;

@@ -6,7 +6,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use xdlreg_core::explain::{Activation, Composite, Facts, Meaning, Method, SigmaUnit, Smoothing, Start, Sum, starts};
 use xdlreg_core::metric::statistics::pearson;
-use xdlreg_core::raster::SIDE;
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::seed::stream;
 
 use super::engine::{AREA, Engine, largest};

@@ -3,7 +3,8 @@
 use xdlreg_core::event::silent;
 use xdlreg_core::explain::{Class, ExplainSettings, Flaw, Reference, Review, Sum};
 use xdlreg_core::net::ModelSettings;
-use xdlreg_core::raster::{RasterStack, SIDE};
+use xdlreg_core::raster::RasterStack;
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
 use xdlreg_core::task::Task;
 

@@ -23,7 +23,8 @@ use xdlreg_core::alive;
 use xdlreg_core::event::ProgressSink;
 use xdlreg_core::explain::analyzer;
 use xdlreg_core::explain::{ExplainSettings, Facts, Meaning, Reference};
-use xdlreg_core::raster::{Planes, RasterStack, SIDE};
+use xdlreg_core::raster::{Planes, RasterStack};
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::task::Task;
 
 use batches::{Chunk, Team, Work};

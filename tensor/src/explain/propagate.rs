@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 use xdlreg_core::explain::{Activation, BiasPart, Composite, LayerSite, WeightPart};
-use xdlreg_core::raster::SIDE;
+use xdlreg_core::sim::SIDE;
 
 use super::error::ExplainError;
 use super::ledger::Taken;

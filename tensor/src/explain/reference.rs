@@ -17,7 +17,8 @@ use std::ops::ControlFlow;
 
 use tch::{Kind, Tensor, no_grad};
 use xdlreg_core::explain::Reference;
-use xdlreg_core::raster::{Planes, RasterStack, SIDE};
+use xdlreg_core::raster::{Planes, RasterStack};
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::task::Task;
 
 use super::error::ExplainError;

@@ -1,7 +1,7 @@
 //! The shape of a PumpkinNet: which parameters it has.
 
 use xdlreg_core::net::ModelSettings;
-use xdlreg_core::raster::SIDE;
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::task::Task;
 
 /// Blocks of convolution, ReLU and pooling.

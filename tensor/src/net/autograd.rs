@@ -162,7 +162,7 @@ fn forward_training(net: &PumpkinNet, images: &Tensor, mask: &Tensor) -> Tensor 
 #[cfg(test)]
 mod tests {
     use xdlreg_core::net::ModelSettings;
-    use xdlreg_core::raster::SIDE;
+    use xdlreg_core::sim::SIDE;
 
     use super::*;
     use crate::net::architecture::Architecture;

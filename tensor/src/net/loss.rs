@@ -1,6 +1,6 @@
 //! What a training minimises, and the error it reports.
 
-use xdlreg_core::sim::is_old;
+use xdlreg_core::data::is_upper;
 use xdlreg_core::task::Task;
 
 /// The objective with the targets of all samples.
@@ -24,7 +24,7 @@ impl Objective {
     pub fn new(task: Task, ages: &[f32]) -> Self {
         let targets = match task {
             Task::Regression => ages.to_vec(),
-            Task::Classification => is_old(ages).into_iter().map(|old| f32::from(u8::from(old))).collect(),
+            Task::Classification => is_upper(ages).into_iter().map(|old| f32::from(u8::from(old))).collect(),
         };
         Self { task, targets }
     }

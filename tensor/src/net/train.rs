@@ -9,9 +9,10 @@ use tch::Device;
 use thiserror::Error;
 use xdlreg_core::event::{Epoch, Progress, ProgressSink};
 use xdlreg_core::net::{Keep, ModelSettings, OutputBias, TrainSettings};
-use xdlreg_core::raster::{RasterStack, SIDE};
+use xdlreg_core::raster::RasterStack;
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::seed;
-use xdlreg_core::sim::Split;
+use xdlreg_core::data::Split;
 
 use super::architecture::Architecture;
 use super::autograd::Autograd;

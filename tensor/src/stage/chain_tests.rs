@@ -18,7 +18,8 @@ use xdlreg_core::picture;
 use xdlreg_core::picture::HeatmapSettings;
 use xdlreg_core::picture::{Heatmap, Scale, Signs};
 use xdlreg_core::raster::RasterStack;
-use xdlreg_core::sim::{DataSettings, Dataset, Split, Without};
+use xdlreg_core::data::Split;
+use xdlreg_core::sim::{PumpkinSet, PumpkinSettings, Without};
 use xdlreg_core::stage::{Compute, Explained, Trained, files};
 use xdlreg_core::stage_name::StageName;
 use xdlreg_core::store::seal::seal_bytes;
@@ -44,7 +45,7 @@ impl Chain {
         let folder = tempfile::tempdir().expect("a folder");
         let (store, memory) = (Store::new(folder.path()), Memory::default());
         let mut chain = Self { _folder: folder, store, memory, keys: BTreeMap::new() };
-        chain.carry(Job::Simulate { data: DataSettings { n_samples: 100, seed: 2, ..DataSettings::default() } });
+        chain.carry(Job::Simulate { data: PumpkinSettings { n_samples: 100, seed: 2, ..PumpkinSettings::default() } });
         chain
     }
 

@@ -92,7 +92,7 @@ fn layer_of(parameter: &str) -> &str {
 mod tests {
     use xdlreg_core::explain::{Meaning, analyzers};
     use xdlreg_core::net::ModelSettings;
-    use xdlreg_core::raster::SIDE;
+    use xdlreg_core::sim::SIDE;
     use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
 
     use super::*;

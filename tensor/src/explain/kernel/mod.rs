@@ -13,7 +13,7 @@ mod window;
 use std::array;
 
 use xdlreg_core::explain::Activation;
-use xdlreg_core::raster::SIDE;
+use xdlreg_core::sim::SIDE;
 
 use self::hits::Hits;
 use self::layer::{Layer, PARTS, Ruled, Sides};

@@ -2,7 +2,7 @@
 
 use super::conv::Plane;
 use super::simd::LANES;
-use xdlreg_core::raster::SIDE;
+use xdlreg_core::sim::SIDE;
 
 use crate::net::architecture::{Architecture, BLOCKS, KERNELS, pooled};
 

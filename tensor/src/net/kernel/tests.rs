@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use xdlreg_core::net::ModelSettings;
-use xdlreg_core::raster::SIDE;
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::seed;
 
 use super::backward::{input_gradient, single_row};

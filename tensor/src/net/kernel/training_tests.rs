@@ -3,7 +3,7 @@
 use rand::RngExt;
 use tch::Device;
 use xdlreg_core::net::{ModelSettings, Optimizer};
-use xdlreg_core::raster::SIDE;
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::seed;
 use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
 use xdlreg_core::task::Task;
