@@ -9,10 +9,10 @@ use super::residuals::residuals;
 use super::sheet::{Area, Sheet};
 use super::study::{Prediction, Run, Sample};
 use super::tests::run;
+use crate::data::Split;
 use crate::picture::colormap::{bar_color, colorize, to_bytes};
 use crate::raster::{Raster, RasterStack};
 use crate::sim::SIDE;
-use crate::data::Split;
 use crate::sim::{GrowthMode, Without};
 use crate::task::Task;
 

@@ -6,8 +6,8 @@ use super::kinds::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLACK, SMALL_SIZE};
-use crate::sim::SIDE;
 use crate::data::Split;
+use crate::sim::SIDE;
 use crate::sim::Without;
 
 pub(super) const FIGURE: RunFigure = RunFigure {

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::data::Split;
 use crate::event::Epoch;
 use crate::plan::{REPLICATE, is_seed};
 use crate::raster::{Raster, RasterStack};
-use crate::data::Split;
 use crate::sim::{Pumpkin, PumpkinSettings, draw_member};
 use crate::task::Task;
 

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::registry::{RUN_FIGURES, STUDY_FIGURES};
 use super::study::{Ensemble, Prediction, Run, Sample, Score, Study, Value};
+use crate::data::Split;
 use crate::event::{Epoch, silent};
 use crate::raster::RasterStack;
 use crate::sim::SIDE;
-use crate::data::Split;
 use crate::sim::{GrowthMode, PumpkinSettings, simulate};
 use crate::task::Task;
 

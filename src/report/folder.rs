@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::ReportError;
+use crate::data::Split;
 use crate::disk::Folder;
 use crate::event::Epoch;
 use crate::figure::registry::SAMPLE_SCORES;
 use crate::figure::study::{self, Ensemble, Prediction, Run, Sample, Score, Study, Value};
 use crate::key::may_name_run;
 use crate::metric::ENSEMBLE_METRICS;
-use crate::data::Split;
 use crate::sim::PumpkinSettings;
 use crate::tables;
 use crate::tables::{Cells, Table, Texts};

@@ -1,8 +1,8 @@
 //! Which finished runs mean something, and what must be known of those that do.
 
+use crate::data::{Split, is_upper};
 use crate::explain::Finding;
 use crate::metric::ledger;
-use crate::data::{Split, is_upper};
 use crate::tables::RunRecord;
 use crate::task::Task;
 

@@ -14,12 +14,12 @@ use polars::prelude::*;
 use serde_json::Value;
 
 use super::checksum;
+use crate::data::Split;
 use crate::disk::Folder;
 use crate::event::{Epoch, RunStatus};
 use crate::explain::{Finding, Flaw};
 use crate::metric::Measurement;
 use crate::metric::statistics::mean_of_defined;
-use crate::data::Split;
 use crate::sim::Pumpkin;
 use crate::stage_name::{PerStage, StageName};
 

@@ -5,6 +5,7 @@ use std::io::{self, BufReader, Write};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use xdlreg_core::net::EngineChoice;
 use xdlreg_core::protocol::{Line, Reply, Request, next_line};
 use xdlreg_core::stage::{LIBTORCH_VERSION, Memory, StageError};
 use xdlreg_core::store::Store;
@@ -96,7 +97,7 @@ fn answer(request: Request, device: tch::Device, memory: &Memory) -> io::Result<
             carried
         }
         Request::ExplainFiles { weights, images, explain, out } => {
-            explain_files(&weights, &images, &explain, device, &out, &progress)
+            explain_files(&weights, &images, &explain, (device, EngineChoice::Auto), &out, &progress)
                 .map(|()| Carried::Done(start.elapsed().as_secs_f64()))
         }
     };

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 use serde_json::Value;
-use xdlreg::sim::SIDE;
 use xdlreg::data::Split;
+use xdlreg::sim::SIDE;
 use xdlreg::sim::{Distribution, PumpkinSet, PumpkinSettings, simulate};
 
 use crate::harness::{Results, Scene, listing, numbers, repository, texts, write_npy};

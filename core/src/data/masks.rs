@@ -48,7 +48,8 @@ impl Masks {
 
 impl Truth for Masks {
     fn regions(&self, sample: usize) -> Vec<Region> {
-        let region = |(name, pixels): (&String, &Vec<usize>)| Region { name: name.clone().into(), pixels: pixels.clone() };
+        let region =
+            |(name, pixels): (&String, &Vec<usize>)| Region { name: name.clone().into(), pixels: pixels.clone() };
         self.there(sample).map(region).collect()
     }
 

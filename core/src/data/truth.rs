@@ -72,9 +72,14 @@ pub struct Variant {
 pub enum LeftOut {
     Nothing,
     /// One sign, by the index of its kind among [`Interventions::kinds`] and its own index.
-    One { kind: usize, sign: usize },
+    One {
+        kind: usize,
+        sign: usize,
+    },
     /// All signs of a kind.
-    All { kind: usize },
+    All {
+        kind: usize,
+    },
 }
 
 /// A source that makes an image again without a sign, all else equal to the bit.

@@ -158,13 +158,18 @@ mod tests {
 
     fn meaning(toml: &str, task: Task) -> Meaning {
         let settings: ExplainSettings = toml::from_str(toml).expect("well-formed settings");
-        Meaning::of(&analyzer(&settings.analyzer).expect(toml).method(&settings), &pumpkin_net(task, &crate::sim::age()))
+        Meaning::of(
+            &analyzer(&settings.analyzer).expect(toml).method(&settings),
+            &pumpkin_net(task, &crate::sim::age()),
+        )
     }
 
     #[test]
     fn every_analyzer_has_its_unit_and_its_sum() {
         for analyzer in analyzers() {
-            let of = |task| Meaning::of(&analyzer.method(&ExplainSettings::default()), &pumpkin_net(task, &crate::sim::age()));
+            let of = |task| {
+                Meaning::of(&analyzer.method(&ExplainSettings::default()), &pumpkin_net(task, &crate::sim::age()))
+            };
             let Meaning { units, sum, .. } = of(Task::Regression);
             let (unit, expected) = match analyzer.name {
                 "gradient" | "gradient.baseline" | "smoothgrad" => ("years per unit of intensity", None),

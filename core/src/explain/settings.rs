@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::Reference;
 use super::entry;
 use super::entry::CompositeEntry;
+use crate::data::Split;
 use crate::explain::{Composite, Parameter, SigmaUnit, Smoothing, analyzer, analyzer_names, analyzers};
-use crate::sim::{SHAPE, SIDE};
 use crate::settings::Invalid;
 use crate::settings::near_miss;
 use crate::settings::number::{Bound, count, number, plain, seed};
 use crate::settings::{Need, SCORES, image_bytes};
 use crate::shown::shown;
-use crate::data::Split;
+use crate::sim::{SHAPE, SIDE};
 use crate::task::Task;
 
 /// What rules do with a layer's bias.

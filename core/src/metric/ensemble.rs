@@ -78,8 +78,8 @@ mod tests {
     use crate::metric::statistics::{mean, spearman};
     use crate::metric::{ENSEMBLE_METRICS, Trivial};
     use crate::raster::RasterStack;
-    use crate::sim::SIDE;
     use crate::seed::stream;
+    use crate::sim::SIDE;
     use rand::RngExt;
 
     fn score(name: &str, maps: &[Raster], predictions: &[f64]) -> f64 {

@@ -25,8 +25,13 @@ const ABOUT: &[About] = &[About {
 ///
 /// Quantus 0.6.0 (`PixelFlipping`) changes all pixels, without the point at which none is, and sums instead of averaging;
 /// the curves are the same up to the share of pixels that is changed here.
-pub const FAITHFULNESS: NetworkMetric =
-    NetworkMetric { name: "faithfulness", measures: ABOUT, task: Some(Task::Regression), needs: Needs::Nothing, compute };
+pub const FAITHFULNESS: NetworkMetric = NetworkMetric {
+    name: "faithfulness",
+    measures: ABOUT,
+    task: Some(Task::Regression),
+    needs: Needs::Nothing,
+    compute,
+};
 
 fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
     let mut scores = Vec::new();

@@ -148,7 +148,8 @@ pub fn locate(map: Raster, image: Raster, regions: &[Region], blind: bool) -> Ve
     for region in regions.iter().filter(|region| blind && is_zero(image, &region.pixels)) {
         scores.iter_mut().filter(|score| score.sign.as_ref() == Some(&region.name)).for_each(Score::mark_blind);
     }
-    scores.extend(regions.iter().map(|region| Score::new(&SIGN_SHARE, share(region, map)).of_sign(region.name.clone())));
+    scores
+        .extend(regions.iter().map(|region| Score::new(&SIGN_SHARE, share(region, map)).of_sign(region.name.clone())));
     scores
 }
 
@@ -174,12 +175,7 @@ pub(super) fn is_zero(image: Raster, pixels: &[usize]) -> bool {
     image.pixels.chunks_exact(area).all(|channel| pixels.iter().all(|&pixel| channel[pixel] == 0.0))
 }
 
-fn score_parts(
-    map: Raster,
-    regions: &[Region],
-    parts: &[Part],
-    variant: impl Fn(Part) -> &'static str,
-) -> Vec<Score> {
+fn score_parts(map: Raster, regions: &[Region], parts: &[Part], variant: impl Fn(Part) -> &'static str) -> Vec<Score> {
     let mut scores = Vec::new();
     for &part in parts {
         let sorted = Sorted::new(map, part);

@@ -3,9 +3,9 @@
 use rand::RngExt;
 
 use super::*;
+use crate::data::Truth;
 use crate::raster::RasterStack;
 use crate::seed::stream;
-use crate::data::Truth;
 use crate::sim::{GrowthMode, Pumpkin, PumpkinTruth, SIDE};
 
 fn score(name: &str, map: &[f32], sign: &[bool], part: Part) -> f64 {
@@ -107,8 +107,7 @@ fn a_map_of_the_sign_wins_everything_and_noise_wins_what_chance_does() {
     }
     let trivial = locate_trivial(image.get(0), &regions(&pumpkin), 0, 0);
     let of = |name: &str| {
-        let found =
-            trivial.iter().find(|score| score.name() == name && score.sign.as_deref() == Some("atrophies_r2"));
+        let found = trivial.iter().find(|score| score.name() == name && score.sign.as_deref() == Some("atrophies_r2"));
         found.unwrap().value
     };
     let share = pumpkin.atrophy_mask(2).count() as f64 / (SIDE * SIDE) as f64;
@@ -136,7 +135,15 @@ fn what_is_blind_has_no_score_rather_than_none() {
         assert!(if hidden { blind.value.is_nan() } else { blind.value == seeing.value });
     }
     let young = Pumpkin::draw(20, GrowthMode::Eternal, 0);
-    assert_eq!(locate(map.get(0), image_of(&young).get(0), &regions(&young), false), [], "a pumpkin without signs is not scored");
+    assert_eq!(
+        locate(map.get(0), image_of(&young).get(0), &regions(&young), false),
+        [],
+        "a pumpkin without signs is not scored"
+    );
     let tumour = Pumpkin::draw(60, GrowthMode::NoGrowth, 0);
-    assert!(locate(map.get(0), image_of(&tumour).get(0), &regions(&tumour), true).iter().all(|score| score.sign.as_deref() == Some("tumour")));
+    assert!(
+        locate(map.get(0), image_of(&tumour).get(0), &regions(&tumour), true)
+            .iter()
+            .all(|score| score.sign.as_deref() == Some("tumour"))
+    );
 }

@@ -93,7 +93,8 @@ fn ask(name: &str, pumpkin: &Pumpkin, blind: bool, settings: &EvaluateSettings) 
 }
 
 fn value(scores: &[Score], name: &str, sign: Option<&str>, image: Option<usize>) -> f64 {
-    let found = scores.iter().find(|score| score.name() == name && score.sign.as_deref() == sign && score.image == image);
+    let found =
+        scores.iter().find(|score| score.name() == name && score.sign.as_deref() == sign && score.image == image);
     found.unwrap_or_else(|| panic!("{name} of {sign:?}")).value
 }
 

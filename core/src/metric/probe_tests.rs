@@ -72,7 +72,8 @@ fn ask(
 }
 
 fn value(scores: &[Score], name: &str, sign: &str, image: Option<usize>) -> f64 {
-    let found = scores.iter().find(|score| score.name() == name && score.sign.as_deref() == Some(sign) && score.image == image);
+    let found =
+        scores.iter().find(|score| score.name() == name && score.sign.as_deref() == Some(sign) && score.image == image);
     found.unwrap_or_else(|| panic!("{name} of {sign:?}")).value
 }
 
@@ -117,8 +118,7 @@ fn the_pixels_of_a_lesion_are_those_that_no_atrophy_took() {
         let found = value(&scores, name, "lesions", image);
         assert!((found - 1.0).abs() < 1e-3, "{name} is {found}");
     }
-    let [years, relevance] =
-        ["causal_years", "causal_relevance"].map(|name| value(&scores, name, "lesions", Some(0)));
+    let [years, relevance] = ["causal_years", "causal_relevance"].map(|name| value(&scores, name, "lesions", Some(0)));
     assert!((years - relevance).abs() < 1e-3, "{years} and {relevance}");
 }
 
@@ -171,8 +171,7 @@ fn trivial_maps_are_those_of_their_image_and_sample() {
     let pumpkins: Vec<&Pumpkin> = pumpkins.iter().collect();
     let (own, maps, settings) = (images(&pumpkins), truth(&pumpkins), EvaluateSettings::default());
     let (samples, targets) = (&[3, 8], &ages(&pumpkins));
-    let probed =
-        Probed { samples, targets, truth: None, images: &own, maps: &maps, blind: false, settings: &settings };
+    let probed = Probed { samples, targets, truth: None, images: &own, maps: &maps, blind: false, settings: &settings };
     for index in 0..2 {
         assert!(probed.trivial(Trivial::Image, index) == own.slice(index..index + 1));
         let edges = Trivial::Edges.map(own.get(index), 0, 0);

@@ -19,7 +19,8 @@ const ABOUT: &[About] = &[About {
 /// R is taken with its sign. Pixels outside of the body have no relevance under most rules in either map, which alone makes
 /// for some correlation. Quantus 0.6.0 (`MPRT`) computes the same correlation, but scales maps and takes |R| unless told not
 /// to, and draws parameters as PyTorch's layers do; here they are Glorot uniform, without biases.
-pub const RANDOMISATION: NetworkMetric = NetworkMetric { name: "randomisation", measures: ABOUT, task: None, needs: Needs::Nothing, compute };
+pub const RANDOMISATION: NetworkMetric =
+    NetworkMetric { name: "randomisation", measures: ABOUT, task: None, needs: Needs::Nothing, compute };
 
 fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
     let maps = probe.explain(probed.images)?;

@@ -18,7 +18,8 @@ const ABOUT: &[About] = &[About {
 ///
 /// The division by |R(x)|, which makes maps of different units comparable, is that of Quantus 0.6.0 (`MaxSensitivity`)
 /// and of Captum; Yeh et al. do not divide.
-pub const SENSITIVITY: NetworkMetric = NetworkMetric { name: "sensitivity", measures: ABOUT, task: None, needs: Needs::Nothing, compute };
+pub const SENSITIVITY: NetworkMetric =
+    NetworkMetric { name: "sensitivity", measures: ABOUT, task: None, needs: Needs::Nothing, compute };
 
 fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
     let images = probed.images;

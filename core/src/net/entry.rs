@@ -205,7 +205,11 @@ impl LayerEntry {
                 [] => format!("leave it out: a layer of the type \"{name}\" has no settings"),
                 _ => format!("leave it out: a layer of the type \"{name}\" reads {}", reads.join(", ")),
             };
-            Invalid::new(format!("{place}.{key}"), format!("a layer of the type \"{name}\" does not read `{key}`"), help)
+            Invalid::new(
+                format!("{place}.{key}"),
+                format!("a layer of the type \"{name}\" does not read `{key}`"),
+                help,
+            )
         });
         let mut invalid: Vec<Invalid> = unread.collect();
         for (key, kind, given) in

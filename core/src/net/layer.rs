@@ -9,17 +9,34 @@ use crate::raster::ImageShape;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum LayerSpec {
     /// Weight `[filters, channels, rows, columns]`, bias `[filters]`.
-    Conv { filters: usize, kernel: [usize; 2], stride: [usize; 2], padding: Padding, bias: bool },
+    Conv {
+        filters: usize,
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: Padding,
+        bias: bool,
+    },
     /// Weight `[units, features]`, bias `[units]`.
-    Dense { units: usize, bias: bool },
+    Dense {
+        units: usize,
+        bias: bool,
+    },
     /// `(x - running_mean) / sqrt(running_var + epsilon) * weight + bias`, each `[channels]`.
-    BatchNorm { epsilon: f64 },
+    BatchNorm {
+        epsilon: f64,
+    },
     Relu,
-    MaxPool { kernel: [usize; 2], stride: [usize; 2], padding: Padding },
+    MaxPool {
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: Padding,
+    },
     /// To features, in channel, row, column order.
     Flatten,
     /// Drops this share of its input while training.
-    Dropout { rate: f64 },
+    Dropout {
+        rate: f64,
+    },
 }
 
 /// What is put around an image before a window moves over it: zeros for a convolution, nothing that could win for a pooling.
@@ -105,6 +122,11 @@ impl LayerSpec {
                 let [height, width] = windows(image, kernel, stride, padding)?;
                 Ok(Shape::Image(ImageShape::new(filters, height, width)))
             }
+            (Self::MaxPool { kernel, padding: Padding::Pixels(pixels), .. }, Shape::Image(_))
+                if pixels[0] >= kernel[0] || pixels[1] >= kernel[1] =>
+            {
+                Err("its padding must be less than its kernel, or some windows would see no pixel".into())
+            }
             (Self::MaxPool { kernel, stride, padding }, Shape::Image(image)) => {
                 let [height, width] = windows(image, kernel, stride, padding)?;
                 Ok(Shape::Image(ImageShape::new(image.channels, height, width)))
@@ -147,7 +169,10 @@ fn windows(image: ImageShape, kernel: [usize; 2], stride: [usize; 2], padding: P
         let [before, after] = padding.around(axis, side, kernel[axis], stride[axis]);
         let room = (before + side + after).checked_sub(kernel[axis]);
         let room = room.ok_or_else(|| {
-            format!("a window of {} x {} is larger than the {} x {} pixels of its input", kernel[0], kernel[1], image.height, image.width)
+            format!(
+                "a window of {} x {} is larger than the {} x {} pixels of its input",
+                kernel[0], kernel[1], image.height, image.width
+            )
         })?;
         counts[axis] = room / stride[axis] + 1;
     }
@@ -189,13 +214,14 @@ mod tests {
         assert!(refused(dense, image(1, 4, 4)).contains("flatten"));
         let pool = LayerSpec::MaxPool { kernel: [5, 5], stride: [1, 1], padding: Padding::Valid };
         assert!(refused(pool, image(1, 4, 9)).contains("5 x 5 is larger than the 4 x 9"));
+        let pool = LayerSpec::MaxPool { kernel: [2, 3], stride: [1, 1], padding: Padding::Pixels([2, 0]) };
+        assert!(refused(pool, image(1, 9, 9)).contains("less than its kernel"));
         assert!(refused(pool, Shape::Features(9)).contains("takes an image"));
     }
 
     #[test]
     fn parameters_have_the_names_and_shapes_of_pytorch() {
-        let conv =
-            LayerSpec::Conv { filters: 7, kernel: [3, 5], stride: [1, 1], padding: Padding::Valid, bias: false };
+        let conv = LayerSpec::Conv { filters: 7, kernel: [3, 5], stride: [1, 1], padding: Padding::Valid, bias: false };
         assert_eq!(conv.parameters(image(2, 9, 9)), [("weight", vec![7, 2, 3, 5])]);
         let dense = LayerSpec::Dense { units: 3, bias: true };
         assert_eq!(dense.parameters(Shape::Features(8)), [("weight", vec![3, 8]), ("bias", vec![3])]);

@@ -1,5 +1,6 @@
 //! What a network is and how it is trained, as data and settings. The tensor side carries them out.
 
+mod engine;
 mod entry;
 mod layer;
 mod model;
@@ -7,6 +8,7 @@ mod network;
 mod pumpkin_net;
 mod train;
 
+pub use engine::{EngineChoice, EngineKind, MOST_FILTERS, without_kernels};
 pub use entry::{LayerEntry, LayerType, PaddingEntry, PaddingName, Sides};
 pub use layer::{LayerSpec, Padding, Shape};
 

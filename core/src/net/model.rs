@@ -194,7 +194,9 @@ impl ModelSettings {
         };
         match (self.task, network.outputs()) {
             (Task::Regression, 1) | (Task::Classification, 2) => Ok(network),
-            (_, outputs) => Err(NetworkError::Output { found: format!("has {outputs} units, which is another task than model.task") }),
+            (_, outputs) => Err(NetworkError::Output {
+                found: format!("has {outputs} units, which is another task than model.task"),
+            }),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::layer::{LayerSpec, Shape};
+use super::layer::{LayerSpec, Padding, Shape};
 use crate::raster::ImageShape;
 use crate::task::Task;
 
@@ -26,6 +26,11 @@ pub struct NetworkSpec {
     pub layers: Vec<NamedLayer>,
 }
 
+/// The largest number of filters, units, rows, columns or pixels that a layer may have: products of a few do not overflow.
+const MOST: usize = 1 << 14;
+/// More layers than any network of use, fewer than would take long to read.
+const MOST_LAYERS: usize = 10_000;
+
 /// Why layers are no network.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NetworkError {
@@ -35,6 +40,12 @@ pub enum NetworkError {
     SameName { position: usize, name: String },
     #[error("the layer `{name}` has no {what}")]
     Empty { position: usize, name: String, what: &'static str },
+    #[error("the layer `{name}` has a {what} of more than {MOST}")]
+    TooLarge { position: usize, name: String, what: &'static str },
+    #[error("images of {shape} are nothing that a network could take")]
+    Images { shape: String },
+    #[error("there are {found} layers, more than {MOST_LAYERS}")]
+    TooMany { found: usize },
     #[error("the last layer must be dense with 1 unit, or with 2 for a classification, but it {found}")]
     Output { found: String },
 }
@@ -43,8 +54,11 @@ impl NetworkError {
     /// The position of the layer that is at fault, where it is one alone.
     pub fn position(&self) -> Option<usize> {
         match self {
-            Self::Shape { position, .. } | Self::SameName { position, .. } | Self::Empty { position, .. } => Some(*position),
-            Self::Output { .. } => None,
+            Self::Shape { position, .. }
+            | Self::SameName { position, .. }
+            | Self::Empty { position, .. }
+            | Self::TooLarge { position, .. } => Some(*position),
+            Self::Images { .. } | Self::TooMany { .. } | Self::Output { .. } => None,
         }
     }
 }
@@ -64,6 +78,12 @@ impl NetworkSpec {
     /// # Errors
     /// [`NetworkError`] for the first layer that does not fit.
     pub fn new(input: ImageShape, layers: Vec<NamedLayer>) -> Result<Self, NetworkError> {
+        if layers.len() > MOST_LAYERS {
+            return Err(NetworkError::TooMany { found: layers.len() });
+        }
+        if !is_reasonable(Shape::Image(input)) {
+            return Err(NetworkError::Images { shape: input.to_string() });
+        }
         let mut names = BTreeSet::new();
         let mut shape = Shape::Image(input);
         for (position, NamedLayer { name, layer }) in layers.iter().enumerate() {
@@ -74,9 +94,16 @@ impl NetworkSpec {
             if let Some(what) = nothing_in(*layer) {
                 return Err(NetworkError::Empty { position, name, what });
             }
+            if let Some(what) = too_large_in(*layer) {
+                return Err(NetworkError::TooLarge { position, name, what });
+            }
             let kind = layer.kind();
             let refuse = |problem| NetworkError::Shape { position, name, kind, input: shape.to_string(), problem };
-            shape = layer.output(shape).map_err(refuse)?;
+            let output = layer.output(shape).and_then(|output| match is_reasonable(output) {
+                true => Ok(output),
+                false => Err(format!("it would put out {output}")),
+            });
+            shape = output.map_err(refuse)?;
         }
         match layers.last().map(|last| last.layer) {
             Some(LayerSpec::Dense { units: 1 | 2, .. }) => Ok(Self { input, layers }),
@@ -156,13 +183,44 @@ impl NetworkSpec {
     }
 }
 
+/// Whether a shape has any values, and so few that products with them do not overflow.
+fn is_reasonable(shape: Shape) -> bool {
+    const MOST_SIDE: usize = 1 << 20;
+    const MOST_VALUES: usize = 1 << 40;
+    let fits = match shape {
+        Shape::Image(ImageShape { channels, height, width }) => {
+            channels <= MOST && [height, width].into_iter().all(|side| side <= MOST_SIDE)
+        }
+        Shape::Features(_) => true,
+    };
+    fits && (1..=MOST_VALUES).contains(&shape.values())
+}
+
+/// What of a layer is larger than anything of use.
+fn too_large_in(layer: LayerSpec) -> Option<&'static str> {
+    let over = |sides: [usize; 2]| sides.into_iter().any(|side| side > MOST);
+    let padded = |padding| matches!(padding, Padding::Pixels(pixels) if over(pixels));
+    match layer {
+        LayerSpec::Conv { filters, .. } if filters > MOST => Some("number of filters"),
+        LayerSpec::Dense { units, .. } if units > MOST => Some("number of units"),
+        LayerSpec::Conv { kernel, .. } | LayerSpec::MaxPool { kernel, .. } if over(kernel) => Some("kernel"),
+        LayerSpec::Conv { stride, .. } | LayerSpec::MaxPool { stride, .. } if over(stride) => Some("stride"),
+        LayerSpec::Conv { padding, .. } | LayerSpec::MaxPool { padding, .. } if padded(padding) => Some("padding"),
+        _ => None,
+    }
+}
+
 /// What a layer has none of, that it needs.
 fn nothing_in(layer: LayerSpec) -> Option<&'static str> {
     match layer {
         LayerSpec::Conv { filters: 0, .. } => Some("filters"),
         LayerSpec::Dense { units: 0, .. } => Some("units"),
         LayerSpec::Conv { kernel, stride, .. } | LayerSpec::MaxPool { kernel, stride, .. } => {
-            if kernel.contains(&0) { Some("kernel") } else { stride.contains(&0).then_some("stride") }
+            if kernel.contains(&0) {
+                Some("kernel")
+            } else {
+                stride.contains(&0).then_some("stride")
+            }
         }
         _ => None,
     }
@@ -171,7 +229,6 @@ fn nothing_in(layer: LayerSpec) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::layer::Padding;
 
     fn named(name: &str, layer: LayerSpec) -> NamedLayer {
         NamedLayer { name: name.into(), layer }
@@ -220,6 +277,20 @@ mod tests {
         assert!(error.to_string().ends_with("but it has 3 units"), "{error}");
         let error = refused(|layers| layers[4].layer = LayerSpec::Dense { units: 0, bias: true });
         assert_eq!(error.to_string(), "the layer `last` has no units");
+        let error = refused(|layers| layers[4].layer = LayerSpec::Dense { units: MOST + 1, bias: true });
+        assert_eq!(error.to_string(), "the layer `last` has a number of units of more than 16384");
+        let error = refused(|layers| {
+            layers[0].layer = LayerSpec::Conv {
+                filters: MOST,
+                kernel: [1, 1],
+                stride: [1, 1],
+                padding: Padding::Pixels([MOST, MOST]),
+                bias: true,
+            }
+        });
+        assert_eq!(error.position(), Some(0), "{error}");
+        assert!(NetworkSpec::new(ImageShape::new(3, usize::MAX, 2), small()).is_err());
+        assert!(NetworkSpec::new(ImageShape::new(3, 0, 2), small()).is_err());
         assert!(refused(Vec::clear).to_string().ends_with("but it is missing"));
     }
 }

@@ -278,8 +278,13 @@ mod tests {
         dark.image.fill(0.0);
         let small = vec![0.5; 12];
         let plane = Raster::new(3, 4, &small);
-        let other_size =
-            Heatmap { image: plane, relevance: plane, marks: Vec::new(), scale: Scale::True(None), title: String::new() };
+        let other_size = Heatmap {
+            image: plane,
+            relevance: plane,
+            marks: Vec::new(),
+            scale: Scale::True(None),
+            title: String::new(),
+        };
         let heatmaps = [disc.heatmap(&[]), dark.heatmap(&[]), other_size, disc.heatmap(&[])];
         let files = render(&heatmaps, &silent).unwrap();
         for (file, heatmap) in files.iter().zip(&heatmaps) {

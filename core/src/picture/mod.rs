@@ -7,8 +7,8 @@ pub mod canvas;
 pub mod colormap;
 pub mod frame;
 pub mod heatmap;
-pub mod png_file;
 mod marks;
+pub mod png_file;
 mod settings;
 
 pub use frame::Scale;

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution as _, Normal};
 
-use super::settings::{PumpkinSettings, Distribution};
+use super::settings::{Distribution, PumpkinSettings};
 use crate::seed;
 
 /// Standard deviation of the ages around a target bias, in years.

@@ -3,8 +3,8 @@
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::mask::Mask;
 use super::SIDE;
+use super::mask::Mask;
 
 /// Row and column of the centre of every pumpkin.
 pub(super) const CENTRE: usize = SIDE / 2;

@@ -1,7 +1,7 @@
 //! Sets of pixels.
 
-use super::signs::Pixel;
 use super::SIDE;
+use super::signs::Pixel;
 
 /// A set of pixels of an image of [`SIDE`] x [`SIDE`]: a bit a pixel, a word a row, column 0 in the lowest bit.
 #[derive(Clone, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
 
+use super::SIDE;
 use super::body::{paint_tissue, ring};
 use super::mask::Mask;
 use super::settings::GrowthMode;
 use super::signs::{Lesion, Pixel, Tumour, draw_atrophies, draw_lesions, draw_tumour};
-use super::SIDE;
 use crate::seed;
 
 /// All that was drawn of a pumpkin, and the ground truth of every explanation. Its image follows from this record.

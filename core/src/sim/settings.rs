@@ -155,8 +155,11 @@ mod tests {
     #[test]
     fn defaults_and_a_biased_distribution_are_valid() {
         assert_eq!(keys(&PumpkinSettings::default()), [""; 0]);
-        let biased =
-            PumpkinSettings { distribution: Distribution::Biased, target_bias: Some(55.0), ..PumpkinSettings::default() };
+        let biased = PumpkinSettings {
+            distribution: Distribution::Biased,
+            target_bias: Some(55.0),
+            ..PumpkinSettings::default()
+        };
         assert_eq!(keys(&biased), [""; 0]);
     }
 

@@ -7,10 +7,10 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+use super::SIDE;
 use super::body::CENTRE;
 use super::count::draw_count;
 use super::mask::Mask;
-use super::SIDE;
 
 /// Age in years from which a human pumpkin gains a lesion a year.
 const LESION_ONSET: f64 = 40.0;

@@ -141,10 +141,8 @@ mod tests {
     /// Whatever is left out is what the pumpkin itself is painted without.
     #[test]
     fn every_sign_is_left_out_alone_and_with_its_kind() {
-        let truth = PumpkinTruth(vec![
-            Pumpkin::draw(64, GrowthMode::Human, 5),
-            Pumpkin::draw(64, GrowthMode::NoGrowth, 5),
-        ]);
+        let truth =
+            PumpkinTruth(vec![Pumpkin::draw(64, GrowthMode::Human, 5), Pumpkin::draw(64, GrowthMode::NoGrowth, 5)]);
         let painted = |sample, left_out| {
             let mut image = vec![9.0; SIDE * SIDE];
             truth.paint(sample, left_out, &mut image);

@@ -62,7 +62,8 @@ fn images_are_spread_evenly_over_those_that_are_explained() {
 fn about(flaws: BTreeMap<usize, Flaw>) -> stage::Explained {
     let method = crate::explain::analyzer("input").unwrap().method(&crate::explain::ExplainSettings::default());
     let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
-    let network = ExplainedNetwork { task: Task::Regression, target: &crate::sim::age(), entry, shape: crate::sim::SHAPE };
+    let network =
+        ExplainedNetwork { task: Task::Regression, target: &crate::sim::age(), entry, shape: crate::sim::SHAPE };
     let meaning = crate::explain::Meaning::of(&method, &network);
     stage::Explained { meaning, reference: 0.0, totals: vec![], layers: vec![], flaws, findings: vec![] }
 }

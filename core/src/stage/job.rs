@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::memory::{Memory, Verified};
+use crate::data::Split;
 use crate::event::ProgressSink;
 use crate::explain::ExplainSettings;
 use crate::key::Key;
 use crate::metric::EvaluateSettings;
-use crate::net::{ModelSettings, TrainSettings};
+use crate::net::{EngineChoice, ModelSettings, TrainSettings};
 use crate::picture::HeatmapSettings;
-use crate::data::Split;
 use crate::sim::PumpkinSettings;
 use crate::stage_name::StageName;
 use crate::store::Store;
@@ -50,12 +50,16 @@ pub enum Job {
         train: TrainSettings,
         compute: Compute,
         threads: usize,
+        #[serde(default, skip_serializing_if = "EngineChoice::is_auto")]
+        engine: EngineChoice,
     },
     Explain {
         dataset: Key,
         network: Key,
         explain: ExplainSettings,
         compute: Compute,
+        #[serde(default, skip_serializing_if = "EngineChoice::is_auto")]
+        engine: EngineChoice,
     },
     Evaluate {
         dataset: Key,
@@ -65,6 +69,8 @@ pub enum Job {
         explain: ExplainSettings,
         evaluate: EvaluateSettings,
         compute: Compute,
+        #[serde(default, skip_serializing_if = "EngineChoice::is_auto")]
+        engine: EngineChoice,
     },
     Render {
         dataset: Key,
@@ -101,16 +107,16 @@ impl Job {
     pub fn inputs(&self) -> Value {
         let mut inputs = match self {
             Self::Simulate { data } => json!({ "data": data }),
-            Self::Train { dataset, model, train, compute, threads } => {
+            Self::Train { dataset, model, train, compute, threads, .. } => {
                 json!({ "dataset": dataset, "model": model, "train": train, "threads": threads,
                         "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
             }
-            Self::Explain { dataset, network, explain, compute } => {
+            Self::Explain { dataset, network, explain, compute, .. } => {
                 json!({ "dataset": dataset, "network": network, "explain": explain,
                         "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
             }
             // How relevance is found is in its key already.
-            Self::Evaluate { dataset, network, relevance, task, explain: _, evaluate, compute } => {
+            Self::Evaluate { dataset, network, relevance, task, explain: _, evaluate, compute, .. } => {
                 json!({ "dataset": dataset, "network": network, "relevance": relevance, "task": task,
                         "evaluate": evaluate, "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
             }
@@ -119,6 +125,10 @@ impl Job {
                         "heatmaps": heatmaps })
             }
         };
+        // Left out by default, so that results of earlier versions keep their keys.
+        if let Some(engine) = self.engine().filter(|engine| !engine.is_auto()) {
+            inputs["engine"] = json!(engine);
+        }
         inputs["stage"] = json!(self.stage());
         inputs["version"] = json!(self.version());
         inputs
@@ -135,6 +145,14 @@ impl Job {
             Self::Train { compute, .. } | Self::Explain { compute, .. } | Self::Evaluate { compute, .. } => {
                 Some(*compute)
             }
+        }
+    }
+
+    /// What may compute the network; nothing for a stage without one.
+    fn engine(&self) -> Option<EngineChoice> {
+        match self {
+            Self::Simulate { .. } | Self::Render { .. } => None,
+            Self::Train { engine, .. } | Self::Explain { engine, .. } | Self::Evaluate { engine, .. } => Some(*engine),
         }
     }
 

@@ -28,8 +28,14 @@ fn jobs() -> [Job; 5] {
     let [dataset, network, relevance] = [1, 2, 3].map(key);
     [
         Job::Simulate { data },
-        Job::Train { dataset: dataset.clone(), model, train, compute, threads: 1 },
-        Job::Explain { dataset: dataset.clone(), network: network.clone(), explain: explained(), compute },
+        Job::Train { dataset: dataset.clone(), model, train, compute, threads: 1, engine: EngineChoice::Auto },
+        Job::Explain {
+            dataset: dataset.clone(),
+            network: network.clone(),
+            explain: explained(),
+            compute,
+            engine: EngineChoice::Auto,
+        },
         Job::Evaluate {
             dataset: dataset.clone(),
             network: network.clone(),
@@ -38,6 +44,7 @@ fn jobs() -> [Job; 5] {
             explain: explained(),
             evaluate,
             compute,
+            engine: EngineChoice::Auto,
         },
         Job::Render { dataset, network, relevance, subset: Split::Test, heatmaps },
     ]

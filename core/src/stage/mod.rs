@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::explain::{Finding, Flaw, Meaning};
+use crate::net::EngineKind;
 
 pub use job::{Compute, Job, LIBTORCH_VERSION, StageContext};
 pub use memory::Memory;
@@ -56,8 +57,11 @@ pub mod files {
 pub struct Trained {
     /// The epoch that its weights come from, from 1.
     pub epoch: usize,
-    /// Bias of the output layer in years, where it has one: where the sum of relevance is expected to cross zero.
+    /// Bias of the output layer in the target's unit, where it has one: where the sum of relevance is expected to cross zero.
     pub output_bias: Option<f64>,
+    /// What computed its training; none in results of earlier versions.
+    #[serde(default)]
+    pub engine: Option<EngineKind>,
 }
 
 /// Facts of relevance maps.
@@ -65,7 +69,7 @@ pub struct Trained {
 pub struct Explained {
     /// What they mean.
     pub meaning: Meaning,
-    /// What predictions are explained against: years, 0 without a reference.
+    /// What predictions are explained against, in the target's unit; 0 without a reference.
     pub reference: f64,
     /// What each map is meant to add up to, where that is not simply its output less the reference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

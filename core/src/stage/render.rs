@@ -1,11 +1,11 @@
 //! Render: relevance maps -> pictures.
 
 use super::{StageContext, StageError};
+use crate::data::Split;
 use crate::key::Key;
 use crate::picture;
 use crate::picture::HeatmapSettings;
 use crate::picture::{Heatmap, Scale};
-use crate::data::Split;
 use crate::store::Draft;
 
 /// Draws the first `heatmaps.count` explained samples into `draft`: plain, and with pointers where asked for.

@@ -138,8 +138,10 @@ fn read_samples(npz: &mut Npz) -> Result<Samples, DatasetProblem> {
         return Err(content("target", "holds a value that is not finite"));
     }
     let parts: Vec<i32> = column(npz, "part", targets.len())?;
-    let parts: Option<Vec<Split>> =
-        parts.into_iter().map(|part| usize::try_from(part).ok().and_then(|part| Split::PARTS.get(part).copied())).collect();
+    let parts: Option<Vec<Split>> = parts
+        .into_iter()
+        .map(|part| usize::try_from(part).ok().and_then(|part| Split::PARTS.get(part).copied()))
+        .collect();
     let partition = Partition::new(parts.ok_or(content("part", "holds a number that is not 0, 1 or 2"))?);
     let names = texts(npz, "name", targets.len())?;
     let mut text = |name| Ok::<_, DatasetProblem>(texts(npz, name, 1)?.pop().unwrap_or_default());

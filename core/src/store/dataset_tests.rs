@@ -50,7 +50,8 @@ fn any_data_set_is_read_as_it_was_written() {
 fn pumpkins_are_a_data_set_of_ages() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("set.npz");
-    let set = simulate_ages(&[20, 47, 80, 33, 61, 20, 47, 80, 33, 61], GrowthMode::Human, 8, &crate::event::silent).unwrap();
+    let set =
+        simulate_ages(&[20, 47, 80, 33, 61, 20, 47, 80, 33, 61], GrowthMode::Human, 8, &crate::event::silent).unwrap();
     pumpkins::save(&set, &path).unwrap();
     let read = load(&path).unwrap();
     assert_eq!((&read.images, read.target.label()), (&set.images, "age in years".into()));

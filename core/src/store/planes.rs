@@ -364,7 +364,8 @@ mod tests {
         let places = || (0..count).flat_map(|image| (0..8).map(move |pixel| (image, pixel)));
         let last: Vec<f32> = places().flat_map(|(i, p)| (0..3).map(move |c| value(i, c, p))).collect();
         arrays::write_array(&[count, 2, 4, 3], &last, &path).unwrap();
-        let first: Vec<f32> = (0..count).flat_map(|i| (0..3).flat_map(move |c| (0..8).map(move |p| value(i, c, p)))).collect();
+        let first: Vec<f32> =
+            (0..count).flat_map(|i| (0..3).flat_map(move |c| (0..8).map(move |p| value(i, c, p)))).collect();
         let expected = RasterStack::of(shape, first);
         let file = ImageFile::open(&path).unwrap();
         assert_eq!((file.shape(), file.load().unwrap()), (shape, expected.clone()));
@@ -404,7 +405,8 @@ mod tests {
         let mut broken = stack();
         broken.pixels_mut()[25] = f32::NAN;
         arrays::write_stack(&broken, &path).unwrap();
-        let error = ImageFile::open(&path).unwrap().select(&[1, 2, 3, 4, 5, 6]).visit(2, &mut |_| ControlFlow::Continue(()));
+        let error =
+            ImageFile::open(&path).unwrap().select(&[1, 2, 3, 4, 5, 6]).visit(2, &mut |_| ControlFlow::Continue(()));
         assert!(error.unwrap_err().to_string().contains("maps.npy: item 4 holds a value that is not finite"));
         arrays::write_vector(&[1.0], &path).unwrap();
         assert!(read_shape(&path).is_err() && read_planes(&path, 0..1).is_err());

@@ -5,10 +5,10 @@ use rand::RngExt;
 use super::*;
 use crate::event::silent;
 use crate::seed;
+use crate::sim::{Without, simulate_ages};
 use crate::store::dataset::{is_dataset, load_targets};
 use crate::store::npz::NpzError;
 use crate::store::source::ArrayProblem;
-use crate::sim::{Without, simulate_ages};
 
 fn small(growth_mode: GrowthMode) -> PumpkinSet {
     simulate_ages(&[20, 47, 80], growth_mode, 8, &silent).unwrap()

@@ -4,14 +4,14 @@ use std::sync::Mutex;
 use std::thread;
 
 use xdlreg_core::event::{Progress, ProgressSink};
-use xdlreg_core::explain::{Facts, Method};
+use xdlreg_core::explain::{Facts, Method, Sum};
 
-use super::engine::{AREA, largest};
+use super::engine::largest;
 use super::error::ExplainError;
 use super::explainer::{Explainer, Target};
 use super::ledger::Taken;
 use super::reference::Root;
-use crate::net::PumpkinNet;
+use crate::net::Network;
 
 /// Images propagated at once on a CPU: few enough that a batch's feature maps stay in a core's cache.
 const CPU_BATCH: usize = 4;
@@ -24,6 +24,8 @@ const BATCHES: usize = 32;
 pub(super) struct Team {
     explainers: Vec<Explainer>,
     batch: usize,
+    /// Numbers of an image, and of its map.
+    values: usize,
     /// Numbers the network puts out for an image.
     outputs: usize,
     /// Linear layers of the network.
@@ -49,6 +51,8 @@ pub(super) struct Chunk<'a> {
 /// How images of a whole set are explained.
 pub(super) struct Work<'a> {
     pub method: &'a Method,
+    /// What maps are meant to add up to.
+    pub sum: Option<Sum>,
     pub root: Option<Root>,
     pub class: Option<usize>,
     /// Whether no image has a pixel below zero.
@@ -59,7 +63,7 @@ pub(super) struct Work<'a> {
 
 impl Team {
     /// As many explainers as libtorch has threads, on a GPU one.
-    pub fn new(net: &PumpkinNet, work: &Work, layers: usize) -> Result<Self, ExplainError> {
+    pub fn new(net: &Network, work: &Work, layers: usize) -> Result<Self, ExplainError> {
         let threads = tch::get_num_threads();
         let (batch, workers) =
             if net.device().is_cuda() { (GPU_BATCH, 1) } else { (CPU_BATCH, threads.max(1) as usize) };
@@ -67,11 +71,14 @@ impl Team {
         // it gains.
         tch::set_num_threads(1);
         let explainers: Result<Vec<_>, _> = (0..workers.min(work.total.div_ceil(batch)))
-            .map(|_| Explainer::new(net, work.method, work.root.clone(), work.non_negative))
+            .map(|_| {
+                let root = work.root.clone();
+                Explainer::new(net, work.method, work.sum, root, work.non_negative)
+            })
             .collect();
         tch::set_num_threads(threads);
-        let (outputs, class) = (net.architecture().outputs(), work.class);
-        Ok(Self { explainers: explainers?, batch, outputs, layers, class })
+        let (values, outputs, class) = (net.spec().input.values(), net.spec().outputs(), work.class);
+        Ok(Self { explainers: explainers?, batch, values, outputs, layers, class })
     }
 
     /// Images that are best explained at a time: whole batches, so that maps do not depend on how images are divided.
@@ -83,8 +90,8 @@ impl Team {
     /// Explains a chunk of `total` images.
     pub fn explain(&mut self, chunk: Chunk, total: usize, sink: &dyn ProgressSink) {
         let Chunk { images, first, maps, outputs, taken, facts } = chunk;
-        let (batch, per_image, class) = (self.batch, self.outputs, self.class);
-        let targets = maps.chunks_mut(batch * AREA).zip(taken.chunks_mut(batch * self.layers));
+        let (batch, values, per_image, class) = (self.batch, self.values, self.outputs, self.class);
+        let targets = maps.chunks_mut(batch * values).zip(taken.chunks_mut(batch * self.layers));
         let batches = targets.zip(outputs.chunks_mut(batch)).zip(facts.chunks_mut(batch)).enumerate();
         let queue = Mutex::new((batches, first as u64));
         let threads = tch::get_num_threads();
@@ -96,7 +103,7 @@ impl Team {
                     let next = || queue.lock().expect("no worker panics with the lock").0.next();
                     while let Some((index, (((maps, ledger), outputs), facts))) = next() {
                         let start = index * batch;
-                        let input = &images[start * AREA..][..maps.len()];
+                        let input = &images[start * values..][..maps.len()];
                         let mut target = Target { maps, ledger, facts };
                         let put = explainer.explain(input, class, first + start, &mut target);
                         for (output, put) in outputs.iter_mut().zip(put.chunks_exact(per_image)) {

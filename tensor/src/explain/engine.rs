@@ -3,19 +3,15 @@
 use tch::{Device, Tensor, no_grad};
 use xdlreg_core::alive;
 use xdlreg_core::explain::{Composite, Start};
-use xdlreg_core::sim::SIDE;
-use xdlreg_core::task::Task;
+use xdlreg_core::raster::ImageShape;
 
 use super::error::ExplainError;
 #[cfg(target_arch = "x86_64")]
 use super::kernel::Kernels;
 use super::ledger::Taken;
-use super::propagate::Propagator;
+use super::propagate::{Propagator, batch_shape};
 use super::reference::Root;
-use crate::net::PumpkinNet;
-
-/// Pixels of an image.
-pub(super) const AREA: usize = SIDE * SIDE;
+use crate::net::Network;
 
 /// A network with a composite, ready to explain batch after batch: by kernels where there are some for this processor
 /// and network, else by libtorch.
@@ -26,7 +22,10 @@ pub(super) struct Engine {
     kernels: Option<Kernels>,
     start: Start,
     root: Option<Root>,
-    task: Task,
+    /// Of the images.
+    shape: ImageShape,
+    /// Numbers the network puts out for an image.
+    outputs: usize,
     device: Device,
     layers: usize,
 }
@@ -36,10 +35,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`ExplainError::NoRule`] for a layer that no entry of the composite selects.
-    pub fn new(net: &PumpkinNet, composite: &Composite, non_negative: bool) -> Result<Self, ExplainError> {
+    pub fn new(net: &Network, composite: &Composite, non_negative: bool) -> Result<Self, ExplainError> {
         let mut engine = Self::by_libtorch(net, composite, non_negative)?;
         #[cfg(target_arch = "x86_64")]
-        {
+        if net.engine().is_auto() {
             let ruled: Vec<_> = engine.propagator.ruled().collect();
             engine.kernels = Kernels::new(net, &ruled, composite.activation);
         }
@@ -47,7 +46,7 @@ impl Engine {
     }
 
     /// As [`Self::new`], without kernels.
-    pub fn by_libtorch(net: &PumpkinNet, composite: &Composite, non_negative: bool) -> Result<Self, ExplainError> {
+    pub fn by_libtorch(net: &Network, composite: &Composite, non_negative: bool) -> Result<Self, ExplainError> {
         let propagator = no_grad(|| Propagator::new(net, composite, non_negative))?;
         let layers = propagator.ruled().count();
         Ok(Self {
@@ -56,7 +55,8 @@ impl Engine {
             kernels: None,
             start: composite.start,
             root: None,
-            task: net.architecture().task,
+            shape: net.spec().input,
+            outputs: net.spec().outputs(),
             device: net.device(),
             layers,
         })
@@ -79,14 +79,6 @@ impl Engine {
         self.propagator.is_bounded().then(|| alive::during(look))?
     }
 
-    /// Numbers the network puts out for an image.
-    fn outputs(&self) -> usize {
-        match self.task {
-            Task::Regression => 1,
-            Task::Classification => 2,
-        }
-    }
-
     /// What the network puts out for each of `images`: one or two numbers.
     pub fn output(&mut self, images: &[f32]) -> Vec<f32> {
         #[cfg(target_arch = "x86_64")]
@@ -95,12 +87,12 @@ impl Engine {
                 alive::tick();
                 kernels.output(image).to_vec()
             };
-            return images.chunks_exact(AREA).flat_map(output).collect();
+            return images.chunks_exact(self.shape.values()).flat_map(output).collect();
         }
         alive::during(|| no_grad(|| floats(&self.propagator.forward(&self.tensor(images)).output)))
     }
 
-    /// Writes the relevance of every pixel into `maps`, and what layers keep into `ledger`. Relevance starts at the
+    /// Writes the relevance of every value of the images into `maps`, and what layers keep into `ledger`. Relevance starts at the
     /// outputs `chosen`, else at the largest. Returns what the network puts out.
     pub fn propagate(
         &mut self,
@@ -109,13 +101,13 @@ impl Engine {
         maps: &mut [f32],
         ledger: &mut [Taken],
     ) -> Vec<f32> {
-        let count = self.outputs();
+        let (count, values) = (self.outputs, self.shape.values());
         let top = Top { start: self.start, root: self.root.as_ref(), chosen };
         #[cfg(target_arch = "x86_64")]
         if let Some(kernels) = &mut self.kernels {
-            let mut outputs = Vec::with_capacity(images.len() / AREA * count);
-            let targets = maps.chunks_exact_mut(AREA).zip(ledger.chunks_exact_mut(self.layers));
-            for (index, (image, (map, ledger))) in images.chunks_exact(AREA).zip(targets).enumerate() {
+            let mut outputs = Vec::with_capacity(images.len() / values * count);
+            let targets = maps.chunks_exact_mut(values).zip(ledger.chunks_exact_mut(self.layers));
+            for (index, (image, (map, ledger))) in images.chunks_exact(values).zip(targets).enumerate() {
                 alive::tick();
                 outputs.extend_from_slice(kernels.output(image));
                 let (relevance, lost) = top.relevance(index, &outputs[index * count..], kernels.units());
@@ -135,9 +127,9 @@ impl Engine {
             let width = units.len() / (outputs.len() / count).max(1);
             let each = outputs.chunks_exact(count).zip(units.chunks_exact(width)).enumerate();
             let started: Vec<_> = each.map(|(index, (output, units))| top.relevance(index, output, units)).collect();
-            let values: Vec<f32> = started.iter().flat_map(|(relevance, _)| relevance).copied().collect();
-            let values = Tensor::from_slice(&values).view([started.len() as i64, -1]).to_device(self.device);
-            let (relevance, taken) = self.propagator.backward(trace, values, top.root.is_some());
+            let start: Vec<f32> = started.iter().flat_map(|(relevance, _)| relevance).copied().collect();
+            let start = Tensor::from_slice(&start).view([started.len() as i64, -1]).to_device(self.device);
+            let (relevance, taken) = self.propagator.backward(trace, start, top.root.is_some());
             relevance.contiguous().copy_data(maps, maps.len());
             ledger.copy_from_slice(&taken);
             if top.root.is_some() {
@@ -151,8 +143,8 @@ impl Engine {
     }
 
     fn tensor(&self, images: &[f32]) -> Tensor {
-        let side = SIDE as i64;
-        Tensor::from_slice(images).view([-1, 1, side, side]).to_device(self.device)
+        let count = images.len() / self.shape.values();
+        Tensor::from_slice(images).view(batch_shape(self.shape, count as i64)).to_device(self.device)
     }
 }
 

@@ -1,6 +1,8 @@
 use xdlreg_core::explain::{Bias, ExplainSettings};
 use xdlreg_core::explain::{Denominator, Method, Rule, Selector, analyzer, analyzers};
 use xdlreg_core::net::ModelSettings;
+use xdlreg_core::sim::SHAPE;
+use xdlreg_core::task::Task;
 
 use super::super::network_tests::{random_images, random_net};
 use super::super::parity_tests::{deviation, reference};
@@ -15,7 +17,7 @@ fn kernels_propagate_as_libtorch_does() {
     let odd = ModelSettings { conv_filters: [3, 20, 16, 40, 7], dense_units: 21, ..ModelSettings::default() };
     let classes = ModelSettings { task: Task::Classification, ..ModelSettings::default() };
     let mut images = random_images(2);
-    images.pixels_mut()[AREA..].iter_mut().for_each(|pixel| *pixel -= 0.5);
+    images.pixels_mut()[SHAPE.values()..].iter_mut().for_each(|pixel| *pixel -= 0.5);
     let (trained, trained_images) = reference();
     for (net, images) in
         [(trained, trained_images), (random_net(&odd, true), images.clone()), (random_net(&classes, true), images)]
@@ -30,7 +32,7 @@ fn kernels_propagate_as_libtorch_does() {
             }
             let mut libtorch = Engine::by_libtorch(&net, &composite, non_negative).expect("an engine");
             // Of classes the first image's old and the second one's young, whichever is predicted.
-            let chosen = (net.architecture().task == Task::Classification).then_some(&[1, 0][..]);
+            let chosen = (net.task() == Task::Classification).then_some(&[1, 0][..]);
             let (theirs, taken) = explained(&mut libtorch, images.pixels(), chosen);
             let mut first: Option<Vec<f32>> = None;
             for isa in crate::net::kernel::isa::Isa::available() {
@@ -64,7 +66,7 @@ fn to_know_that_no_pixel_is_below_zero_changes_no_map() {
         let weights = random_net(&model, true).weights();
         // The first batch norm moves dark pixels below zero.
         let own = |name: &str| if name == "bn1.bias" { vec![-0.5] } else { weights.get(name).values.clone() };
-        let net = PumpkinNet::new(&Weights::build(weights.architecture(), |name, _| own(name)), Device::Cpu);
+        let net = Network::new(&Weights::build(weights.network(), |name, _| own(name)), Device::Cpu);
         for analyzer in analyzers() {
             let Method::Propagation(composite) = analyzer.method(&ExplainSettings::default()) else { continue };
             if composite.rules.len() < 2 {
@@ -83,20 +85,20 @@ fn to_know_that_no_pixel_is_below_zero_changes_no_map() {
 
 fn explained(engine: &mut Engine, images: &[f32], chosen: Option<&[usize]>) -> (Vec<f32>, Vec<Taken>) {
     let mut maps = vec![0.0; images.len()];
-    let mut ledger = vec![Taken::default(); images.len() / AREA * engine.layers];
+    let mut ledger = vec![Taken::default(); images.len() / SHAPE.values() * engine.layers];
     engine.propagate(images, chosen, &mut maps, &mut ledger);
     (maps, ledger)
 }
 
 /// A network of random weights and biases whose predictions are about `bias`.
-fn predicting(bias: f32) -> PumpkinNet {
+fn predicting(bias: f32) -> Network {
     let weights = random_net(&ModelSettings::default(), true).weights();
     let own = |name: &str| if name == "output.bias" { vec![bias] } else { weights.get(name).values.clone() };
-    PumpkinNet::new(&Weights::build(weights.architecture(), |name, _| own(name)), Device::Cpu)
+    Network::new(&Weights::build(weights.network(), |name, _| own(name)), Device::Cpu)
 }
 
 /// Kernels where there are some, and libtorch.
-fn engines(net: &PumpkinNet, composite: &Composite) -> [Engine; 2] {
+fn engines(net: &Network, composite: &Composite) -> [Engine; 2] {
     [Engine::new(net, composite, true), Engine::by_libtorch(net, composite, true)]
         .map(|engine| engine.expect("an engine"))
 }

@@ -1,7 +1,7 @@
 //! Why a prediction cannot be explained.
 
 use thiserror::Error;
-use xdlreg_core::raster::UnreadablePlanes;
+use xdlreg_core::raster::{ImageShape, UnreadablePlanes};
 
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ExplainError {
@@ -9,10 +9,14 @@ pub enum ExplainError {
     UnknownAnalyzer { name: String },
     #[error("no rule is given for the layer `{layer}`")]
     NoRule { layer: String },
-    #[error("images of {height} x {width} pixels cannot be explained, only of {side} x {side}", side = xdlreg_core::raster::SIDE)]
-    ImageSize { height: usize, width: usize },
-    #[error("a class is not explained against a number of years: leave explain.reference out")]
-    ReferenceOfClass,
+    #[error("the images have {found}, but the network takes {expected}")]
+    ImageShape { found: ImageShape, expected: ImageShape },
+    #[error("a class is not explained against a number of {unit}: leave explain.reference out")]
+    ReferenceOfClass { unit: String },
+    #[error(
+        "a network whose output layer has no bias is not explained against a reference: leave explain.reference out"
+    )]
+    NoOutputBias,
     #[error("a regression has no classes: leave explain.class out")]
     ClassOfRegression,
     #[error(transparent)]
@@ -20,26 +24,26 @@ pub enum ExplainError {
     #[error("maps cannot be written: {reason}")]
     Unwritable { reason: String },
     #[error(
-        "this reference is taken from samples of known age: give a set.npz of `xdlreg-run simulate`, or a number of years"
+        "this reference is taken from samples of known {target}: give a set.npz of `xdlreg-run simulate`, or a number of {unit}"
     )]
-    NoSamples,
-    #[error("no training sample is aged {from} to {to} years")]
-    NobodyOfAges { from: f64, to: f64 },
+    NoSamples { target: String, unit: String },
+    #[error("no training sample has a {target} of {from} to {to}")]
+    NobodyWithin { target: String, from: f64, to: String },
     #[error(
-        "the reference of {reference} years cannot be reached for {count} of {total} images: the output bias of {bias} \
-         years lies between it and their predictions (the first is sample {sample}: {prediction} years). Use \
+        "the reference of {reference} cannot be reached for {count} of {total} images: the output bias of {bias} \
+         lies between it and their predictions (the first is sample {sample}: {prediction}). Use \
          explain.reference = \"output-bias\", or the mean activation of a group such as {{ ages = [20, 30] }}"
     )]
     Unreachable { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
     #[error(
-        "the reference of {reference} years cannot be reached for {count} of {total} images by lowering or raising all \
-         hidden units alike: with all at 0 the network says its output bias, {bias} years (the first is sample {sample}: \
-         {prediction} years). Use a reference above the output bias, or the mean activation of a group such as \
+        "the reference of {reference} cannot be reached for {count} of {total} images by lowering or raising all \
+         hidden units alike: with all at 0 the network says its output bias, {bias} (the first is sample {sample}: \
+         {prediction}). Use a reference above the output bias, or the mean activation of a group such as \
          {{ ages = [20, 30] }}"
     )]
     NotFlooded { reference: String, bias: String, prediction: String, sample: usize, count: usize, total: usize },
     #[error(
-        "noise of sigma {sigma} makes the reference of {reference} years unreachable for sample {sample}: from {unreached} of its \
+        "noise of sigma {sigma} makes the reference of {reference} unreachable for sample {sample}: from {unreached} of its \
          {copies} noisy images, since the output bias lies between their predictions and it. Use a smaller sigma, or \
          explain.reference = \"output-bias\""
     )]
@@ -49,13 +53,13 @@ pub enum ExplainError {
 }
 
 impl ExplainError {
-    /// The same error where the first image is that of the sample `origin` of a data set.
-    pub fn counted_from(mut self, origin: usize) -> Self {
+    /// The same error where images are those of these samples of a data set.
+    pub fn of_samples(mut self, samples: &[usize]) -> Self {
         match &mut self {
             Self::Unreachable { sample, .. }
             | Self::NotFlooded { sample, .. }
             | Self::UnreachedUnderNoise { sample, .. }
-            | Self::NotFinite { sample, .. } => *sample += origin,
+            | Self::NotFinite { sample, .. } => *sample = samples[*sample],
             _ => {}
         }
         self

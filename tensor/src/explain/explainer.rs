@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use xdlreg_core::explain::{Activation, Composite, Facts, Meaning, Method, SigmaUnit, Smoothing, Start, Sum, starts};
+use xdlreg_core::explain::{Activation, Composite, Facts, Method, SigmaUnit, Smoothing, Start, Sum, starts};
 use xdlreg_core::metric::statistics::pearson;
-use xdlreg_core::sim::SIDE;
+use xdlreg_core::raster::ImageShape;
 use xdlreg_core::seed::stream;
 
-use super::engine::{AREA, Engine, largest};
+use super::engine::{Engine, largest};
 use super::error::ExplainError;
 use super::ledger::Taken;
 use super::reference::Root;
-use crate::net::PumpkinNet;
+use crate::net::Network;
 
 /// A network and what is to be done with it.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Explainer {
     method: Arc<Method>,
     /// For methods without a composite: the gradient.
     engine: Engine,
+    /// Of the images.
+    shape: ImageShape,
     /// What maps are meant to add up to.
     sum: Option<Sum>,
     /// What the network puts out for the image at which integrated gradients begin, once that is known.
@@ -37,10 +39,12 @@ pub(super) struct Target<'a> {
 }
 
 impl Explainer {
-    /// Prepares `net` for `method`, against `root`; `non_negative` promises that no image has a pixel below zero.
+    /// Prepares `net` for `method`, whose maps are meant to add up to `sum`, against `root`; `non_negative` promises that no image
+    /// has a pixel below zero.
     pub fn new(
-        net: &PumpkinNet,
+        net: &Network,
         method: &Method,
+        sum: Option<Sum>,
         root: Option<Root>,
         non_negative: bool,
     ) -> Result<Self, ExplainError> {
@@ -52,15 +56,15 @@ impl Explainer {
             Method::Propagation(composite) => Engine::new(net, composite, non_negative)?.against(root),
             _ => Engine::new(net, &Composite::gradient(Start::One, Activation::Gradient), false)?,
         };
-        let sum = Meaning::of(method, net.architecture().task, net.architecture().batch_norm).sum;
-        Ok(Self { method: Arc::new(method.clone()), engine, sum, at_baseline: None })
+        let shape = net.spec().input;
+        Ok(Self { method: Arc::new(method.clone()), engine, shape, sum, at_baseline: None })
     }
 
     /// Explains the output `class`, else the largest, for `images`, of which the first is sample `first`. Returns what
     /// the network puts out, one or two numbers an image.
     pub fn explain(&mut self, images: &[f32], class: Option<usize>, first: usize, target: &mut Target) -> Vec<f32> {
         let method = Arc::clone(&self.method);
-        let chosen = class.map(|class| vec![class; images.len() / AREA]);
+        let chosen = class.map(|class| vec![class; images.len() / self.shape.values()]);
         let chosen = chosen.as_deref();
         match &*method {
             Method::Smooth { of, smoothing } => self.smooth(of, *smoothing, images, chosen, first, target),
@@ -89,7 +93,7 @@ impl Explainer {
     fn note_totals(&mut self, outputs: &[f32], chosen: Option<&[usize]>, facts: &mut [Facts]) {
         let Some(sum) = self.sum else { return };
         if let (Sum::FromBaseline(intensity), None) = (sum, &self.at_baseline) {
-            self.at_baseline = Some(self.engine.output(&vec![intensity as f32; AREA]));
+            self.at_baseline = Some(self.engine.output(&vec![intensity as f32; self.shape.values()]));
         }
         let put_out = outputs.len() / facts.len().max(1);
         let reference = self.engine.root().map_or(0.0, |root| root.reference);
@@ -131,7 +135,8 @@ impl Explainer {
                 self.engine.output(images)
             }
             Method::Random { seed } => {
-                let pairs = images.chunks_exact(AREA).zip(maps.chunks_exact_mut(AREA));
+                let values = self.shape.values();
+                let pairs = images.chunks_exact(values).zip(maps.chunks_exact_mut(values));
                 for (sample, (image, map)) in (first..).zip(pairs) {
                     add_noise(image, 1.0, &mut stream(seed, "random map", sample as u64), map);
                 }
@@ -152,7 +157,7 @@ impl Explainer {
         target: &mut Target,
     ) -> Vec<f32> {
         let (outputs, chosen) = self.choose(images, chosen);
-        let put_out = outputs.len() / chosen.len().max(1);
+        let (put_out, values) = (outputs.len() / chosen.len().max(1), self.shape.values());
         let mut noisy = vec![0.0; images.len()];
         let mut sums = vec![0.0; images.len()];
         let mut ledger = vec![Taken::default(); target.ledger.len()];
@@ -162,7 +167,7 @@ impl Explainer {
             (facts.plain_total, facts.total) = (facts.total, self.sum.map(|_| 0.0));
         }
         for draw in 0..samples {
-            let pairs = images.chunks_exact(AREA).zip(noisy.chunks_exact_mut(AREA));
+            let pairs = images.chunks_exact(values).zip(noisy.chunks_exact_mut(values));
             for (sample, (image, noisy)) in (first..).zip(pairs) {
                 let deviation = match sigma_unit {
                     SigmaUnit::Absolute => sigma as f32,
@@ -172,7 +177,8 @@ impl Explainer {
             }
             let of_noisy = self.carry_out(method, &noisy, Some(&chosen), first, target);
             for (index, (known, facts)) in known.iter_mut().zip(&*target.facts).enumerate() {
-                let (moved, map) = (of_noisy[index * put_out + chosen[index]], &target.maps[index * AREA..][..AREA]);
+                let (moved, map) =
+                    (of_noisy[index * put_out + chosen[index]], &target.maps[index * values..][..values]);
                 known.shift += f64::from(moved - outputs[index * put_out + chosen[index]]) / samples as f64;
                 known.total = known.total.zip(facts.total).map(|(sum, total)| sum + total / samples as f64);
                 known.outside |= facts.outside;
@@ -184,7 +190,7 @@ impl Explainer {
         target.maps.iter_mut().zip(sums).for_each(|(map, sum)| *map = (sum / samples as f64) as f32);
         target.ledger.iter_mut().zip(ledger).for_each(|(taken, sum)| *taken = sum.over(samples as f64));
         if let Some(plain) = plain {
-            let pairs = plain.chunks_exact(AREA).zip(target.maps.chunks_exact(AREA));
+            let pairs = plain.chunks_exact(values).zip(target.maps.chunks_exact(values));
             known.iter_mut().zip(pairs).for_each(|(facts, (plain, map))| facts.likeness = correlation(plain, map));
         }
         target.facts.copy_from_slice(&known);
@@ -241,24 +247,33 @@ impl Explainer {
     ) -> Vec<f32> {
         let (outputs, chosen) = self.choose(images, chosen);
         let put_out = outputs.len() / chosen.len().max(1);
-        let starts: Vec<usize> = starts(window, stride).collect();
-        let mut counts = vec![0.0f32; AREA];
+        let ImageShape { channels, height, width } = self.shape;
+        let (values, area) = (self.shape.values(), self.shape.area());
+        // A window that is wider than the image covers all of it.
+        let (rows, columns) = (window.min(height), window.min(width));
+        let mut counts = vec![0.0f32; area];
         maps.fill(0.0);
-        for (&top, &left) in starts.iter().flat_map(|top| starts.iter().map(move |left| (top, left))) {
-            let rows = (top..top + window).map(|row| row * SIDE + left..row * SIDE + left + window);
+        let corners =
+            starts(height, rows, stride).flat_map(|top| starts(width, columns, stride).map(move |left| (top, left)));
+        for (top, left) in corners {
+            let covered = (top..top + rows).map(|row| row * width + left..row * width + left + columns);
             let mut occluded = images.to_vec();
-            for image in occluded.chunks_exact_mut(AREA) {
-                rows.clone().for_each(|row| image[row].fill(fill));
+            for channel in occluded.chunks_exact_mut(area) {
+                covered.clone().for_each(|row| channel[row].fill(fill));
             }
             let without = self.engine.output(&occluded);
-            for (index, map) in maps.chunks_exact_mut(AREA).enumerate() {
+            for (index, map) in maps.chunks_exact_mut(values).enumerate() {
                 let at = index * put_out + chosen[index];
-                rows.clone().flatten().for_each(|pixel| map[pixel] += outputs[at] - without[at]);
+                // A window covers all channels of its pixels, which share what it shows.
+                for channel in map.chunks_exact_mut(area) {
+                    let share = (outputs[at] - without[at]) / channels as f32;
+                    covered.clone().flatten().for_each(|pixel| channel[pixel] += share);
+                }
             }
-            rows.flatten().for_each(|pixel| counts[pixel] += 1.0);
+            covered.flatten().for_each(|pixel| counts[pixel] += 1.0);
         }
-        for map in maps.chunks_exact_mut(AREA) {
-            map.iter_mut().zip(&counts).for_each(|(value, count)| *value /= count.max(1.0));
+        for channel in maps.chunks_exact_mut(area) {
+            channel.iter_mut().zip(&counts).for_each(|(value, count)| *value /= count.max(1.0));
         }
         outputs
     }
@@ -266,7 +281,7 @@ impl Explainer {
     /// What is put out for images, and which of it is explained: the largest unless `chosen`.
     fn choose(&mut self, images: &[f32], chosen: Option<&[usize]>) -> (Vec<f32>, Vec<usize>) {
         let outputs = self.engine.output(images);
-        let put_out = outputs.len() / (images.len() / AREA).max(1);
+        let put_out = outputs.len() / (images.len() / self.shape.values()).max(1);
         let largest = || outputs.chunks_exact(put_out).map(largest).collect();
         let chosen = chosen.map_or_else(largest, <[usize]>::to_vec);
         (outputs, chosen)

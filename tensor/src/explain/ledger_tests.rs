@@ -2,7 +2,6 @@
 
 use rand::RngExt;
 use tch::Tensor;
-use xdlreg_core::event::silent;
 use xdlreg_core::explain::{Bias, CompositeEntry, Reference};
 use xdlreg_core::explain::{Denominator, Rule, analyzers};
 use xdlreg_core::seed::stream;
@@ -13,7 +12,8 @@ use super::network_tests::settings;
 use super::parity_tests::reference;
 use super::relevance::Relevance;
 use super::rule::LayerRule;
-use super::{ExplainSettings, explain};
+use super::ExplainSettings;
+use super::network_tests::ask;
 use crate::net::Layer;
 
 const INPUTS: usize = 6;
@@ -104,7 +104,7 @@ fn the_ledger_accounts_for_all_relevance() {
             if analyzer.name == "lrp" {
                 settings.composite = Some(composite());
             }
-            let explained = explain(&net, &images, &settings, None, &silent).expect("maps");
+            let explained = ask(&net, &images, &settings, None).expect("maps");
             let ledger = explained.ledger.expect("a ledger");
             assert_eq!(ledger.layers, ["conv1", "conv2", "conv3", "conv4", "conv5", "dense", "output"]);
             for (index, map) in explained.maps.iter().enumerate() {

@@ -5,7 +5,7 @@ use xdlreg_core::explain::{BiasPart, LayerKind, WeightPart};
 
 use super::memory::channels_last;
 use crate::net::Layer;
-use crate::net::layer::BATCH_NORM_EPSILON;
+use crate::net::layer::{Window, convolve};
 
 /// z = W x + b, whatever the layer calls it: a convolution, a dense layer or batch norm's y = s x + t.
 #[derive(Debug)]
@@ -13,43 +13,59 @@ pub(super) struct Linear {
     pub kind: LayerKind,
     weight: Tensor,
     bias: Option<Tensor>,
+    /// Of a convolution.
+    window: Option<Window>,
 }
 
 /// A part of a layer's weights, ready to be applied.
 #[derive(Debug)]
 pub(super) struct Part {
-    kind: LayerKind,
+    map: Map,
     forward: Tensor,
     transposed: Transposed,
+}
+
+/// How weights act on an input.
+#[derive(Debug, Clone, Copy)]
+enum Map {
+    Conv(Window),
+    Dense,
+    Scale,
 }
 
 #[derive(Debug)]
 enum Transposed {
     /// What the forward operator becomes: a flipped kernel, a transposed matrix, the same scale.
     Same(Tensor),
-    /// `[kernel * kernel, filters]` of a convolution with one input channel. Libtorch has no fast convolution with one
+    /// `[rows * columns, filters]` of a convolution with one input channel. Libtorch has no fast convolution with one
     /// filter; a matrix product and the sum of shifted planes takes a third of the time.
-    Folded { matrix: Tensor, side: i64 },
+    Folded { matrix: Tensor, kernel: [i64; 2] },
+    /// A convolution whose output has another size than its input, or whose padding differs between the sides.
+    Resized(Window),
 }
 
 impl Linear {
     /// The linear map of `layer`, or `None` for a layer without one.
     pub fn of(layer: &Layer) -> Option<Self> {
         let linear = match layer {
-            Layer::Conv { weight, bias } => {
-                Self { kind: LayerKind::Conv, weight: weight.shallow_clone(), bias: Some(bias.shallow_clone()) }
-            }
+            Layer::Conv { weight, bias, window } => Self {
+                kind: LayerKind::Conv,
+                weight: weight.shallow_clone(),
+                bias: bias.as_ref().map(Tensor::shallow_clone),
+                window: Some(*window),
+            },
             Layer::Dense { weight, bias } => Self {
                 kind: LayerKind::Dense,
                 weight: weight.shallow_clone(),
                 bias: bias.as_ref().map(Tensor::shallow_clone),
+                window: None,
             },
-            Layer::BatchNorm { weight, bias, running_mean, running_var } => {
-                let scale = weight / (running_var + BATCH_NORM_EPSILON).sqrt();
+            Layer::BatchNorm { weight, bias, running_mean, running_var, epsilon } => {
+                let scale = weight / (running_var + *epsilon).sqrt();
                 let shift = bias - running_mean * &scale;
-                Self { kind: LayerKind::BatchNorm, weight: scale, bias: Some(shift) }
+                Self { kind: LayerKind::BatchNorm, weight: scale, bias: Some(shift), window: None }
             }
-            Layer::Relu | Layer::MaxPool | Layer::Flatten | Layer::Dropout => return None,
+            Layer::Relu | Layer::MaxPool(_) | Layer::Flatten | Layer::Dropout => return None,
         };
         Some(linear)
     }
@@ -66,7 +82,15 @@ impl Linear {
             WeightPart::FavourPositive(g) => w + w.clamp_min(0.0) * g,
             WeightPart::FavourNegative(g) => w + w.clamp_max(0.0) * g,
         };
-        Part::new(self.kind, weight)
+        Part::new(self.map(), weight)
+    }
+
+    fn map(&self) -> Map {
+        match (self.kind, self.window) {
+            (LayerKind::Conv, Some(window)) => Map::Conv(window),
+            (LayerKind::BatchNorm, _) => Map::Scale,
+            _ => Map::Dense,
+        }
     }
 
     /// A part of the layer's bias.
@@ -84,65 +108,127 @@ impl Linear {
 }
 
 impl Part {
-    fn new(kind: LayerKind, weight: Tensor) -> Self {
-        let (forward, transposed) = match kind {
-            LayerKind::Conv => {
-                let size = weight.size();
-                let (filters, channels, side) = (size[0], size[1], size[2]);
-                let transposed = if channels == 1 {
-                    Transposed::Folded { matrix: weight.reshape([filters, side * side]).tr().contiguous(), side }
+    fn new(map: Map, weight: Tensor) -> Self {
+        let (forward, transposed) = match map {
+            Map::Conv(window) => {
+                let (size, [rows, columns]) = (weight.size(), window.kernel);
+                let (filters, channels) = (size[0], size[1]);
+                let transposed = if !keeps_size(&window) {
+                    Transposed::Resized(window)
+                } else if channels == 1 {
+                    let matrix = weight.reshape([filters, rows * columns]).tr().contiguous();
+                    Transposed::Folded { matrix, kernel: window.kernel }
                 } else {
                     Transposed::Same(channels_last(&weight.flip([2, 3]).transpose(0, 1)))
                 };
                 (channels_last(&weight), transposed)
             }
-            LayerKind::Dense => {
+            Map::Dense => {
                 let transposed = Transposed::Same(weight.tr().contiguous());
                 (weight, transposed)
             }
-            LayerKind::BatchNorm => {
+            Map::Scale => {
                 let scale = weight.view([1, -1, 1, 1]);
                 (scale.shallow_clone(), Transposed::Same(scale))
             }
         };
-        Self { kind, forward, transposed }
+        Self { map, forward, transposed }
     }
 
-    /// The weights themselves: `[filters, channels, k, k]`, `[outputs, inputs]`, or batch norm's `[1, channels, 1, 1]`.
+    /// The weights themselves: `[filters, channels, rows, columns]`, `[outputs, inputs]`, or batch norm's `[1, channels, 1, 1]`.
     pub fn weights(&self) -> &Tensor {
         &self.forward
     }
 
     /// W x + b.
     pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        operate(self.kind, x, &self.forward, bias)
+        operate(self.map, x, &self.forward, bias)
     }
 
-    /// W^T s.
-    pub fn transpose(&self, s: &Tensor) -> Tensor {
+    /// W^T s, in the shape of the layer's input `x`.
+    pub fn transpose(&self, s: &Tensor, x: &Tensor) -> Tensor {
         match &self.transposed {
-            Transposed::Same(weight) => operate(self.kind, s, weight, None),
-            Transposed::Folded { matrix, side } => {
+            Transposed::Same(weight) => operate(self.map, s, weight, None),
+            Transposed::Folded { matrix, kernel } => {
                 let size = s.size();
                 let pixels = s.permute([0, 2, 3, 1]).reshape([size[0], -1, size[1]]);
                 let shares = matrix.matmul(&pixels.transpose(1, 2));
-                let (kernel, padding) = ([*side, *side], [side / 2, side / 2]);
-                shares.col2im([size[2], size[3]], kernel, [1, 1], padding, [1, 1])
+                let padding = kernel.map(|side| side / 2);
+                shares.col2im([size[2], size[3]], *kernel, [1, 1], padding, [1, 1])
+            }
+            Transposed::Resized(window) => scatter(s, &self.forward, window, x),
+        }
+    }
+}
+
+/// Whether a convolution has as many rows and columns of outputs as of inputs, with as much padding in front as behind: then
+/// the flipped kernel moves over relevance as the kernel over the image.
+fn keeps_size(window: &Window) -> bool {
+    let half = |padding: [i64; 2]| (0..2).all(|axis| 2 * padding[axis] + 1 == window.kernel[axis]);
+    window.stride == [1, 1] && window.symmetric_padding().is_some_and(half)
+}
+
+/// Adds every output's weights, times its value in `s`, at the pixels of `x` that its window sees.
+fn scatter(s: &Tensor, weight: &Tensor, window: &Window, x: &Tensor) -> Tensor {
+    let (inputs, outputs) = (x.size(), s.size());
+    // Pixels behind the last window, which no output sees.
+    let unseen = |axis: usize| {
+        let padded = inputs[2 + axis] + window.padding[axis][0] + window.padding[axis][1];
+        padded - ((outputs[2 + axis] - 1) * window.stride[axis] + window.kernel[axis])
+    };
+    let unseen = [unseen(0), unseen(1)];
+    let padded = s.conv_transpose2d(weight, None::<&Tensor>, window.stride, [0, 0], unseen, 1, [1, 1]);
+    let [rows, columns] = window.padding;
+    padded.narrow(2, rows[0], inputs[2]).narrow(3, columns[0], inputs[3])
+}
+
+fn operate(map: Map, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    match map {
+        Map::Conv(window) => convolve(x, weight, bias, &window),
+        Map::Dense => x.linear(weight, bias),
+        Map::Scale => {
+            // Of images, or of features.
+            let shape: &[i64] = if x.dim() == 2 { &[1, -1] } else { &[1, -1, 1, 1] };
+            match bias {
+                Some(shift) => x * weight.view(shape) + shift.view(shape),
+                None => x * weight.view(shape),
             }
         }
     }
 }
 
-fn operate(kind: LayerKind, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    match kind {
-        LayerKind::Conv => {
-            let padding = weight.size()[2] / 2;
-            x.conv2d(weight, bias, [1, 1], [padding, padding], [1, 1], 1)
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+    use xdlreg_core::net::Padding;
+    use xdlreg_core::raster::ImageShape;
+
+    use super::*;
+
+    /// <W x, s> = <x, W^T s>, whatever the window: what a layer's inputs give is what its outputs get.
+    #[test]
+    fn transposed_maps_are_adjoint() {
+        tch::manual_seed(3);
+        let cpu = (Kind::Double, tch::Device::Cpu);
+        let paddings = [Padding::Same, Padding::Valid, Padding::Pixels([1, 2]), Padding::Pixels([0, 1])];
+        for (kernel, stride) in
+            [([3, 3], [1, 1]), ([1, 1], [1, 1]), ([5, 3], [1, 1]), ([2, 4], [1, 1]), ([3, 2], [2, 3]), ([7, 5], [3, 2])]
+        {
+            for padding in paddings {
+                for channels in [1, 3] {
+                    let window = Window::new(ImageShape::new(channels, 11, 14), kernel, stride, padding);
+                    let weight = Tensor::randn([4, channels as i64, window.kernel[0], window.kernel[1]], cpu);
+                    let part = Part::new(Map::Conv(window), weight);
+                    let x = Tensor::randn([2, channels as i64, 11, 14], cpu);
+                    let z = part.apply(&x, None);
+                    let s = z.randn_like();
+                    let back = part.transpose(&s, &x);
+                    assert_eq!(back.size(), x.size());
+                    let (above, below) = ((z * s).sum(Kind::Double), (x * back).sum(Kind::Double));
+                    let difference = (above.double_value(&[]) - below.double_value(&[])).abs();
+                    assert!(difference < 1e-9, "{kernel:?} by {stride:?}, {padding:?}: {difference}");
+                }
+            }
         }
-        LayerKind::Dense => x.linear(weight, bias),
-        LayerKind::BatchNorm => match bias {
-            Some(shift) => x * weight + shift.view([1, -1, 1, 1]),
-            None => x * weight,
-        },
     }
 }

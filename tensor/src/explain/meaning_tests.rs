@@ -1,6 +1,5 @@
 //! What maps mean, held to the maps: what they add up to, and which of them are found to mean nothing.
 
-use xdlreg_core::event::silent;
 use xdlreg_core::explain::{Class, ExplainSettings, Flaw, Reference, Review, Sum};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
@@ -8,22 +7,22 @@ use xdlreg_core::sim::SIDE;
 use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
 use xdlreg_core::task::Task;
 
-use super::network_tests::{random_images, random_net};
+use super::network_tests::{ask, random_images, random_net};
 use super::parity_tests::reference;
-use super::{ExplainError, RelevanceMaps, explain};
-use crate::net::PumpkinNet;
+use super::{ExplainError, RelevanceMaps};
+use crate::net::Network;
 
 fn settings(toml: &str) -> ExplainSettings {
     toml::from_str(toml).expect("well-formed settings")
 }
 
-fn maps(net: &PumpkinNet, images: &RasterStack, toml: &str) -> RelevanceMaps {
-    explain(net, images, &settings(toml), None, &silent).expect("maps")
+fn maps(net: &Network, images: &RasterStack, toml: &str) -> RelevanceMaps {
+    ask(net, images, &settings(toml), None).expect("maps")
 }
 
 /// What is wrong with each map.
 fn flaws(explained: &RelevanceMaps, with_reference: bool) -> Vec<Option<Flaw>> {
-    let mut review = Review::new(explained.meaning.clone(), with_reference, 60.0, 0);
+    let mut review = Review::new(explained.meaning.clone(), with_reference, 60.0, (0..explained.maps.len()).collect());
     explained.maps.iter().zip(&explained.facts).map(|(map, facts)| review.look(map.pixels, facts)).collect()
 }
 
@@ -104,7 +103,7 @@ fn a_reference_that_noise_makes_unreachable_is_refused_with_sigma_and_image() {
         let of = |sigma: f64| {
             let smooth = format!("analyzer = 'lrp.flat'\nsmooth = {{ samples = 8, sigma = {sigma} }}");
             let settings = ExplainSettings { reference: Some(reference), ..settings(&smooth) };
-            explain(&net, &images, &settings, None, &silent)
+            ask(&net, &images, &settings, None)
         };
         assert!(of(1e-4).is_ok(), "{reference:?}");
         if let Reference::Years(_) = reference {
@@ -126,7 +125,7 @@ fn a_reference_that_noise_makes_unreachable_is_refused_with_sigma_and_image() {
 #[test]
 fn bounds_are_those_of_what_a_layer_gets() {
     let (net, images) = reference();
-    let outside = |net: &PumpkinNet, images: &RasterStack, toml: &str| {
+    let outside = |net: &Network, images: &RasterStack, toml: &str| {
         flaws(&maps(net, images, toml), false).iter().map(|flaw| *flaw == Some(Flaw::Outside)).collect::<Vec<_>>()
     };
     let bright = RasterStack::new(SIDE, SIDE, images.pixels().iter().map(|pixel| 255.0 * pixel).collect());
@@ -168,7 +167,7 @@ fn stabilisers_and_negative_outputs_leave_nothing() {
     let images = random_images(4);
     for class in [Class::Young, Class::Old] {
         let settings = ExplainSettings { class: Some(class), ..settings("analyzer = 'deep_taylor'") };
-        let explained = explain(&net, &images, &settings, None, &silent).expect("maps");
+        let explained = ask(&net, &images, &settings, None).expect("maps");
         let dead: Vec<bool> = explained.outputs.iter().map(|output| *output <= 0.0).collect();
         let found: Vec<bool> = flaws(&explained, false).iter().map(|flaw| *flaw == Some(Flaw::Zero)).collect();
         assert_eq!(found, dead, "{class:?}");

@@ -20,27 +20,26 @@ use std::io;
 use std::ops::ControlFlow;
 
 use xdlreg_core::alive;
+use xdlreg_core::data::Target;
 use xdlreg_core::event::ProgressSink;
 use xdlreg_core::explain::analyzer;
-use xdlreg_core::explain::{ExplainSettings, Facts, Meaning, Reference};
-use xdlreg_core::raster::{Planes, RasterStack};
-use xdlreg_core::sim::SIDE;
+use xdlreg_core::explain::{ExplainSettings, ExplainedNetwork, Facts, LayerSite, Meaning, Reference};
+use xdlreg_core::raster::{ImageShape, Planes, RasterStack};
 use xdlreg_core::task::Task;
 
 use batches::{Chunk, Team, Work};
-use engine::AREA;
 pub use error::ExplainError;
 pub use ledger::{Ledger, Taken};
 use linear::Linear;
 pub use reference::Samples;
 use reference::{Missed, Root};
 
-use crate::net::{Architecture, PumpkinNet};
+use crate::net::{Layer, Network};
 
 /// Images that are looked at together before any is explained.
 const LOOK: usize = 256;
 
-/// Relevance of every pixel of every image.
+/// Relevance of every value of every image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RelevanceMaps {
     /// A map an image.
@@ -49,9 +48,9 @@ pub struct RelevanceMaps {
     pub meaning: Meaning,
     /// What else is known of each map.
     pub facts: Vec<Facts>,
-    /// What is explained: ages in years, or the logit of a class. Under noise that of the images themselves.
+    /// What is explained: the target, or the logit of a class. Under noise that of the images themselves.
     pub outputs: Vec<f32>,
-    /// What it is explained against: years, 0 without a reference.
+    /// What it is explained against, in the target's unit; 0 without a reference.
     pub reference: f64,
     /// What layers kept, where relevance is propagated from the prediction.
     pub ledger: Option<Ledger>,
@@ -60,9 +59,11 @@ pub struct RelevanceMaps {
 /// What is known of all maps before the first of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AboutMaps {
+    /// Of each map: that of the images.
+    pub shape: ImageShape,
     /// What they mean.
     pub meaning: Meaning,
-    /// What predictions are explained against: years, 0 without a reference.
+    /// What predictions are explained against, in the target's unit; 0 without a reference.
     pub reference: f64,
     /// The linear layers from the input on, where relevance is propagated from the prediction and they keep a ledger.
     pub layers: Option<Vec<String>>,
@@ -90,26 +91,35 @@ pub trait Sink {
     fn take(&mut self, explained: Explained) -> io::Result<()>;
 }
 
-/// Explains the prediction of `net` for every image; `samples` are those that references are taken from.
+/// What is explained, and how.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub net: &'a Network,
+    /// What it predicts.
+    pub target: &'a Target,
+    pub settings: &'a ExplainSettings,
+    /// Those that references are taken from.
+    pub samples: Option<Samples<'a>>,
+}
+
+/// Explains the prediction for every image.
 ///
 /// On a CPU, as many batches are propagated side by side as libtorch has threads; the maps do not depend on that
 /// number.
 ///
 /// # Errors
-/// [`ExplainError`] for an unknown analyzer, images of another size, a class of a regression, a reference that cannot be
+/// [`ExplainError`] for an unknown analyzer, images of another shape, a class of a regression, a reference that cannot be
 /// reached, and relevance that is not finite.
 pub fn explain(
-    net: &PumpkinNet,
+    question: &Question,
     images: &RasterStack,
-    settings: &ExplainSettings,
-    samples: Option<Samples>,
     progress: &dyn ProgressSink,
 ) -> Result<RelevanceMaps, ExplainError> {
     let mut all = All::default();
-    explain_each(net, images, settings, samples, &mut all, progress)?;
-    let AboutMaps { meaning, reference, layers } = all.about.expect("explanations have begun");
+    explain_each(question, images, &mut all, progress)?;
+    let AboutMaps { shape, meaning, reference, layers } = all.about.expect("explanations have begun");
     let ledger = layers.map(|layers| Ledger { layers, taken: all.taken });
-    let maps = RasterStack::new(SIDE, SIDE, all.maps);
+    let maps = RasterStack::of(shape, all.maps);
     Ok(RelevanceMaps { maps, meaning, facts: all.facts, outputs: all.outputs, reference, ledger })
 }
 
@@ -117,46 +127,49 @@ pub fn explain(
 ///
 /// Images are gone through twice: whether all of them can be explained is known before the first is.
 pub fn explain_each(
-    net: &PumpkinNet,
+    question: &Question,
     images: &dyn Planes,
-    settings: &ExplainSettings,
-    samples: Option<Samples>,
     sink: &mut dyn Sink,
     progress: &dyn ProgressSink,
 ) -> Result<(), ExplainError> {
-    let [total, height, width] = images.shape();
-    if (height, width) != (SIDE, SIDE) {
-        return Err(ExplainError::ImageSize { height, width });
+    let Question { net, target, settings, samples } = *question;
+    let (total, shape) = (images.count(), images.shape());
+    if shape != net.spec().input {
+        return Err(ExplainError::ImageShape { found: shape, expected: net.spec().input });
     }
+    let values = shape.values();
     let analyzer = analyzer(&settings.analyzer)
         .ok_or_else(|| ExplainError::UnknownAnalyzer { name: settings.analyzer.clone() })?;
     let method = analyzer.method(settings);
-    if settings.class.is_some() && net.architecture().task == Task::Regression {
+    if settings.class.is_some() && net.task() == Task::Regression {
         return Err(ExplainError::ClassOfRegression);
     }
     let class = settings.class.and_then(xdlreg_core::explain::Class::output);
-    let root = alive::during(|| Root::find(settings.reference.unwrap_or(Reference::None), net, samples))?;
-    let non_negative = look(net, images, root.as_ref())?;
+    let root = alive::during(|| Root::find(settings.reference.unwrap_or(Reference::None), net, target, samples))?;
+    let non_negative = look(question, images, root.as_ref())?;
     let layers = linear_layers(net);
-    let Architecture { task, batch_norm, .. } = net.architecture();
-    let meaning = Meaning::of(&method, task, batch_norm);
+    let entry = net.layers.iter().position(|(_, layer)| Linear::of(layer).is_some()).expect("an output layer");
+    let entry = layer_site(net, entry).expect("a linear layer");
+    let meaning = Meaning::of(&method, &ExplainedNetwork { task: net.task(), target, entry, shape });
+    let sum = meaning.sum;
     let copies = meaning.smoothing;
     let about = AboutMaps {
+        shape,
         meaning,
         reference: root.as_ref().map_or(0.0, |root| root.reference),
         layers: method.relevance().map(|_| layers.clone()),
     };
-    let work = Work { method: &method, root, class, non_negative, total };
+    let work = Work { method: &method, sum, root, class, non_negative, total };
     let mut team = Team::new(net, &work, layers.len())?;
     sink.begin(total, &about).map_err(unwritable)?;
     // Images were looked at before; their noisy copies are known only now.
     let check = |maps: &[f32], facts: &[Facts], first: usize| {
         if let (Some(at), Some(noise)) = (facts.iter().position(|facts| facts.unreached > 0), copies) {
             let (sample, unreached, copies) = (first + at, facts[at].unreached, noise.samples);
-            let reference = format!("{:.1}", about.reference);
+            let reference = target.with_unit(format!("{:.1}", about.reference));
             return Err(ExplainError::UnreachedUnderNoise { reference, sigma: noise.sigma, sample, unreached, copies });
         }
-        match maps.chunks_exact(AREA).position(|map| !map.iter().fold(true, |all, r| all & r.is_finite())) {
+        match maps.chunks_exact(values).position(|map| !map.iter().fold(true, |all, r| all & r.is_finite())) {
             Some(at) => Err(ExplainError::NotFinite { sample: first + at, analyzer: settings.analyzer.clone() }),
             None => Ok(()),
         }
@@ -166,7 +179,7 @@ pub fn explain_each(
     let (mut maps, mut outputs, mut taken, mut facts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut ended = Ok(());
     images.visit(team.chunk(), &mut |images| {
-        let count = images.len() / AREA;
+        let count = images.len() / values;
         maps.clear();
         maps.resize(images.len(), 0.0);
         outputs.clear();
@@ -197,18 +210,18 @@ fn note_stabilised(facts: &mut [Facts], taken: &[Taken]) {
 }
 
 /// Looks at all images: whether the reference is reached from each, and whether none has a pixel below zero.
-fn look(net: &PumpkinNet, images: &dyn Planes, root: Option<&Root>) -> Result<bool, ExplainError> {
+fn look(question: &Question, images: &dyn Planes, root: Option<&Root>) -> Result<bool, ExplainError> {
     let mut non_negative = true;
     let mut missed = Missed::default();
     images.visit(LOOK, &mut |pixels| {
         alive::tick();
         non_negative &= pixels.iter().fold(true, |none, &pixel| none & (pixel >= 0.0));
         if let Some(root) = root {
-            root.look(net, &RasterStack::new(SIDE, SIDE, pixels.to_vec()), &mut missed);
+            root.look(question.net, &RasterStack::of(images.shape(), pixels.to_vec()), &mut missed);
         }
         ControlFlow::Continue(())
     })?;
-    root.map_or(Ok(()), |root| root.check(&missed))?;
+    root.map_or(Ok(()), |root| root.check(&missed, question.target))?;
     Ok(non_negative)
 }
 
@@ -229,7 +242,7 @@ struct All {
 impl Sink for All {
     fn begin(&mut self, count: usize, about: &AboutMaps) -> io::Result<()> {
         self.about = Some(about.clone());
-        self.maps.reserve_exact(count * AREA);
+        self.maps.reserve_exact(count * about.shape.values());
         Ok(())
     }
 
@@ -242,8 +255,17 @@ impl Sink for All {
     }
 }
 
+/// A linear layer as composites see it; none for another layer.
+fn layer_site(net: &Network, index: usize) -> Option<LayerSite<'_>> {
+    let weighted = |(_, layer): &(String, Layer)| matches!(layer, Layer::Conv { .. } | Layer::Dense { .. });
+    let (first, last) = (net.layers.iter().position(weighted), net.layers.iter().rposition(weighted));
+    let (name, layer) = &net.layers[index];
+    let kind = Linear::of(layer)?.kind;
+    Some(LayerSite { name, kind, first: first == Some(index), last: last == Some(index) })
+}
+
 /// Names of the layers that rules act on, from the input on.
-fn linear_layers(net: &PumpkinNet) -> Vec<String> {
+fn linear_layers(net: &Network) -> Vec<String> {
     net.layers.iter().filter(|(_, layer)| Linear::of(layer).is_some()).map(|(name, _)| name.clone()).collect()
 }
 

@@ -1,13 +1,14 @@
 //! What holds for relevance through whole networks.
 
 use rand::RngExt;
-use tch::{Device, Kind, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 use xdlreg_core::event::silent;
 use xdlreg_core::explain::{Bias, Class, ExplainSettings, Reference};
 use xdlreg_core::explain::{BiasPart, Rule, SigmaUnit};
 use xdlreg_core::net::ModelSettings;
-use xdlreg_core::raster::RasterStack;
+use xdlreg_core::raster::{ImageShape, RasterStack};
 use xdlreg_core::seed::stream;
+use xdlreg_core::sim::{self, SHAPE};
 use xdlreg_core::store::planes::ImageFile;
 use xdlreg_core::task::Task;
 
@@ -15,25 +16,41 @@ use super::linear::Linear;
 use super::parity_tests::{deviation, reference};
 use super::relevance::Relevance;
 use super::rule::LayerRule;
-use super::{AboutMaps, ExplainError, Explained, Samples, Sink, Taken, explain, explain_each};
-use crate::net::pumpkin_net::to_tensor;
-use crate::net::{Architecture, PumpkinNet, Weights};
+use super::{AboutMaps, ExplainError, Explained, Question, RelevanceMaps, Samples, Sink, Taken, explain, explain_each};
+use crate::net::network::to_tensor;
+use crate::net::{Network, Weights};
 
-/// A network of random weights; biases are zero unless `biased`.
-pub(super) fn random_net(model: &ModelSettings, biased: bool) -> PumpkinNet {
+/// Explains what a network says of the age.
+pub(super) fn ask(
+    net: &Network,
+    images: &RasterStack,
+    settings: &ExplainSettings,
+    samples: Option<Samples>,
+) -> Result<RelevanceMaps, ExplainError> {
+    explain(&Question { net, target: &sim::age(), settings, samples }, images, &silent)
+}
+
+/// A network of random weights for images of pumpkins; biases are zero unless `biased`.
+pub(super) fn random_net(model: &ModelSettings, biased: bool) -> Network {
+    random_net_for(SHAPE, model, biased)
+}
+
+fn random_net_for(input: ImageShape, model: &ModelSettings, biased: bool) -> Network {
     let rng = &mut stream(7, "weights", 0);
-    let weights = Weights::build(Architecture::of(model), |name, shape| {
+    let network = model.network(input).expect("a network");
+    // Only batch norm has weights of one axis.
+    let weights = Weights::build(&network, |name, shape| {
         let fan_in = shape[1..].iter().product::<usize>() as f32;
         let mut value = |name: &str| match name.rsplit('.').next() {
             Some("running_var") => rng.random_range(0.5..2.0),
-            Some("weight") if name.starts_with("bn") => rng.random_range(0.5..1.5),
+            Some("weight") if shape.len() == 1 => rng.random_range(0.5..1.5),
             Some("weight") => rng.random_range(-1.0..1.2) / fan_in.sqrt(),
             _ if biased => rng.random_range(-0.2..0.2),
             _ => 0.0,
         };
         (0..shape.iter().product()).map(|_| value(name)).collect()
     });
-    PumpkinNet::new(&weights, Device::Cpu)
+    Network::new(&weights, Device::Cpu)
 }
 
 pub(super) fn random_images(count: usize) -> RasterStack {
@@ -51,7 +68,7 @@ fn without_biases_relevance_adds_up_to_the_prediction() {
     let images = random_images(3);
     let predictions = net.predict(&images);
     for analyzer in ["lrp.z", "lrp.z_IB", "lrp.alpha_1_beta_0", "lrp.flat", "lrp.w_square"] {
-        let explained = explain(&net, &images, &settings(analyzer), None, &silent).expect("maps");
+        let explained = ask(&net, &images, &settings(analyzer), None).expect("maps");
         for (sample, (map, &prediction)) in explained.maps.iter().zip(&predictions).enumerate() {
             assert!((explained.outputs[sample] - prediction).abs() < 1e-4 * prediction.abs());
             let lost = (map.sum() / f64::from(prediction) - 1.0).abs();
@@ -90,10 +107,10 @@ fn maps_do_not_depend_on_threads_or_company() {
     }
     let many = RasterStack::new(98, 98, many);
     let threads = tch::get_num_threads();
-    let alone = explain(&net, &images, &settings("lrp.sequential_preset_a"), None, &silent).expect("maps");
+    let alone = ask(&net, &images, &settings("lrp.sequential_preset_a"), None).expect("maps");
     let results = [1, 3].map(|threads| {
         tch::set_num_threads(threads);
-        explain(&net, &many, &settings("lrp.sequential_preset_a"), None, &silent).expect("maps")
+        ask(&net, &many, &settings("lrp.sequential_preset_a"), None).expect("maps")
     });
     tch::set_num_threads(threads);
     assert_eq!(results[0], results[1]);
@@ -106,7 +123,7 @@ fn batch_norm_and_classification_are_explained() {
     let images = random_images(5);
     for (task, batch_norm) in [(Task::Classification, false), (Task::Classification, true), (Task::Regression, true)] {
         let net = random_net(&ModelSettings { task, batch_norm, ..ModelSettings::default() }, true);
-        let explained = explain(&net, &images, &settings("lrp.sequential_preset_a"), None, &silent).expect("maps");
+        let explained = ask(&net, &images, &settings("lrp.sequential_preset_a"), None).expect("maps");
         let output = tch::no_grad(|| net.forward(&to_tensor(&images, 0..5)));
         let started = if task == Task::Classification { output.amax([1], false) } else { output };
         let started = Vec::<f32>::try_from(&started).expect("one output an image");
@@ -123,7 +140,7 @@ fn a_classification_is_explained_by_its_larger_logit() {
     let net = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, false);
     let images = random_images(4);
     let logits = no_grad(|| net.forward(&to_tensor(&images, 0..4)));
-    let explained = explain(&net, &images, &settings("lrp.flat"), None, &silent).expect("maps");
+    let explained = ask(&net, &images, &settings("lrp.flat"), None).expect("maps");
     for (sample, map) in explained.maps.iter().enumerate() {
         let larger = logits.get(sample as i64).max().double_value(&[]);
         assert!((map.sum() - larger).abs() < 1e-3 * larger.abs(), "{} for {larger}", map.sum());
@@ -134,9 +151,7 @@ fn a_classification_is_explained_by_its_larger_logit() {
 fn smoothgrad_is_the_mean_gradient_under_noise() {
     let net = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, true);
     let images = random_images(6);
-    let maps = |settings: &ExplainSettings, images: &RasterStack| {
-        explain(&net, images, settings, None, &silent).expect("maps").maps
-    };
+    let maps = |settings: &ExplainSettings, images: &RasterStack| ask(&net, images, settings, None).expect("maps").maps;
     let gradient = maps(&settings("gradient"), &images);
     let smooth = |sigma, seed, samples| ExplainSettings {
         sigma: Some(sigma),
@@ -167,7 +182,7 @@ fn occlusion_is_what_windows_are_worth() {
         fill: Some(f64::from(fill)),
         ..settings("occlusion")
     };
-    let explained = explain(&net, &images, &settings, None, &silent).expect("maps");
+    let explained = ask(&net, &images, &settings, None).expect("maps");
     let starts = [0, 30, 60, 78];
     for sample in 0..images.len() {
         let (mut sum, mut count) = (vec![0.0; 98 * 98], vec![0.0; 98 * 98]);
@@ -191,7 +206,7 @@ fn occlusion_is_what_windows_are_worth() {
 fn integrated_gradients_add_up_to_the_difference_to_the_reference() {
     let (net, images) = reference();
     let settings = ExplainSettings { steps: Some(400), baseline: Some(0.25), ..settings("integrated_gradients") };
-    let explained = explain(&net, &images, &settings, None, &silent).expect("maps");
+    let explained = ask(&net, &images, &settings, None).expect("maps");
     let grey = RasterStack::new(98, 98, vec![0.25; 98 * 98]);
     let start = net.predict(&grey)[0];
     for (map, output) in explained.maps.iter().zip(&explained.outputs) {
@@ -204,15 +219,15 @@ fn integrated_gradients_add_up_to_the_difference_to_the_reference() {
 fn what_cannot_be_explained_is_named() {
     let (net, images) = reference();
     let small = RasterStack::zeros(1, 97, 98);
-    let error = explain(&net, &small, &settings("lrp.z"), None, &silent).expect_err("a wrong size");
-    assert_eq!(error, ExplainError::ImageSize { height: 97, width: 98 });
-    let error = explain(&net, &images, &settings("lrp.y"), None, &silent).expect_err("no analyzer");
+    let error = ask(&net, &small, &settings("lrp.z"), None).expect_err("a wrong size");
+    assert_eq!(error, ExplainError::ImageShape { found: ImageShape::plane(97, 98), expected: SHAPE });
+    let error = ask(&net, &images, &settings("lrp.y"), None).expect_err("no analyzer");
     assert_eq!(error, ExplainError::UnknownAnalyzer { name: "lrp.y".into() });
     let mut broken = images.clone();
     broken.pixels_mut()[98 * 98 + 5000] = f32::NAN;
-    let error = explain(&net, &broken, &settings("lrp.z"), None, &silent).expect_err("no number");
+    let error = ask(&net, &broken, &settings("lrp.z"), None).expect_err("no number");
     assert_eq!(error, ExplainError::NotFinite { sample: 1, analyzer: "lrp.z".into() });
-    let empty = explain(&net, &images.slice(0..0), &settings("lrp.z"), None, &silent).expect("no maps");
+    let empty = ask(&net, &images.slice(0..0), &settings("lrp.z"), None).expect("no maps");
     assert_eq!((empty.maps.len(), empty.outputs.len()), (0, 0));
 }
 
@@ -224,7 +239,7 @@ fn each_class_is_explained_by_its_own_logit() {
     let logits = no_grad(|| net.forward(&to_tensor(&images, 0..6)));
     let of = |class, analyzer: &str| {
         let settings = ExplainSettings { class, ..settings(analyzer) };
-        explain(&net, &images, &settings, None, &silent).expect("maps")
+        ask(&net, &images, &settings, None).expect("maps")
     };
     for (column, class) in [(0, Class::Young), (1, Class::Old)] {
         let explained = of(Some(class), "lrp.flat");
@@ -255,7 +270,7 @@ fn the_gradient_of_a_class_is_the_slope_of_its_logit() {
     let images = random_images(1);
     for (column, class) in [(0, Class::Young), (1, Class::Old)] {
         let settings = ExplainSettings { class: Some(class), ..settings("gradient") };
-        let explained = explain(&net, &images, &settings, None, &silent).expect("maps");
+        let explained = ask(&net, &images, &settings, None).expect("maps");
         let gradient = explained.maps.pixels();
         // Along its own direction the slope is the gradient's length.
         let length = gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt();
@@ -275,7 +290,7 @@ fn the_gradient_of_a_class_is_the_slope_of_its_logit() {
 fn a_regression_has_no_class() {
     let (net, images) = reference();
     let settings = ExplainSettings { class: Some(Class::Old), ..settings("lrp.z") };
-    let error = explain(&net, &images, &settings, None, &silent).expect_err("a class");
+    let error = ask(&net, &images, &settings, None).expect_err("a class");
     assert_eq!(error, ExplainError::ClassOfRegression);
 }
 
@@ -309,15 +324,81 @@ fn images_that_come_and_go_are_explained_as_those_in_memory() {
     let ages: Vec<f32> = (0..151).map(|image| 20.0 + (image % 40) as f32).collect();
     let threads = tch::get_num_threads();
     tch::set_num_threads(1);
-    let samples = Samples { images: &many, ages: &ages };
-    let whole = explain(&net, &many, &settings, Some(samples), &silent).expect("maps");
+    let samples = Samples { images: &many, targets: &ages };
+    let whole = ask(&net, &many, &settings, Some(samples)).expect("maps");
     let mut taking = Taking(Vec::new(), Vec::new(), Vec::new(), None, 0);
-    let samples = Samples { images: &file, ages: &ages };
-    explain_each(&net, &file, &settings, Some(samples), &mut taking, &silent).expect("maps");
+    let samples = Samples { images: &file, targets: &ages };
+    let question = Question { net: &net, target: &sim::age(), settings: &settings, samples: Some(samples) };
+    explain_each(&question, &file, &mut taking, &silent).expect("maps");
     tch::set_num_threads(threads);
     assert!(taking.4 < 151, "they came at once");
     let ledger = whole.ledger.expect("a ledger");
-    let about = AboutMaps { meaning: whole.meaning, reference: whole.reference, layers: Some(ledger.layers) };
+    let (meaning, reference, layers) = (whole.meaning, whole.reference, Some(ledger.layers));
+    let about = AboutMaps { shape: SHAPE, meaning, reference, layers };
     assert_eq!(taking.3, Some((151, about)));
     assert_eq!((&taking.0[..], taking.1, taking.2), (whole.maps.pixels(), whole.outputs, ledger.taken));
+}
+
+/// A network of layers of all kinds for images of three channels and more columns than rows.
+fn layered(biased: bool) -> Network {
+    let model: ModelSettings = toml::from_str(
+        "architecture = 'layers'\nlayers = [\
+         { type = 'conv', filters = 5, kernel = [3, 5], stride = 2, padding = 'valid' }, { type = 'relu' }, \
+         { type = 'max_pool', kernel = 3, stride = 2, padding = 1 }, { type = 'conv', filters = 7, kernel = 2 }, \
+         { type = 'relu' }, { type = 'max_pool', kernel = 2 }, { type = 'conv', filters = 4, padding = [0, 2], bias = false }, \
+         { type = 'relu' }, { type = 'flatten' }, { type = 'dense', units = 6 }, { type = 'relu' }, { type = 'dropout' }, \
+         { type = 'dense', units = 1 }]",
+    )
+    .expect("settings");
+    random_net_for(COLOUR, &model, biased)
+}
+
+const COLOUR: ImageShape = ImageShape::new(3, 32, 40);
+
+fn coloured(count: usize) -> RasterStack {
+    let rng = &mut stream(9, "images", 0);
+    RasterStack::of(COLOUR, (0..count * COLOUR.values()).map(|_| rng.random_range(0.0..1.0)).collect())
+}
+
+/// Libtorch's own derivative of what a network puts out is the gradient, through strides, paddings and channels.
+#[test]
+fn the_gradient_of_any_layers_is_that_of_automatic_differentiation() {
+    let (net, images) = (layered(true), coloured(3));
+    let input = to_tensor(&images, 0..3).set_requires_grad(true);
+    let output = net.forward(&input).sum(Kind::Float);
+    let gradient = Tensor::run_backward(&[output], &[&input], false, false).remove(0);
+    let expected: Vec<f32> = Vec::try_from(gradient.contiguous().view(-1)).expect("f32 values");
+    let maps = ask(&net, &images, &settings("gradient"), None).expect("maps").maps;
+    assert_eq!((maps.shape(), maps.len()), (COLOUR, 3));
+    assert!(expected.iter().any(|value| *value != 0.0));
+    assert!(deviation(maps.pixels(), &expected) < 1e-5);
+}
+
+/// Without biases rules that only share out lose nothing but what falls on padding, of which gamma and epsilon have none.
+#[test]
+fn relevance_is_conserved_through_any_layers() {
+    let (net, images) = (layered(false), coloured(3));
+    let predictions = net.predict(&images);
+    for analyzer in ["lrp.z", "input_t_gradient", "lrp.alpha_1_beta_0", "lrp.gamma"] {
+        let Ok(explained) = ask(&net, &images, &settings(analyzer), None) else {
+            assert_eq!(analyzer, "lrp.gamma", "only this one may be missing");
+            continue;
+        };
+        for (map, &prediction) in explained.maps.iter().zip(&predictions) {
+            let lost = (map.sum() / f64::from(prediction) - 1.0).abs();
+            assert!(lost < 2e-3, "{analyzer}: {} for {prediction}", map.sum());
+        }
+    }
+}
+
+/// A window covers all channels, and what it shows is shared between them.
+#[test]
+fn occlusion_covers_all_channels_of_its_pixels() {
+    let (net, images) = (layered(true), coloured(1));
+    let settings = ExplainSettings { window: Some(50), stride: Some(1), fill: Some(0.25), ..settings("occlusion") };
+    let maps = ask(&net, &images, &settings, None).expect("maps").maps;
+    let grey = RasterStack::of(COLOUR, vec![0.25; COLOUR.values()]);
+    let expected = net.predict(&images)[0] - net.predict(&grey)[0];
+    let folded = maps.folded();
+    assert!(folded.pixels().iter().all(|value| (value - expected).abs() < 1e-4 * (1.0 + expected.abs())), "{expected}");
 }

@@ -1,13 +1,12 @@
 //! Maps against those that iNNvestigate and Zennit make of the same network and images (`tests/data/lrp`).
 
 use tch::Device;
-use xdlreg_core::event::silent;
 use xdlreg_core::explain::ExplainSettings;
 use xdlreg_core::explain::analyzer_names;
 use xdlreg_core::raster::RasterStack;
 
-use super::explain;
-use crate::net::{PumpkinNet, Weights};
+use super::network_tests::ask;
+use crate::net::{Network, Weights};
 
 fn read(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -26,10 +25,10 @@ fn npy(name: &str) -> Vec<f32> {
 }
 
 /// Network and images of the reference.
-pub(super) fn reference() -> (PumpkinNet, RasterStack) {
+pub(super) fn reference() -> (Network, RasterStack) {
     let weights = Weights::from_bytes(&read("keras_pumpkin_net.safetensors")).expect("weights of Keras");
     let images = RasterStack::new(98, 98, floats(&read("keras_images.f32")));
-    (PumpkinNet::new(&weights, Device::Cpu), images)
+    (Network::new(&weights, Device::Cpu), images)
 }
 
 /// Largest difference of two sets of maps as a share of the largest value.
@@ -63,7 +62,7 @@ fn every_analyzer_gives_the_maps_of_its_origin() {
             _ => 1e-4,
         };
         let file = name.strip_prefix("lrp.").unwrap_or(name);
-        let ours = explain(&net, &images, &settings, None, &silent).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let ours = ask(&net, &images, &settings, None).unwrap_or_else(|error| panic!("{name}: {error}"));
         let deviation = deviation(ours.maps.pixels(), &npy(&format!("lrp/{file}.npy")));
         println!("{name:32} {deviation:.1e}");
         assert!(deviation <= tolerance, "{name}: off by {deviation} of the maximum");

@@ -9,7 +9,7 @@ use xdlreg_core::explain::Denominator;
 
 use super::memory::{channels_last, empty_channels_last, pixels, pixels_mut};
 use super::stabilise::{safe, shifted, stabilised};
-use crate::net::layer::{POOL, pool_padding};
+use crate::net::layer::{Window, unpadded};
 
 /// Channels that are compared at once.
 const LANES: usize = 8;
@@ -22,30 +22,41 @@ pub(super) struct Winners {
     places: Places,
 }
 
+/// How libtorch pools an image that is padded as far as it does not do that itself.
+#[derive(Debug)]
+struct Padded {
+    window: Window,
+    /// Shape of the image.
+    shape: Vec<i64>,
+    padding: [i64; 2],
+    ceil: bool,
+}
+
 #[derive(Debug)]
 enum Places {
     /// For every output, in order of image, row, column and channel: its winner's place within its image, in the same
     /// order.
     Cpu(Vec<u32>),
-    /// Libtorch's: the place within the plane.
-    Device(Tensor),
+    /// Libtorch's: the place within the padded plane.
+    Device(Tensor, Padded),
 }
 
-/// SAME max-pooling of x `[n, channels, rows, columns]` (channels innermost in memory), or of max(x, 0) to `rectify`.
-pub(super) fn max_pool(x: &Tensor, rectify: bool) -> (Tensor, Winners) {
+/// Max-pooling of x `[n, channels, rows, columns]` (channels innermost in memory), or of max(x, 0) to `rectify`.
+pub(super) fn max_pool(x: &Tensor, window: &Window, rectify: bool) -> (Tensor, Winners) {
     let shape = <[i64; 4]>::try_from(x.size()).expect("four dimensions");
     if x.device() == Device::Cpu {
-        let (pooled, places) = max_pool_on_cpu(x, shape, if rectify { 0.0 } else { f32::NEG_INFINITY });
+        let (pooled, places) = max_pool_on_cpu(x, shape, window, if rectify { 0.0 } else { f32::NEG_INFINITY });
         return (pooled, Winners { shape, places: Places::Cpu(places) });
     }
-    max_pool_by_libtorch(x, shape, rectify)
+    max_pool_by_libtorch(x, shape, window, rectify)
 }
 
-fn max_pool_by_libtorch(x: &Tensor, shape: [i64; 4], rectify: bool) -> (Tensor, Winners) {
+fn max_pool_by_libtorch(x: &Tensor, shape: [i64; 4], window: &Window, rectify: bool) -> (Tensor, Winners) {
     let rectified = if rectify { x.relu() } else { x.shallow_clone() };
-    let (side, stride, padding) = geometry(shape);
-    let (pooled, places) = rectified.max_pool2d_with_indices(side, stride, padding, [1, 1], true);
-    (pooled, Winners { shape, places: Places::Device(places) })
+    let (padded, padding, ceil) = unpadded(&rectified, window);
+    let (pooled, places) = padded.max_pool2d_with_indices(window.kernel, window.stride, padding, [1, 1], ceil);
+    let padded = Padded { window: *window, shape: padded.size(), padding, ceil };
+    (pooled, Winners { shape, places: Places::Device(places, padded) })
 }
 
 impl Winners {
@@ -53,10 +64,16 @@ impl Winners {
     pub fn route(&self, values: &Tensor) -> Tensor {
         match &self.places {
             Places::Cpu(places) => self.route_on_cpu(places, values, |value, _| value),
-            Places::Device(places) => {
-                let (side, stride, padding) = geometry(self.shape);
-                let pooled = values.new_empty(self.shape, (values.kind(), values.device()));
-                pooled.max_pool2d_with_indices_backward(values, side, stride, padding, [1, 1], true, places)
+            Places::Device(places, Padded { window, shape, padding, ceil }) => {
+                let (kernel, stride) = (window.kernel, window.stride);
+                let padded = values.new_empty(shape.as_slice(), (values.kind(), values.device()));
+                let routed =
+                    padded.max_pool2d_with_indices_backward(values, kernel, stride, *padding, [1, 1], *ceil, places);
+                if *shape == self.shape {
+                    return routed;
+                }
+                let [rows, columns] = window.padding;
+                routed.narrow(2, rows[0], self.shape[2]).narrow(3, columns[0], self.shape[3])
             }
         }
     }
@@ -103,87 +120,91 @@ impl Winners {
     }
 }
 
-fn geometry(shape: [i64; 4]) -> ([i64; 2], [i64; 2], [i64; 2]) {
-    let (side, stride) = POOL;
-    ([side, side], [stride, stride], [pool_padding(shape[2]), pool_padding(shape[3])])
-}
-
 /// Pools max(x, floor).
-fn max_pool_on_cpu(x: &Tensor, shape: [i64; 4], floor: f32) -> (Tensor, Vec<u32>) {
+fn max_pool_on_cpu(x: &Tensor, shape: [i64; 4], window: &Window, floor: f32) -> (Tensor, Vec<u32>) {
     let [count, channels, rows, columns] = shape;
-    let mut pooled = empty_channels_last([count, channels, (rows + 1) / 2, (columns + 1) / 2]);
+    let [out_rows, out_columns] = window.outputs([rows, columns]);
+    let mut pooled = empty_channels_last([count, channels, out_rows, out_columns]);
     let mut places = vec![0; pooled.numel()];
-    let [channels, rows, columns] = [channels, rows, columns].map(|side| side as usize);
+    let image = [rows, columns, channels].map(|side| side as usize);
     let outputs = places.len() / count as usize;
     let x = channels_last(x);
-    let images = pixels(&x).chunks_exact(rows * columns * channels);
+    let images = pixels(&x).chunks_exact(image.iter().product());
     let targets = pixels_mut(&mut pooled).chunks_exact_mut(outputs).zip(places.chunks_exact_mut(outputs));
+    let grid = Grid { image, window: *window, columns: out_columns as usize };
     for (image, (pooled, places)) in images.zip(targets) {
-        max_pool_image(image, [channels, rows, columns], floor, pooled, places);
+        max_pool_image(image, &grid, floor, pooled, places);
     }
     (pooled, places)
 }
 
 /// Pools one image, with wide vectors where the processor has them.
-fn max_pool_image(image: &[f32], shape: [usize; 3], floor: f32, pooled: &mut [f32], places: &mut [u32]) {
+fn max_pool_image(image: &[f32], grid: &Grid, floor: f32, pooled: &mut [f32], places: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2")]
-        fn wide(image: &[f32], shape: [usize; 3], floor: f32, pooled: &mut [f32], places: &mut [u32]) {
-            max_pool_cells(image, shape, floor, pooled, places);
+        fn wide(image: &[f32], grid: &Grid, floor: f32, pooled: &mut [f32], places: &mut [u32]) {
+            max_pool_cells(image, grid, floor, pooled, places);
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has the instructions.
-            return unsafe { wide(image, shape, floor, pooled, places) };
+            return unsafe { wide(image, grid, floor, pooled, places) };
         }
     }
-    max_pool_cells(image, shape, floor, pooled, places);
+    max_pool_cells(image, grid, floor, pooled, places);
 }
 
 #[inline(always)]
-fn max_pool_cells(
-    image: &[f32],
-    [channels, rows, columns]: [usize; 3],
-    floor: f32,
-    pooled: &mut [f32],
-    places: &mut [u32],
-) {
-    let out_columns = columns.div_ceil(2);
+fn max_pool_cells(image: &[f32], grid: &Grid, floor: f32, pooled: &mut [f32], places: &mut [u32]) {
+    let channels = grid.image[2];
     let cells = pooled.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
+    let mut seen = Seen::default();
     for (cell, (pooled, places)) in cells.enumerate() {
-        let window = Window::new(cell / out_columns, cell % out_columns, rows, columns, channels);
+        grid.look(cell, &mut seen);
         let mut channel = 0;
         while channel + LANES <= channels {
-            window.compare::<LANES>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
+            seen.compare::<LANES>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
             channel += LANES;
         }
         for channel in channel..channels {
-            window.compare::<1>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
+            seen.compare::<1>(image, channel, floor, &mut pooled[channel..], &mut places[channel..]);
+        }
+    }
+}
+
+/// Where windows lie on an image.
+struct Grid {
+    /// Rows, columns and channels.
+    image: [usize; 3],
+    window: Window,
+    /// Windows beside each other.
+    columns: usize,
+}
+
+impl Grid {
+    /// Finds the pixels that a window sees.
+    #[inline(always)]
+    fn look(&self, cell: usize, seen: &mut Seen) {
+        let [rows, columns, channels] = self.image;
+        let within = |axis: usize, cell: usize, side: usize| {
+            let first = cell as i64 * self.window.stride[axis] - self.window.padding[axis][0];
+            first.max(0) as usize..((first + self.window.kernel[axis]) as usize).min(side)
+        };
+        seen.places.clear();
+        for row in within(0, cell / self.columns, rows) {
+            let of_row = within(1, cell % self.columns, columns).map(|column| (row * columns + column) * channels);
+            seen.places.extend(of_row);
         }
     }
 }
 
 /// The places of a window's pixels (of their first channel) in row-major order.
-struct Window {
-    places: [usize; 9],
-    count: usize,
+#[derive(Default)]
+struct Seen {
+    places: Vec<usize>,
 }
 
-impl Window {
-    #[inline(always)]
-    fn new(row: usize, column: usize, rows: usize, columns: usize, channels: usize) -> Self {
-        let within =
-            |cell: usize, side: usize| (2 * cell).saturating_sub(side % 2)..(2 * cell + 3 - side % 2).min(side);
-        let mut window = Self { places: [0; 9], count: 0 };
-        for row in within(row, rows) {
-            for column in within(column, columns) {
-                window.places[window.count] = (row * columns + column) * channels;
-                window.count += 1;
-            }
-        }
-        window
-    }
-
+impl Seen {
     /// Finds the winners of `N` channels from `channel` on.
     #[inline(always)]
     fn compare<const N: usize>(
@@ -195,7 +216,7 @@ impl Window {
         places: &mut [u32],
     ) {
         let (mut best, mut winner) = ([f32::NEG_INFINITY; N], [0; N]);
-        for (order, place) in self.places[..self.count].iter().enumerate() {
+        for (order, place) in self.places.iter().enumerate() {
             let place = place + channel;
             let values: &[f32; N] = image[place..place + N].try_into().expect("N values");
             for lane in 0..N {

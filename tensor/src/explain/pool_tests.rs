@@ -1,5 +1,7 @@
 use rand::RngExt;
 use tch::Kind;
+use xdlreg_core::net::Padding;
+use xdlreg_core::raster::ImageShape;
 use xdlreg_core::seed::stream;
 
 use super::*;
@@ -18,14 +20,24 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     Vec::try_from(tensor.contiguous().view(-1)).expect("f32 values")
 }
 
-/// Keras' SAME pooling of one plane: every window's maximum, and the first place in row-major order that has it.
-fn naive(plane: &[f32], rows: usize, columns: usize) -> Vec<(f32, usize)> {
-    let front = |side: usize| (((side.div_ceil(2) - 1) * 2 + 3).saturating_sub(side) / 2) as isize;
+/// The windows of pooling: that of PumpkinNet, and others.
+const WINDOWS: [([usize; 2], [usize; 2], Padding); 5] = [
+    ([3, 3], [2, 2], Padding::Same),
+    ([2, 2], [2, 2], Padding::Valid),
+    ([2, 3], [1, 2], Padding::Same),
+    ([4, 2], [3, 1], Padding::Same),
+    ([3, 4], [2, 3], Padding::Pixels([1, 3])),
+];
+
+/// The pooling of one plane: every window's maximum, and the first place in row-major order that has it.
+fn naive(plane: &[f32], rows: usize, columns: usize, window: &Window) -> Vec<(f32, usize)> {
+    let [out_rows, out_columns] = window.outputs([rows as i64, columns as i64]).map(|side| side as isize);
     let mut windows = Vec::new();
-    for (i, j) in (0..rows.div_ceil(2)).flat_map(|i| (0..columns.div_ceil(2)).map(move |j| (i, j))) {
+    for (i, j) in (0..out_rows).flat_map(|i| (0..out_columns).map(move |j| (i, j))) {
         let mut best: Option<(f32, usize)> = None;
-        for (y, x) in (0..3).flat_map(|y| (0..3).map(move |x| (y, x))) {
-            let (row, column) = (2 * i as isize + y - front(rows), 2 * j as isize + x - front(columns));
+        for (y, x) in (0..window.kernel[0]).flat_map(|y| (0..window.kernel[1]).map(move |x| (y, x))) {
+            let row = i * window.stride[0] as isize + (y - window.padding[0][0]) as isize;
+            let column = j * window.stride[1] as isize + (x - window.padding[1][0]) as isize;
             if (0..rows as isize).contains(&row) && (0..columns as isize).contains(&column) {
                 let place = row as usize * columns + column as usize;
                 if best.is_none_or(|(value, _)| plane[place] > value) {
@@ -46,11 +58,14 @@ const SIZES: [[usize; 4]; 6] =
 fn relevance_is_routed_to_the_first_winner() {
     for (seed, size) in SIZES.into_iter().enumerate() {
         let area = size[2] * size[3];
-        for rectify in [false, true] {
+        for (rectify, (kernel, stride, padding)) in [false, true].into_iter().flat_map(|r| WINDOWS.map(|w| (r, w))) {
+            let window = Window::new(ImageShape::new(size[1], size[2], size[3]), kernel, stride, padding);
             let image = coarse(seed as u64, size);
             let rectified: Vec<f32> = image.iter().map(|&v| if rectify { v.max(0.0) } else { v }).collect();
-            let windows: Vec<_> = rectified.chunks_exact(area).map(|plane| naive(plane, size[2], size[3])).collect();
-            let pooled_size = [size[0], size[1], size[2].div_ceil(2), size[3].div_ceil(2)];
+            let windows: Vec<_> =
+                rectified.chunks_exact(area).map(|plane| naive(plane, size[2], size[3], &window)).collect();
+            let [rows, columns] = window.outputs([size[2] as i64, size[3] as i64]).map(|side| side as usize);
+            let pooled_size = [size[0], size[1], rows, columns];
             let relevance = coarse(100, pooled_size);
             let divisors = coarse(200, size);
             let mut routed = vec![0.0; image.len()];
@@ -69,7 +84,8 @@ fn relevance_is_routed_to_the_first_winner() {
             let x = tensor(&image, size);
             let relevance = tensor(&relevance, pooled_size);
             let shape = size.map(|side| side as i64);
-            for (pooled, winners) in [max_pool(&x, rectify), max_pool_by_libtorch(&x, shape, rectify)] {
+            for (pooled, winners) in [max_pool(&x, &window, rectify), max_pool_by_libtorch(&x, shape, &window, rectify)]
+            {
                 assert_eq!(values(&pooled), maxima, "{size:?}");
                 assert_eq!(values(&winners.route(&relevance)), routed, "{size:?}");
                 for (denominator, expected) in [Denominator::Safe, Denominator::Epsilon(0.25)].iter().zip(&quotients) {
@@ -87,7 +103,8 @@ fn relevance_is_routed_to_the_first_winner() {
 fn one_image_may_give_the_divisors_of_all() {
     let size = [3, 5, 7, 7];
     let (x, divisors) = (tensor(&coarse(1, size), size), tensor(&coarse(2, [1, 5, 7, 7]), [1, 5, 7, 7]));
-    let (pooled, winners) = max_pool(&x, true);
+    let window = Window::new(ImageShape::new(5, 7, 7), [3, 3], [2, 2], Padding::Same);
+    let (pooled, winners) = max_pool(&x, &window, true);
     let relevance = pooled.randn_like().to_kind(Kind::Float);
     let repeated = divisors.repeat([3, 1, 1, 1]);
     for denominator in [Denominator::Safe, Denominator::Epsilon(0.3), Denominator::One] {

@@ -1,17 +1,19 @@
 //! Relevance through a whole network, from the prediction back to the pixels.
 
 use tch::{Kind, Tensor};
-use xdlreg_core::explain::{Activation, BiasPart, Composite, LayerSite, WeightPart};
-use xdlreg_core::sim::SIDE;
+use xdlreg_core::explain::{Activation, BiasPart, Composite, WeightPart};
+use xdlreg_core::raster::ImageShape;
 
 use super::error::ExplainError;
+use super::layer_site;
 use super::ledger::Taken;
 use super::linear::{Linear, Part};
 use super::memory::channels_last;
 use super::pool::{Winners, max_pool};
 use super::relevance::Relevance;
 use super::rule::LayerRule;
-use crate::net::{Layer, PumpkinNet};
+use crate::net::layer::Window;
+use crate::net::{Layer, Network};
 
 /// By how much of their distance bounds may be passed: noise takes a few pixels of tissue a little beyond 1.
 const TOLERANCE: f64 = 0.05;
@@ -38,6 +40,7 @@ enum Step {
     },
     /// `rectify`: of the rectified input, where nothing happens to relevance in between.
     MaxPool {
+        window: Window,
         rectify: bool,
     },
     Flatten,
@@ -90,24 +93,20 @@ impl Propagator {
     ///
     /// # Errors
     /// [`ExplainError::NoRule`] for a layer that no entry of the composite selects.
-    pub fn new(net: &PumpkinNet, composite: &Composite, mut non_negative: bool) -> Result<Self, ExplainError> {
-        let side = SIDE as i64;
-        let mut x = Tensor::zeros([1, 1, side, side], (Kind::Float, net.device()));
-        let weighted = |layer: &Layer| matches!(layer, Layer::Conv { .. } | Layer::Dense { .. });
-        let first = net.layers.iter().position(|(_, layer)| weighted(layer));
-        let last = net.layers.iter().rposition(|(_, layer)| weighted(layer));
+    pub fn new(net: &Network, composite: &Composite, mut non_negative: bool) -> Result<Self, ExplainError> {
+        let mut x = Tensor::zeros(batch_shape(net.spec().input, 1), (Kind::Float, net.device()));
         let mut steps: Vec<Step> = Vec::new();
         let (mut bounded, mut linear_layers) = (Vec::new(), 0);
         for (index, (name, layer)) in net.layers.iter().enumerate() {
             let step = match layer {
                 Layer::Dropout => None,
                 Layer::Flatten => Some(Step::Flatten),
-                Layer::MaxPool => {
+                Layer::MaxPool(window) => {
                     let rectify = matches!(steps.last(), Some(Step::Relu { activation: Activation::Pass, .. }));
                     if rectify {
                         steps.pop();
                     }
-                    Some(Step::MaxPool { rectify })
+                    Some(Step::MaxPool { window: *window, rectify })
                 }
                 Layer::Relu => {
                     let shared = matches!(steps.last(), Some(Step::Linear { rule, .. }) if rule.needs_output());
@@ -115,8 +114,7 @@ impl Propagator {
                 }
                 Layer::BatchNorm { .. } | Layer::Conv { .. } | Layer::Dense { .. } => {
                     let linear = Linear::of(layer).expect("a linear layer");
-                    let site =
-                        LayerSite { name, kind: linear.kind, first: first == Some(index), last: last == Some(index) };
+                    let site = layer_site(net, index).expect("a linear layer");
                     let rule = composite.rule(&site).ok_or_else(|| ExplainError::NoRule { layer: name.clone() })?;
                     bounded.extend(rule.bounds().map(|bounds| (linear_layers, bounds)));
                     linear_layers += 1;
@@ -127,7 +125,7 @@ impl Propagator {
             non_negative = match layer {
                 Layer::Relu => true,
                 Layer::BatchNorm { .. } | Layer::Conv { .. } | Layer::Dense { .. } => false,
-                Layer::MaxPool | Layer::Flatten | Layer::Dropout => non_negative,
+                Layer::MaxPool(_) | Layer::Flatten | Layer::Dropout => non_negative,
             };
             steps.extend(step);
             x = layer.forward(&x);
@@ -135,7 +133,7 @@ impl Propagator {
         Ok(Self { steps, bounded })
     }
 
-    /// Carries `images` `[n, 1, rows, columns]` through the network.
+    /// Carries `images` `[n, channels, rows, columns]` through the network.
     pub fn forward(&self, images: &Tensor) -> Trace {
         let mut memories = Vec::with_capacity(self.steps.len());
         let mut x = channels_last(images);
@@ -166,7 +164,7 @@ impl Propagator {
         Some(Vec::try_from(any).expect("a truth value an image"))
     }
 
-    /// Relevance of every pixel `[n, rows, columns]`, given that of the outputs `[n, outputs]`, or `of_units`: of the
+    /// Relevance of every value of the images `[n, channels, rows, columns]`, given that of the outputs `[n, outputs]`, or `of_units`: of the
     /// hidden units. The ledger has an entry an image and linear layer, from the input on.
     pub fn backward(&self, trace: Trace, relevance: Tensor, of_units: bool) -> (Tensor, Vec<Taken>) {
         let count = relevance.size()[0] as usize;
@@ -188,7 +186,7 @@ impl Propagator {
                 (step, memory) => step.backward(memory, relevance),
             };
         }
-        (relevance.dense().squeeze_dim(1), ledger)
+        (relevance.dense(), ledger)
     }
 
     /// The linear layers from the input on: weights, bias and rule.
@@ -198,6 +196,11 @@ impl Propagator {
             Step::Relu { .. } | Step::MaxPool { .. } | Step::Flatten => None,
         })
     }
+}
+
+/// The shape of a batch of images.
+pub(super) fn batch_shape(image: ImageShape, count: i64) -> [i64; 4] {
+    [count, image.channels as i64, image.height as i64, image.width as i64]
 }
 
 impl Step {
@@ -213,8 +216,8 @@ impl Step {
                 let masked = matches!(activation, Activation::Gradient | Activation::Guided);
                 (Memory::Relu(masked.then(|| output.gt(0.0))), output)
             }
-            Self::MaxPool { rectify } => {
-                let (output, winners) = max_pool(&x, *rectify);
+            Self::MaxPool { window, rectify } => {
+                let (output, winners) = max_pool(&x, window, *rectify);
                 (Memory::MaxPool(winners), output)
             }
             Self::Flatten => (Memory::Flatten { shape: x.size() }, x.flatten(1, -1)),

@@ -16,14 +16,14 @@
 use std::ops::ControlFlow;
 
 use tch::{Kind, Tensor, no_grad};
+use xdlreg_core::data::Target;
 use xdlreg_core::explain::Reference;
 use xdlreg_core::raster::{Planes, RasterStack};
-use xdlreg_core::sim::SIDE;
 use xdlreg_core::task::Task;
 
 use super::error::ExplainError;
-use crate::net::pumpkin_net::to_tensor;
-use crate::net::{Layer, PumpkinNet};
+use crate::net::network::to_tensor;
+use crate::net::{Layer, Network};
 
 /// Images whose activations are found at once.
 const BATCH: usize = 64;
@@ -32,14 +32,14 @@ const BATCH: usize = 64;
 #[derive(Clone, Copy)]
 pub struct Samples<'a> {
     pub images: &'a dyn Planes,
-    /// An age an image, in years.
-    pub ages: &'a [f32],
+    /// The target of each.
+    pub targets: &'a [f32],
 }
 
 /// A reference with the point of the hidden layer that stands for it.
 #[derive(Debug, Clone)]
 pub(super) struct Root {
-    /// In years.
+    /// In the target's unit.
     pub reference: f64,
     point: Point,
     /// Weights of the output layer.
@@ -74,34 +74,39 @@ impl Root {
     /// [`ExplainError`] for a classification, and for a reference that needs samples where there are none of the kind.
     pub fn find(
         reference: Reference,
-        net: &PumpkinNet,
+        net: &Network,
+        target: &Target,
         samples: Option<Samples>,
     ) -> Result<Option<Self>, ExplainError> {
         if reference == Reference::None {
             return Ok(None);
         }
         let (weights, bias) = match net.layers.last() {
-            Some((_, Layer::Dense { weight, bias: Some(bias) })) if net.architecture().task == Task::Regression => {
+            Some((_, Layer::Dense { weight, bias: Some(bias) })) if net.task() == Task::Regression => {
                 (floats(weight), bias.double_value(&[0]))
             }
-            _ => return Err(ExplainError::ReferenceOfClass),
+            _ if net.task() == Task::Regression => return Err(ExplainError::NoOutputBias),
+            _ => return Err(ExplainError::ReferenceOfClass { unit: target.unit_name().to_owned() }),
         };
-        let needed = || samples.filter(|samples| !samples.ages.is_empty()).ok_or(ExplainError::NoSamples);
+        let none = || ExplainError::NoSamples { target: target.name.clone(), unit: target.unit_name().to_owned() };
+        let needed = || samples.filter(|samples| !samples.targets.is_empty()).ok_or_else(none);
         let root = |reference, point| Ok(Some(Self { reference, point, weights: weights.clone(), bias }));
         match reference {
             Reference::None | Reference::OutputBias => root(bias, Point::Ray),
             Reference::Years(years) => root(years, Point::Ray),
             Reference::Flooding(years) => root(years, Point::Flood),
             Reference::Mean => {
-                let ages = needed()?.ages;
-                root(ages.iter().copied().map(f64::from).sum::<f64>() / ages.len() as f64, Point::Ray)
+                let targets = needed()?.targets;
+                root(targets.iter().copied().map(f64::from).sum::<f64>() / targets.len() as f64, Point::Ray)
             }
             Reference::Ages([from, to]) => {
                 let samples = needed()?;
-                let within = |age: f32| (from..=to).contains(&f64::from(age));
-                let group: Vec<usize> = (0..samples.ages.len()).filter(|&index| within(samples.ages[index])).collect();
+                let within = |target: f32| (from..=to).contains(&f64::from(target));
+                let targets = samples.targets;
+                let group: Vec<usize> = (0..targets.len()).filter(|&index| within(targets[index])).collect();
                 if group.is_empty() {
-                    return Err(ExplainError::NobodyOfAges { from, to });
+                    let (target, to) = (target.name.clone(), target.with_unit(to));
+                    return Err(ExplainError::NobodyWithin { target, from, to });
                 }
                 let mean = mean_activation(net, samples.images, &group)?;
                 let products = weights.iter().zip(&mean).map(|(&w, &a)| f64::from(w) * f64::from(a));
@@ -119,7 +124,8 @@ impl Root {
                 let (way, share) = (prediction - self.bias, self.reference - self.bias);
                 share == 0.0 || (way != 0.0 && share / way >= 0.0)
             }
-            Point::Flood => self.flooded(units).is_some(),
+            // Units below zero, of a network without a ReLU before its output, are not lowered by a flood.
+            Point::Flood => units.iter().all(|unit| *unit >= 0.0) && self.flooded(units).is_some(),
         }
     }
 
@@ -133,7 +139,7 @@ impl Root {
     }
 
     /// Looks at images: notes the predictions of those from which the reference is not reached.
-    pub fn look(&self, net: &PumpkinNet, images: &RasterStack, missed: &mut Missed) {
+    pub fn look(&self, net: &Network, images: &RasterStack, missed: &mut Missed) {
         let predictions = net.predict(images);
         let units = if matches!(self.point, Point::Flood) { hidden_units(net, images) } else { Vec::new() };
         let width = units.len() / images.len().max(1);
@@ -147,10 +153,11 @@ impl Root {
     }
 
     /// The error where some images cannot be explained against the reference.
-    pub fn check(&self, missed: &Missed) -> Result<(), ExplainError> {
+    pub fn check(&self, missed: &Missed, target: &Target) -> Result<(), ExplainError> {
         let Some((sample, prediction)) = missed.first else { return Ok(()) };
-        let [reference, bias] = [self.reference, self.bias].map(|years| format!("{years:.1}"));
-        let (prediction, count, total) = (format!("{prediction:.1}"), missed.count, missed.total);
+        let [reference, bias] = [self.reference, self.bias].map(|value| target.with_unit(format!("{value:.1}")));
+        let prediction = target.with_unit(format!("{prediction:.1}"));
+        let (count, total) = (missed.count, missed.total);
         Err(match self.point {
             Point::Flood => ExplainError::NotFlooded { reference, bias, prediction, sample, count, total },
             _ => ExplainError::Unreachable { reference, bias, prediction, sample, count, total },
@@ -211,7 +218,7 @@ impl Root {
 }
 
 /// Activations of the hidden units, an image after the other.
-fn hidden_units(net: &PumpkinNet, images: &RasterStack) -> Vec<f32> {
+fn hidden_units(net: &Network, images: &RasterStack) -> Vec<f32> {
     let mut units = Vec::new();
     for start in (0..images.len()).step_by(BATCH) {
         let batch = to_tensor(images, start..images.len().min(start + BATCH)).to_device(net.device());
@@ -222,10 +229,10 @@ fn hidden_units(net: &PumpkinNet, images: &RasterStack) -> Vec<f32> {
 }
 
 /// Mean activation of the hidden units over the images `group`, in ascending order.
-fn mean_activation(net: &PumpkinNet, images: &dyn Planes, group: &[usize]) -> Result<Vec<f32>, ExplainError> {
+fn mean_activation(net: &Network, images: &dyn Planes, group: &[usize]) -> Result<Vec<f32>, ExplainError> {
     let mut total: Option<Tensor> = None;
     let mut add = |batch: &mut Vec<f32>| {
-        let batch = RasterStack::new(SIDE, SIDE, std::mem::take(batch));
+        let batch = RasterStack::of(images.shape(), std::mem::take(batch));
         let (inputs, _) = no_grad(|| net.forward_trace(&to_tensor(&batch, 0..batch.len()).to_device(net.device())));
         let units = inputs.last().expect("the input of the output layer");
         let sum = units.sum_dim_intlist(0, false, Kind::Double);
@@ -233,10 +240,10 @@ fn mean_activation(net: &PumpkinNet, images: &dyn Planes, group: &[usize]) -> Re
     };
     let (mut index, mut wanted, mut batch) = (0, group.iter().peekable(), Vec::new());
     images.visit(BATCH, &mut |pixels| {
-        for image in pixels.chunks_exact(SIDE * SIDE) {
+        for image in pixels.chunks_exact(images.shape().values()) {
             if wanted.next_if_eq(&&index).is_some() {
                 batch.extend_from_slice(image);
-                if batch.len() == BATCH * SIDE * SIDE {
+                if batch.len() == BATCH * images.shape().values() {
                     add(&mut batch);
                 }
             }

@@ -1,28 +1,28 @@
 //! Relevance against references, and composites and smoothing as settings.
 
-use xdlreg_core::event::silent;
 use xdlreg_core::explain::Smoothing;
 use xdlreg_core::explain::{ExplainSettings, Reference};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
+use xdlreg_core::sim;
 use xdlreg_core::task::Task;
 
-use super::network_tests::{random_images, random_net, settings};
+use super::network_tests::{ask, random_images, random_net, settings};
 use super::parity_tests::{deviation, reference};
 use super::reference::Root;
-use super::{ExplainError, RelevanceMaps, Samples, explain};
-use crate::net::PumpkinNet;
-use crate::net::pumpkin_net::to_tensor;
+use super::{ExplainError, RelevanceMaps, Samples};
+use crate::net::Network;
+use crate::net::network::to_tensor;
 
 fn against(reference: Reference) -> ExplainSettings {
     ExplainSettings { reference: Some(reference), ..settings("lrp.flat") }
 }
 
-fn maps(net: &PumpkinNet, images: &RasterStack, settings: &ExplainSettings) -> RelevanceMaps {
-    explain(net, images, settings, None, &silent).expect("maps")
+fn maps(net: &Network, images: &RasterStack, settings: &ExplainSettings) -> RelevanceMaps {
+    ask(net, images, settings, None).expect("maps")
 }
 
-fn output_bias(net: &PumpkinNet) -> f64 {
+fn output_bias(net: &Network) -> f64 {
     let weights = net.weights();
     f64::from(weights.get("output.bias").values[0])
 }
@@ -33,7 +33,7 @@ fn relevance_adds_up_to_the_difference_to_the_reference() {
     let (net, images) = reference();
     let bias = output_bias(&net);
     let check = |settings: &ExplainSettings, years: f64, samples: Option<Samples>| {
-        let explained = explain(&net, &images, settings, samples, &silent).expect("maps");
+        let explained = ask(&net, &images, settings, samples).expect("maps");
         assert!((explained.reference - years).abs() < 1e-3, "{} for {years}", explained.reference);
         for (map, &output) in explained.maps.iter().zip(&explained.outputs) {
             let difference = f64::from(output) - years;
@@ -49,7 +49,7 @@ fn relevance_adds_up_to_the_difference_to_the_reference() {
     // Above the output bias any number of years is met from above, and from below where raising units raises the output.
     check(&against(Reference::Flooding(bias + 0.25)), bias + 0.25, None);
     let others = random_images(3);
-    let samples = Some(Samples { images: &others, ages: &[20.0, 25.0, 60.0] });
+    let samples = Some(Samples { images: &others, targets: &[20.0, 25.0, 60.0] });
     let predictions = net.predict(&others);
     let mean = f64::from(predictions[0] + predictions[1]) / 2.0;
     check(&against(Reference::Ages([20.0, 30.0])), mean, samples);
@@ -97,7 +97,7 @@ fn flooding_is_lowering_all_units_step_by_step() {
             let expected: Vec<f64> =
                 output.iter().zip(&units).zip(&root).map(|((w, a), root)| w * (a - root)).collect();
             // Every pixel under flat tells of all units alike, so their sum is held to the steps, and each to the root.
-            let found = Root::find(Reference::Flooding(years), &net, None).expect("a root").expect("one");
+            let found = Root::find(Reference::Flooding(years), &net, &sim::age(), None).expect("a root").expect("one");
             let narrow: Vec<f32> = units.iter().map(|&unit| unit as f32).collect();
             let (relevance, lost) = found.relevance(&narrow, prediction as f32);
             let scale = expected.iter().fold(0.1_f64, |scale, r| scale.max(r.abs()));
@@ -114,8 +114,7 @@ fn flooding_is_lowering_all_units_step_by_step() {
 #[test]
 fn references_that_cannot_be_are_named() {
     let (net, images) = reference();
-    let refused =
-        |settings: &ExplainSettings, samples| explain(&net, &images, settings, samples, &silent).expect_err("no maps");
+    let refused = |settings: &ExplainSettings, samples| ask(&net, &images, settings, samples).expect_err("no maps");
     let predictions = net.predict(&images);
     let bias = output_bias(&net);
     // On the other side of the output bias than the prediction.
@@ -126,16 +125,17 @@ fn references_that_cannot_be_are_named() {
     let above = (0..predictions.len()).find(|&sample| f64::from(predictions[sample]) > bias + 1.0);
     let above = above.expect("a prediction above the output bias");
     let alone = images.slice(above..above + 1);
-    let error = explain(&net, &alone, &against(Reference::Flooding(bias - 1e4)), None, &silent).expect_err("no maps");
+    let error = ask(&net, &alone, &against(Reference::Flooding(bias - 1e4)), None).expect_err("no maps");
     let message = error.to_string();
     assert!(message.contains("cannot be reached for 1 of 1 images by lowering"), "{message}");
-    let samples = Samples { images: &images, ages: &vec![40.0; images.len()] };
-    let nobody = ExplainError::NobodyOfAges { from: 20.0, to: 30.0 };
+    let samples = Samples { images: &images, targets: &vec![40.0; images.len()] };
+    let nobody = ExplainError::NobodyWithin { target: "age".into(), from: 20.0, to: "30 years".into() };
     assert_eq!(refused(&against(Reference::Ages([20.0, 30.0])), Some(samples)), nobody);
-    assert_eq!(refused(&against(Reference::Mean), None), ExplainError::NoSamples);
+    let unknown = ExplainError::NoSamples { target: "age".into(), unit: "years".into() };
+    assert_eq!(refused(&against(Reference::Mean), None), unknown);
     let classes = random_net(&ModelSettings { task: Task::Classification, ..ModelSettings::default() }, true);
-    let error = explain(&classes, &images, &against(Reference::Years(1.0)), None, &silent).expect_err("no maps");
-    assert_eq!(error, ExplainError::ReferenceOfClass);
+    let error = ask(&classes, &images, &against(Reference::Years(1.0)), None).expect_err("no maps");
+    assert_eq!(error, ExplainError::ReferenceOfClass { unit: "years".into() });
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl LayerRule {
         for pass in &self.passes {
             let share = pass.quotient(x, z, relevance, &mut ledger);
             for (input, part) in &pass.terms {
-                let mut contribution = part.transpose(&share);
+                let mut contribution = part.transpose(&share, x);
                 match input {
                     InputPart::Constant(1.0) => {}
                     InputPart::Constant(value) => contribution *= *value,

@@ -6,6 +6,8 @@ use rand::{Rng, RngExt};
 use tch::{Kind, Tensor};
 use xdlreg_core::explain::Bias;
 use xdlreg_core::explain::{Denominator, Rule};
+use xdlreg_core::net::{BATCH_NORM_EPSILON, Padding};
+use xdlreg_core::raster::ImageShape;
 use xdlreg_core::seed::stream;
 
 use super::linear::Linear;
@@ -13,7 +15,7 @@ use super::pool::max_pool;
 use super::relevance::Relevance;
 use super::rule::LayerRule;
 use crate::net::Layer;
-use crate::net::layer::BATCH_NORM_EPSILON;
+use crate::net::layer::Window;
 
 /// A linear layer as a list of its connections.
 struct Wiring {
@@ -150,27 +152,35 @@ fn tensor(values: &[f64], size: &[i64]) -> Tensor {
     Tensor::from_slice(values).to_kind(Kind::Float).reshape(size)
 }
 
-fn conv(rng: &mut impl Rng, channels: usize, filters: usize, kernel: usize, side: usize) -> (Layer, Wiring) {
-    let weights = grid(rng, filters * channels * kernel * kernel, -0.75, 7);
+fn conv(
+    rng: &mut impl Rng,
+    image: ImageShape,
+    filters: usize,
+    (kernel, stride, padding): ([usize; 2], [usize; 2], Padding),
+) -> (Layer, Wiring) {
+    let (channels, window) = (image.channels, Window::new(image, kernel, stride, padding));
+    let weights = grid(rng, filters * channels * kernel[0] * kernel[1], -0.75, 7);
     let bias = grid(rng, filters, -0.5, 5);
+    let [rows, columns] = window.outputs([image.height as i64, image.width as i64]).map(|side| side as usize);
     let mut connections = Vec::new();
     for (filter, channel) in (0..filters).flat_map(|f| (0..channels).map(move |c| (f, c))) {
-        for (row, column) in (0..side).flat_map(|r| (0..side).map(move |c| (r, c))) {
-            for (y, x) in (0..kernel).flat_map(|y| (0..kernel).map(move |x| (y, x))) {
-                let (from_row, from_column) = (row + y, column + x);
-                let inside = |at: usize| (kernel / 2..side + kernel / 2).contains(&at);
-                if inside(from_row) && inside(from_column) {
-                    let input = (channel * side + from_row - kernel / 2) * side + from_column - kernel / 2;
-                    let w = weights[((filter * channels + channel) * kernel + y) * kernel + x];
-                    connections.push((input, (filter * side + row) * side + column, w));
+        for (row, column) in (0..rows).flat_map(|r| (0..columns).map(move |c| (r, c))) {
+            for (y, x) in (0..kernel[0]).flat_map(|y| (0..kernel[1]).map(move |x| (y, x))) {
+                let from_row = (row * stride[0] + y).wrapping_sub(window.padding[0][0] as usize);
+                let from_column = (column * stride[1] + x).wrapping_sub(window.padding[1][0] as usize);
+                if from_row < image.height && from_column < image.width {
+                    let input = (channel * image.height + from_row) * image.width + from_column;
+                    let w = weights[((filter * channels + channel) * kernel[0] + y) * kernel[1] + x];
+                    connections.push((input, (filter * rows + row) * columns + column, w));
                 }
             }
         }
     }
-    let size = [filters, channels, kernel, kernel].map(|side| side as i64);
-    let layer = Layer::Conv { weight: tensor(&weights, &size), bias: tensor(&bias, &[filters as i64]) };
-    let bias = bias.iter().flat_map(|&b| vec![b; side * side]).collect();
-    (layer, Wiring { connections, bias, inputs: channels * side * side })
+    let size = [filters, channels, kernel[0], kernel[1]].map(|side| side as i64);
+    let layer =
+        Layer::Conv { weight: tensor(&weights, &size), bias: Some(tensor(&bias, &[filters as i64])), window };
+    let bias = bias.iter().flat_map(|&b| vec![b; rows * columns]).collect();
+    (layer, Wiring { connections, bias, inputs: image.values() })
 }
 
 fn dense(rng: &mut impl Rng, inputs: usize, outputs: usize, with_bias: bool) -> (Layer, Wiring) {
@@ -218,7 +228,10 @@ fn relevances(rng: &mut impl Rng, z: &Tensor) -> Vec<(Vec<f64>, Relevance)> {
     let dense = random(&z.size());
     let mut relevances = vec![(doubles(&dense), Relevance::Dense(dense))];
     if z.dim() == 4 {
-        let (pooled, winners) = max_pool(z, true);
+        let size = z.size();
+        let image = ImageShape::plane(size[2] as usize, size[3] as usize);
+        let window = Window::new(image, [3, 3], [2, 2], Padding::Same);
+        let (pooled, winners) = max_pool(z, &window, true);
         let values = random(&pooled.size());
         relevances.push((doubles(&winners.route(&values)), Relevance::Pooled { values, winners }));
     }
@@ -233,9 +246,17 @@ fn doubles(tensor: &Tensor) -> Vec<f64> {
 fn every_rule_shares_relevance_as_defined() {
     for seed in 0..4 {
         let rng = &mut stream(seed, "rules", 0);
-        for (channels, filters, kernel, side) in [(1, 3, 3, 5), (3, 2, 3, 4), (4, 3, 1, 3)] {
-            let (layer, wiring) = conv(rng, channels, filters, kernel, side);
-            let size = [1, channels, side, side].map(|side| side as i64);
+        let same = |side| ([side; 2], [1; 2], Padding::Same);
+        for (channels, [height, width], filters, window) in [
+            (1, [5, 5], 3, same(3)),
+            (3, [4, 4], 2, same(3)),
+            (4, [3, 3], 3, same(1)),
+            (1, [5, 6], 3, ([2, 3], [2, 1], Padding::Same)),
+            (3, [6, 5], 2, ([3, 2], [2, 3], Padding::Valid)),
+            (2, [4, 5], 2, ([3, 3], [2, 2], Padding::Pixels([2, 1]))),
+        ] {
+            let (layer, wiring) = conv(rng, ImageShape::new(channels, height, width), filters, window);
+            let size = [1, channels, height, width].map(|side| side as i64);
             check(&layer, &wiring, rng, &size);
         }
         for with_bias in [true, false] {
@@ -255,6 +276,7 @@ fn batch_norm_follows_innvestigate() {
         bias: values(&beta),
         running_mean: values(&mean),
         running_var: values(&var),
+        epsilon: BATCH_NORM_EPSILON,
     };
     let x = grid(&mut stream(0, "batch norm", 0), 2 * 9, -0.9, 9);
     let relevance = grid(&mut stream(1, "batch norm", 0), 2 * 9, -1.0, 9);

@@ -1,15 +1,13 @@
 //! Explanations under noise. The map of the analyzer `input` is its image, so that its mean under noise tells the noise.
 
-use xdlreg_core::event::silent;
 use xdlreg_core::explain::ExplainSettings;
 use xdlreg_core::explain::{SigmaUnit, Smoothing};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
 
-use super::explain;
-use super::network_tests::{random_images, random_net, settings};
+use super::network_tests::{ask, random_images, random_net, settings};
 use super::parity_tests::deviation;
-use crate::net::PumpkinNet;
+use crate::net::Network;
 
 const SIGMA: f64 = 0.1;
 
@@ -21,12 +19,12 @@ fn smoothed(analyzer: &str, smoothing: Smoothing) -> ExplainSettings {
     ExplainSettings { smooth: Some(smoothing), ..settings(analyzer) }
 }
 
-fn maps(net: &PumpkinNet, images: &RasterStack, settings: &ExplainSettings) -> Vec<f32> {
-    explain(net, images, settings, None, &silent).expect("maps").maps.pixels().to_vec()
+fn maps(net: &Network, images: &RasterStack, settings: &ExplainSettings) -> Vec<f32> {
+    ask(net, images, settings, None).expect("maps").maps.pixels().to_vec()
 }
 
 /// The mean over so many draws of the noise that is put on images.
-fn mean_noise(net: &PumpkinNet, images: &RasterStack, smoothing: Smoothing) -> Vec<f64> {
+fn mean_noise(net: &Network, images: &RasterStack, smoothing: Smoothing) -> Vec<f64> {
     let noisy = maps(net, images, &smoothed("input", smoothing));
     noisy.iter().zip(images.pixels()).map(|(noisy, image)| f64::from(noisy - image)).collect()
 }
@@ -126,8 +124,7 @@ fn noise_makes_inputs_of_both_signs() {
 fn ledgers_under_noise_are_means() {
     let net = random_net(&ModelSettings::default(), true);
     let images = random_images(2);
-    let of =
-        |samples| explain(&net, &images, &smoothed("lrp.epsilon", noise(samples, 0)), None, &silent).expect("maps");
+    let of = |samples| ask(&net, &images, &smoothed("lrp.epsilon", noise(samples, 0)), None).expect("maps");
     let (one, many) = (of(1), of(5));
     for image in 0..2 {
         let total = |maps: &super::RelevanceMaps| {

@@ -1,14 +1,14 @@
 //! Stacks of images that are longer than what is looked at, averaged or explained at a time.
 
-use xdlreg_core::event::silent;
 use xdlreg_core::explain::{ExplainSettings, Reference};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
+use xdlreg_core::sim;
 
-use super::network_tests::{random_images, random_net, settings};
+use super::network_tests::{ask, random_images, random_net, settings};
 use super::parity_tests::{deviation, reference};
 use super::reference::Root;
-use super::{ExplainError, LOOK, Samples, explain};
+use super::{ExplainError, LOOK, Samples};
 
 const AREA: usize = 98 * 98;
 
@@ -32,7 +32,7 @@ fn on_one_thread<T>(work: impl FnOnce() -> T) -> T {
 fn a_random_map_belongs_to_its_sample_in_every_chunk() {
     let net = random_net(&ModelSettings::default(), true);
     let many = copies(&random_images(1), 140, |_, _| {});
-    let explained = on_one_thread(|| explain(&net, &many, &settings("random"), None, &silent)).expect("maps");
+    let explained = on_one_thread(|| ask(&net, &many, &settings("random"), None)).expect("maps");
     for index in 1..140 {
         assert!(explained.maps.get(index) != explained.maps.get(0), "samples 0 and {index} have the same noise");
     }
@@ -46,7 +46,7 @@ fn a_sample_without_numbers_is_named_by_its_place_among_all() {
             image[50] = f32::NAN;
         }
     });
-    let error = on_one_thread(|| explain(&net, &broken, &settings("input_t_gradient"), None, &silent)).unwrap_err();
+    let error = on_one_thread(|| ask(&net, &broken, &settings("input_t_gradient"), None)).unwrap_err();
     assert_eq!(error, ExplainError::NotFinite { sample: 137, analyzer: "input_t_gradient".into() });
 }
 
@@ -64,7 +64,7 @@ fn one_pixel_below_zero_anywhere_counts() {
         });
         let alone = copies(&image, 1, |_, image| lowered(image));
         for analyzer in ["lrp.sequential_preset_a", "zennit.epsilon_plus"] {
-            let maps = |images| explain(&net, images, &settings(analyzer), None, &silent).expect("maps").maps;
+            let maps = |images| ask(&net, images, &settings(analyzer), None).expect("maps").maps;
             assert!(deviation(maps(&many).get(below).pixels, maps(&alone).pixels()) < 1e-4, "{analyzer} at {below}");
         }
     }
@@ -82,8 +82,8 @@ fn a_group_holds_its_ages_from_the_first_to_the_last_and_no_other() {
     let predictions: Vec<f64> = net.predict(&shades).into_iter().map(f64::from).collect();
     assert!(predictions.windows(2).all(|pair| (pair[0] - pair[1]).abs() > 0.1), "{predictions:?}");
     let found = |from, to| {
-        let samples = Samples { images: &shades, ages: &ages };
-        Root::find(Reference::Ages([from, to]), &net, Some(samples)).map(|root| root.expect("a root").reference)
+        let samples = Samples { images: &shades, targets: &ages };
+        Root::find(Reference::Ages([from, to]), &net, &sim::age(), Some(samples)).map(|root| root.expect("a root").reference)
     };
     for (from, to, group) in
         [(20.0, 30.0, 1..4), (19.0, 25.0, 0..3), (30.0, 31.0, 3..5), (25.0, 25.0, 2..3), (0.0, 99.0, 0..5)]
@@ -93,7 +93,7 @@ fn a_group_holds_its_ages_from_the_first_to_the_last_and_no_other() {
         let found = found(from, to).expect("a group");
         assert!((found - expected).abs() < 1e-3, "{from} to {to}: {found} for {expected}");
     }
-    assert_eq!(found(32.0, 40.0), Err(ExplainError::NobodyOfAges { from: 32.0, to: 40.0 }));
+    assert_eq!(found(32.0, 40.0), Err(ExplainError::NobodyWithin { target: "age".into(), from: 32.0, to: "40 years".into() }));
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn a_group_may_be_larger_than_what_is_averaged_at_a_time() {
     let many =
         copies(&plain, 150, |index, image| image.iter_mut().for_each(|pixel| *pixel *= 0.2 + index as f32 / 150.0));
     let ages = vec![25.0; 150];
-    let samples = Samples { images: &many, ages: &ages };
-    let root = Root::find(Reference::Ages([20.0, 30.0]), &net, Some(samples)).expect("a group").expect("a root");
+    let samples = Samples { images: &many, targets: &ages };
+    let root = Root::find(Reference::Ages([20.0, 30.0]), &net, &sim::age(), Some(samples)).expect("a group").expect("a root");
     let predictions = net.predict(&many);
     let expected = predictions.iter().copied().map(f64::from).sum::<f64>() / 150.0;
     assert!((root.reference - expected).abs() < 1e-3, "{} for {expected}", root.reference);
@@ -117,7 +117,7 @@ fn integrated_gradients_take_the_left_ends_of_their_steps() {
     let (image, baseline) = (random_images(1), 0.25_f32);
     let own = ExplainSettings { steps: Some(2), baseline: Some(baseline.into()), ..settings("integrated_gradients") };
     let maps = |images: &RasterStack, settings: &ExplainSettings| {
-        explain(&net, images, settings, None, &silent).expect("maps").maps.pixels().to_vec()
+        ask(&net, images, settings, None).expect("maps").maps.pixels().to_vec()
     };
     let at = |share: f32| {
         let pixels = image.pixels().iter().map(|pixel| baseline + share * (pixel - baseline)).collect();

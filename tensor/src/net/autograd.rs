@@ -1,7 +1,6 @@
-//! Training steps by libtorch's automatic differentiation, on any device and for every architecture.
+//! Training steps by libtorch's automatic differentiation, on any device and for every network.
 
 use std::collections::HashMap;
-use std::ops::Range;
 
 use tch::{Device, Kind, Reduction, Tensor, no_grad};
 use xdlreg_core::alive;
@@ -9,13 +8,12 @@ use xdlreg_core::net::TrainSettings;
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::task::Task;
 
-use super::architecture::is_trainable;
 use super::engine::{Engine, trainable_values};
-use super::layer::{BATCH_NORM_EPSILON, Layer};
+use super::layer::Layer;
 use super::loss::Objective;
+use super::network::{Network, to_tensor};
 use super::optimizer::{Moments, TensorState, Update};
-use super::pumpkin_net::{PumpkinNet, to_tensor};
-use super::weights::Weights;
+use super::weights::{Weights, is_trainable};
 
 /// Weight of a batch in batch norm's running statistics: 1 - 0.99, Keras' momentum.
 const BATCH_NORM_UPDATE: f64 = 0.01;
@@ -31,7 +29,7 @@ pub struct Autograd {
     device: Device,
     images: Tensor,
     targets: Tensor,
-    net: PumpkinNet,
+    net: Network,
     state: TensorState,
     /// Views of the trainable part of `state`, in its order, that record gradients.
     leaves: Vec<Tensor>,
@@ -51,7 +49,7 @@ impl Autograd {
         let tensors = views(weights, &state.weights, device);
         let leaves = tensors.iter().filter(|(name, _)| is_trainable(name)).map(|(_, t)| t.shallow_clone()).collect();
         let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        let net = PumpkinNet::from_tensors(weights.architecture(), device, |name| by_name[name].shallow_clone());
+        let net = Network::from_tensors(weights.network(), device, |name| by_name[name].shallow_clone());
         let targets = Tensor::from_slice(objective.targets()).to_device(device);
         let targets = match objective.task() {
             Task::Regression => targets,
@@ -70,6 +68,11 @@ impl Autograd {
         }
     }
 
+    fn indices(&self, samples: &[usize]) -> Tensor {
+        let indices: Vec<i64> = samples.iter().map(|&sample| sample as i64).collect();
+        Tensor::from_slice(&indices).to_device(self.device)
+    }
+
     fn loss(&self, output: &Tensor, targets: &Tensor) -> Tensor {
         match self.task {
             Task::Regression => output.mse_loss(targets, Reduction::Mean),
@@ -80,9 +83,10 @@ impl Autograd {
 
 impl Engine for Autograd {
     fn step(&mut self, batch: &[usize], mask: &[f32], learning_rate: f64) {
-        let indices: Vec<i64> = batch.iter().map(|&sample| sample as i64).collect();
-        let indices = Tensor::from_slice(&indices).to_device(self.device);
-        let mask = Tensor::from_slice(mask).view([batch.len() as i64, -1]).to_device(self.device);
+        let indices = self.indices(batch);
+        let mask = Tensor::from_slice(mask)
+            .view([batch.len() as i64, (mask.len() / batch.len()) as i64])
+            .to_device(self.device);
         let images = self.images.index_select(0, &indices);
         let output = alive::during(|| forward_training(&self.net, &images, &mask));
         let loss = self.loss(&output, &self.targets.index_select(0, &indices));
@@ -100,11 +104,10 @@ impl Engine for Autograd {
         values(&Tensor::cat(&outputs, 0))
     }
 
-    fn evaluate(&mut self, samples: Range<usize>) -> Vec<f32> {
+    fn evaluate(&mut self, samples: &[usize]) -> Vec<f32> {
         let mut outputs = Vec::new();
-        for start in samples.clone().step_by(BATCH) {
-            let length = BATCH.min(samples.end - start);
-            let batch = self.images.narrow(0, start as i64, length as i64);
+        for batch in samples.chunks(BATCH) {
+            let batch = self.images.index_select(0, &self.indices(batch));
             outputs.extend(alive::during(|| values(&no_grad(|| self.net.forward(&batch)))));
         }
         outputs
@@ -142,17 +145,23 @@ fn views(weights: &Weights, flat: &Tensor, device: Device) -> Vec<(String, Tenso
     weights.parameters().iter().map(view).collect()
 }
 
-/// Outputs in training mode: batch norm normalises by the batch and updates its running statistics, dropout
-/// multiplies by `mask`.
-fn forward_training(net: &PumpkinNet, images: &Tensor, mask: &Tensor) -> Tensor {
-    let mut x = images.shallow_clone();
+/// Outputs in training mode: batch norm normalises by the batch and updates its running statistics, each dropout multiplies by its
+/// part of `mask` `[n, values]`.
+fn forward_training(net: &Network, images: &Tensor, mask: &Tensor) -> Tensor {
+    let (mut x, mut dropped) = (images.shallow_clone(), 0);
     for (_, layer) in &net.layers {
         x = match layer {
-            Layer::BatchNorm { weight, bias, running_mean, running_var } => {
+            Layer::BatchNorm { weight, bias, running_mean, running_var, epsilon } => {
                 let (weight, bias, mean, var) = (Some(weight), Some(bias), Some(running_mean), Some(running_var));
-                x.batch_norm(weight, bias, mean, var, true, BATCH_NORM_UPDATE, BATCH_NORM_EPSILON, false)
+                x.batch_norm(weight, bias, mean, var, true, BATCH_NORM_UPDATE, *epsilon, false)
             }
-            Layer::Dropout => x * mask,
+            Layer::Dropout => {
+                let shape = x.size();
+                let values = shape[1..].iter().product();
+                let own = mask.narrow(1, dropped, values).reshape(shape.as_slice());
+                dropped += values;
+                x * own
+            }
             other => other.forward(&x),
         };
     }
@@ -162,10 +171,9 @@ fn forward_training(net: &PumpkinNet, images: &Tensor, mask: &Tensor) -> Tensor 
 #[cfg(test)]
 mod tests {
     use xdlreg_core::net::ModelSettings;
-    use xdlreg_core::sim::SIDE;
+    use xdlreg_core::sim::{SHAPE, SIDE};
 
     use super::*;
-    use crate::net::architecture::Architecture;
     use crate::net::init::initial_weights;
 
     /// Keras moves running statistics by a hundredth of the way to those of each batch (momentum 0.99).
@@ -182,12 +190,12 @@ mod tests {
             dense_units: 8,
             ..ModelSettings::default()
         };
-        let weights = initial_weights(Architecture::of(&model), 50.0, 3);
+        let weights = initial_weights(&model.network(SHAPE).expect("a network"), 50.0, 3);
         let moments = Moments::zeros(trainable_values(&weights).len());
         let (settings, objective) =
             (TrainSettings::default(), Objective::new(Task::Regression, &[20.0, 40.0, 60.0, 80.0]));
         let mut engine = Autograd::new(&images, &objective, &settings, &weights, &moments, Device::Cpu);
-        let mask = vec![1.0; COUNT * weights.architecture().features()];
+        let mask = vec![1.0; COUNT * weights.network().dropouts()[0].1];
         // The first batch norm sees the images themselves, whatever the network learns.
         let (mut expected_mean, mut expected_variance) = (0.0, 1.0);
         for step in 1..=3 {
@@ -201,7 +209,7 @@ mod tests {
             assert!((found_variance - expected_variance).abs() < 1e-5, "variance {found_variance} after {step} steps");
         }
         // What is evaluated is normalised by these, and not by what is evaluated beside.
-        let alone = engine.evaluate(1..2);
-        assert!((engine.evaluate(0..4)[1] - alone[0]).abs() < 1e-4 * (1.0 + alone[0].abs()));
+        let alone = engine.evaluate(&[1]);
+        assert!((engine.evaluate(&[0, 1, 2, 3])[1] - alone[0]).abs() < 1e-4 * (1.0 + alone[0].abs()));
     }
 }

@@ -1,22 +1,19 @@
 //! What computes the steps of a training.
 
-use std::ops::Range;
-
-use super::architecture::is_trainable;
 use super::optimizer::Moments;
-use super::weights::Weights;
+use super::weights::{Weights, is_trainable};
 
 /// Takes training steps and predicts, for the samples of one data set.
 pub trait Engine {
-    /// Lowers the loss of the samples `batch` by one step of the optimiser. `mask` holds dropout's factors, 0 or
-    /// 1 / (1 - rate), `[batch, features]` in the order of flatten.
+    /// Lowers the loss of the samples `batch` by one step of the optimiser. `mask` holds the factors of all dropouts, 0 or
+    /// 1 / (1 - rate), `[batch, values]`: for each image those of the first dropout, of the second and so on.
     fn step(&mut self, batch: &[usize], mask: &[f32], learning_rate: f64);
 
     /// Raw outputs of the training steps since the last call, in the order of the samples.
     fn take_outputs(&mut self) -> Vec<f32>;
 
     /// Raw outputs for `samples` in evaluation mode.
-    fn evaluate(&mut self, samples: Range<usize>) -> Vec<f32>;
+    fn evaluate(&mut self, samples: &[usize]) -> Vec<f32>;
 
     fn weights(&self) -> Weights;
 

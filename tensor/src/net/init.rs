@@ -1,23 +1,25 @@
 //! Initial weights.
 
 use rand::RngExt;
+use xdlreg_core::net::NetworkSpec;
 use xdlreg_core::seed;
+use xdlreg_core::task::Task;
 
-use super::architecture::Architecture;
 use super::weights::Weights;
 
-/// Glorot-uniform kernels (Glorot and Bengio 2010), zero biases, neutral batch norm, and `output_bias`.
+/// Glorot-uniform kernels (Glorot and Bengio 2010), zero biases, neutral batch norm, and for a regression `output_bias`.
 ///
 /// Every kernel has a random stream of its own, so the same seed gives the same convolutions whatever follows them.
-pub fn initial_weights(architecture: Architecture, output_bias: f32, model_seed: u64) -> Weights {
-    Weights::build(architecture, |name, shape| {
+pub fn initial_weights(network: &NetworkSpec, output_bias: f32, model_seed: u64) -> Weights {
+    let last = format!("{}.bias", network.output().name);
+    let bias = if network.task() == Task::Regression { output_bias } else { 0.0 };
+    Weights::build(network, |name, shape| {
         let count = shape.iter().product();
         match name {
-            "output.bias" => vec![output_bias; count],
+            _ if name == last => vec![bias; count],
             _ if shape.len() > 1 => glorot(name, shape, count, model_seed),
-            _ if name.ends_with(".running_var") || (name.starts_with("bn") && name.ends_with(".weight")) => {
-                vec![1.0; count]
-            }
+            // Of one axis, only batch norm has weights.
+            _ if name.ends_with(".running_var") || name.ends_with(".weight") => vec![1.0; count],
             _ => vec![0.0; count],
         }
     })
@@ -34,13 +36,14 @@ fn glorot(name: &str, shape: &[usize], count: usize, model_seed: u64) -> Vec<f32
 #[cfg(test)]
 mod tests {
     use xdlreg_core::net::ModelSettings;
+    use xdlreg_core::sim::SHAPE;
 
     use super::*;
 
     #[test]
     fn kernels_fill_the_glorot_interval_and_all_else_is_neutral() {
         let model = ModelSettings { batch_norm: true, ..ModelSettings::default() };
-        let weights = initial_weights(Architecture::of(&model), 51.5, 7);
+        let weights = initial_weights(&model.network(SHAPE).expect("a network"), 51.5, 7);
         let kernel = &weights.get("conv4.weight").values;
         let limit = (6.0f32 / (9.0 * (64.0 + 32.0))).sqrt();
         let mean = kernel.iter().sum::<f32>() / kernel.len() as f32;
@@ -59,7 +62,7 @@ mod tests {
     #[test]
     fn every_kernel_has_random_numbers_of_its_own() {
         const SHOWN: usize = 64;
-        let weights = initial_weights(Architecture::of(&ModelSettings::default()), 50.0, 7);
+        let weights = initial_weights(&ModelSettings::default().network(SHAPE).expect("a network"), 50.0, 7);
         let kernels: Vec<(&str, Vec<f32>)> = weights
             .parameters()
             .iter()

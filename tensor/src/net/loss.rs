@@ -13,18 +13,18 @@ pub struct Objective {
 /// Means over samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Losses {
-    /// Squared error in years^2, or cross entropy in nats.
+    /// Squared error in the target's unit squared, or cross entropy in nats.
     pub loss: f64,
-    /// Absolute error in years; for classes |true class - predicted class|, which is the share of wrong predictions.
+    /// Absolute error in the target's unit; for classes |true class - predicted class|, which is the share of wrong predictions.
     pub mae: f64,
 }
 
 impl Objective {
-    /// Targets are the ages, or for classification 0 ("young") and 1 ("old").
-    pub fn new(task: Task, ages: &[f32]) -> Self {
+    /// Of these targets, or for classification of 0 for the lower class and 1 for the upper one.
+    pub fn new(task: Task, targets: &[f32]) -> Self {
         let targets = match task {
-            Task::Regression => ages.to_vec(),
-            Task::Classification => is_upper(ages).into_iter().map(|old| f32::from(u8::from(old))).collect(),
+            Task::Regression => targets.to_vec(),
+            Task::Classification => is_upper(targets).into_iter().map(|upper| f32::from(u8::from(upper))).collect(),
         };
         Self { task, targets }
     }
@@ -50,8 +50,8 @@ impl Objective {
                     sum.mae += error.abs();
                 }
                 Task::Classification => {
-                    let (young, old) = (f64::from(outputs[2 * index]), f64::from(outputs[2 * index + 1]));
-                    let (right, wrong) = if target > 0.5 { (old, young) } else { (young, old) };
+                    let (lower, upper) = (f64::from(outputs[2 * index]), f64::from(outputs[2 * index + 1]));
+                    let (right, wrong) = if target > 0.5 { (upper, lower) } else { (lower, upper) };
                     sum.loss += softplus(wrong - right);
                     sum.mae += f64::from(u8::from(wrong > right));
                 }
@@ -68,17 +68,17 @@ impl Objective {
         match self.task {
             Task::Regression => [2.0 * (outputs[0] - target) * share, 0.0],
             Task::Classification => {
-                let old = 1.0 / (1.0 + (outputs[0] - outputs[1]).exp());
-                [(target - old) * share, (old - target) * share]
+                let upper = 1.0 / (1.0 + (outputs[0] - outputs[1]).exp());
+                [(target - upper) * share, (upper - target) * share]
             }
         }
     }
 
     /// Loss of a network that always answers `output_bias` (or "either"): the scale against which a training that
     /// diverges is told apart from one that is merely bad.
-    pub fn untrained_loss(&self, output_bias: f32, samples: std::ops::Range<usize>) -> f64 {
+    pub fn untrained_loss(&self, output_bias: f32, samples: &[usize]) -> f64 {
         match self.task {
-            Task::Regression => self.losses(&vec![output_bias; samples.len()], samples).loss,
+            Task::Regression => self.losses(&vec![output_bias; samples.len()], samples.iter().copied()).loss,
             Task::Classification => std::f64::consts::LN_2,
         }
     }

@@ -1,6 +1,5 @@
-//! PumpkinNet and its training.
+//! Networks of tensors and their training.
 
-pub mod architecture;
 mod autograd;
 pub mod device;
 pub(crate) mod engine;
@@ -9,18 +8,17 @@ mod init;
 pub(crate) mod kernel;
 pub mod layer;
 mod loss;
+pub mod network;
 mod optimizer;
-pub mod pumpkin_net;
 mod state_dict;
 pub mod tensorboard;
 mod train;
 mod train_state;
 pub mod weights;
 
-pub use architecture::Architecture;
 pub use init::initial_weights;
 pub use layer::Layer;
-pub use pumpkin_net::PumpkinNet;
+pub use network::Network;
 pub use state_dict::{Adapted, adapt};
 pub use train::{TrainError, Trained, Training};
 pub use train_state::{Kept, TrainState, TrainStateError};

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::weights::{Weights, WeightsError};
+use super::weights::{Weights, WeightsError, named_network};
 
 /// The first parameter of every PumpkinNet, by which a prefix before all names is found.
 const FIRST: &str = "conv1.weight";
 /// How often a batch norm was trained, which PyTorch keeps beside its statistics and no network needs to predict.
 const COUNTER: &str = ".num_batches_tracked";
 
-/// Weights, and what was changed to make them those of a PumpkinNet.
+/// Weights, and what was changed to make them those of a network.
 #[derive(Debug)]
 pub struct Adapted {
     pub weights: Weights,
@@ -20,11 +20,11 @@ pub struct Adapted {
     pub note: Option<String>,
 }
 
-/// Reads a safetensors file with the parameters of a PumpkinNet, also from a state dict of PyTorch: float64, float16 and
+/// Reads a safetensors file with the parameters of the network in its metadata, else of a PumpkinNet, also from a state dict of PyTorch: float64, float16 and
 /// bfloat16 become float32, counters are passed over, and a prefix before all names (`module.`, `model.`) is dropped.
 ///
 /// # Errors
-/// [`WeightsError`] where the file is damaged, or of another format, or its tensors are not those of a PumpkinNet.
+/// [`WeightsError`] where the file is damaged, or of another format, or its tensors are not those of the network.
 pub fn adapt(bytes: &[u8]) -> Result<Adapted, WeightsError> {
     if let Some(format) = other_format(bytes) {
         return Err(WeightsError::Other { format });
@@ -37,7 +37,9 @@ pub fn adapt(bytes: &[u8]) -> Result<Adapted, WeightsError> {
         changes
             .push(format!("the counters of batch normalisation ({}) are not needed", COUNTER.trim_start_matches('.')));
     }
-    let prefix = prefix(&tensors)?;
+    let network = named_network(bytes)?;
+    // What carries its layers was written here, with the names that they have.
+    let prefix = if network.is_some() { String::new() } else { prefix(&tensors)? };
     if !prefix.is_empty() {
         let stripped = tensors.into_iter().map(|(name, view)| match name.strip_prefix(&prefix) {
             Some(own) => (own.to_owned(), view),
@@ -51,7 +53,7 @@ pub fn adapt(bytes: &[u8]) -> Result<Adapted, WeightsError> {
         let types = converted.into_iter().collect::<Vec<_>>().join(" and ");
         changes.push(format!("tensors of {types} are converted to float32"));
     }
-    let weights = Weights::from_tensors(tensors)?;
+    let weights = Weights::from_tensors(tensors, network)?;
     Ok(Adapted { weights, note: (!changes.is_empty()).then(|| changes.join("; ")) })
 }
 

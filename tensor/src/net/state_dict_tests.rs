@@ -1,14 +1,14 @@
 use half::{bf16, f16};
 use safetensors::tensor::serialize;
 use xdlreg_core::net::ModelSettings;
+use xdlreg_core::sim::SHAPE;
 
-use super::super::architecture::Architecture;
 use super::*;
 
 /// Values that float16 and bfloat16 hold, too.
 fn weights(batch_norm: bool) -> Weights {
     let model = ModelSettings { batch_norm, dense_units: 3, ..ModelSettings::default() };
-    Weights::build(Architecture::of(&model), |name, shape| {
+    Weights::build(&model.network(SHAPE).expect("a network"), |name, shape| {
         (0..shape.iter().product()).map(|i| ((i + name.len()) % 7) as f32 * 0.25 - 0.5).collect()
     })
 }
@@ -80,7 +80,7 @@ fn a_prefix_before_all_names_is_dropped() {
     let mut other = file(&own, "model.", Dtype::F32);
     other.push(("loss.weight".into(), Dtype::F32, vec![1], vec![0; 4]));
     let error = read(&other).expect_err("another tensor");
-    assert!(matches!(&error, WeightsError::Unexpected { name } if name == "loss.weight"), "{error}");
+    assert!(matches!(&error, WeightsError::Unexpected { name, .. } if name == "loss.weight"), "{error}");
     let both = [file(&own, "student.", Dtype::F32), file(&own, "teacher.", Dtype::F32)].concat();
     let error = read(&both).expect_err("two networks").to_string();
     assert!(error.contains("[\"student.\", \"teacher.\"]"), "{error}");

@@ -1,4 +1,4 @@
-//! Training a PumpkinNet.
+//! Training a network.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -7,14 +7,14 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use tch::Device;
 use thiserror::Error;
+use xdlreg_core::data::{Partition, Split};
 use xdlreg_core::event::{Epoch, Progress, ProgressSink};
-use xdlreg_core::net::{Keep, ModelSettings, OutputBias, TrainSettings};
+use xdlreg_core::net::{
+    EngineChoice, EngineKind, Keep, ModelSettings, NetworkError, NetworkSpec, OutputBias, TrainSettings,
+};
 use xdlreg_core::raster::RasterStack;
-use xdlreg_core::sim::SIDE;
 use xdlreg_core::seed;
-use xdlreg_core::data::Split;
 
-use super::architecture::Architecture;
 use super::autograd::Autograd;
 use super::engine::Engine;
 use super::init::initial_weights;
@@ -31,13 +31,15 @@ const DIVERGENCE: f64 = 1e3;
 /// Everything a training depends on. The same settings, device and thread count give the same weights, bit for bit.
 #[derive(Debug, Clone, Copy)]
 pub struct Training<'a> {
-    /// All images `[n, 98, 98]`: the first 80 % train, the next 10 % validate, the last 10 % are not looked at.
+    /// All images. Those of the training set train, those of the validation set validate, others are not looked at.
     pub images: &'a RasterStack,
-    /// Age in years of every image.
-    pub ages: &'a [f32],
+    /// The target of every image.
+    pub targets: &'a [f32],
+    pub partition: &'a Partition,
     pub model: &'a ModelSettings,
     pub settings: &'a TrainSettings,
     pub device: Device,
+    pub engine: EngineChoice,
 }
 
 /// A finished training.
@@ -52,15 +54,17 @@ pub struct Trained {
     pub best: Kept,
     /// The last periodic checkpoint, as XDLreg stores it; `None` if no epoch was due.
     pub checkpoint: Option<Kept>,
+    /// What computed the steps.
+    pub engine: EngineKind,
 }
 
 /// Why a training ended without weights.
 #[derive(Debug, Error, PartialEq)]
 pub enum TrainError {
-    #[error("there are {images} images but {ages} ages")]
-    Counts { images: usize, ages: usize },
-    #[error("PumpkinNet takes images of {SIDE} x {SIDE} pixels, these have {height} x {width}")]
-    ImageSize { height: usize, width: usize },
+    #[error("there are {images} images but {targets} targets in {parts} parts of the data set")]
+    Counts { images: usize, targets: usize, parts: usize },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[error("{count} images are too few to split into training and validation")]
     TooFew { count: usize },
     #[error("the state to resume from belongs to another network or a longer training")]
@@ -81,25 +85,84 @@ impl Training<'_> {
         progress: &dyn ProgressSink,
         on_epoch: &mut dyn FnMut(&TrainState) -> ControlFlow<()>,
     ) -> Result<Trained, TrainError> {
-        self.check()?;
-        let objective = Objective::new(self.model.task, self.ages);
-        let state = self.start(resume)?;
-        let mut engine = self.engine(&objective, &state);
-        self.go_on(state, engine.as_mut(), &objective, progress, on_epoch)
+        let network = self.model.network(self.images.shape())?;
+        let (images, targets, parts) = (self.images.len(), self.targets.len(), self.partition.len());
+        if images != targets || images != parts {
+            return Err(TrainError::Counts { images, targets, parts });
+        }
+        if [Split::Train, Split::Validation].iter().any(|&part| self.partition.samples(part).is_empty()) {
+            return Err(TrainError::TooFew { count: images });
+        }
+        let objective = Objective::new(self.model.task, self.targets);
+        let state = self.start(&network, resume)?;
+        let (mut engine, kind) = self.engine(&objective, &state);
+        self.course(&network, &objective).go_on(state, (engine.as_mut(), kind), progress, on_epoch)
     }
 
+    fn course<'b>(&'b self, network: &'b NetworkSpec, objective: &'b Objective) -> Course<'b> {
+        let [train, validation] = [Split::Train, Split::Validation].map(|part| self.partition.samples(part));
+        Course { training: self, network, train, validation, objective }
+    }
+
+    /// Initial output bias, in the target's unit.
+    fn output_bias(&self) -> f32 {
+        match self.model.output_bias {
+            OutputBias::TargetMean => {
+                let sum: f64 = self.targets.iter().copied().map(f64::from).sum();
+                (sum / self.targets.len() as f64) as f32
+            }
+            OutputBias::Zero => 0.0,
+            OutputBias::Value(value) => value as f32,
+        }
+    }
+
+    fn start(&self, network: &NetworkSpec, resume: Option<TrainState>) -> Result<TrainState, TrainError> {
+        let of_another = |state: &TrainState| state.weights.network().without_rates() != network.without_rates();
+        match resume {
+            None => Ok(TrainState::new(initial_weights(network, self.output_bias(), self.model.seed))),
+            Some(state) if of_another(&state) || state.epoch() > self.settings.epochs => Err(TrainError::OtherTraining),
+            Some(state) => Ok(state),
+        }
+    }
+
+    /// Kernels of our own where there are some for this processor and network, else libtorch.
+    fn engine<'b>(&'b self, objective: &'b Objective, state: &TrainState) -> (Box<dyn Engine + 'b>, EngineKind) {
+        #[cfg(target_arch = "x86_64")]
+        if self.device == Device::Cpu && self.engine == EngineChoice::Auto {
+            let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+            let start = (&state.weights, &state.moments);
+            if let Some(kernels) = Kernels::new(self.images, objective, self.settings, start, threads) {
+                return (Box::new(kernels), EngineKind::Kernels);
+            }
+        }
+        let (weights, moments) = (&state.weights, &state.moments);
+        let autograd = Autograd::new(self.images, objective, self.settings, weights, moments, self.device);
+        (Box::new(autograd), EngineKind::Libtorch)
+    }
+}
+
+/// A training on its way through the epochs.
+struct Course<'a> {
+    training: &'a Training<'a>,
+    network: &'a NetworkSpec,
+    train: Vec<usize>,
+    validation: Vec<usize>,
+    objective: &'a Objective,
+}
+
+impl Course<'_> {
     /// Trains from `state` to the end, with an engine that holds its weights and moments.
     fn go_on(
         &self,
         mut state: TrainState,
-        engine: &mut dyn Engine,
-        objective: &Objective,
+        (engine, kind): (&mut dyn Engine, EngineKind),
         progress: &dyn ProgressSink,
         on_epoch: &mut dyn FnMut(&TrainState) -> ControlFlow<()>,
     ) -> Result<Trained, TrainError> {
-        let limit = DIVERGENCE * objective.untrained_loss(self.output_bias(), self.train_samples()).max(1.0);
-        while state.epoch() < self.settings.epochs && !self.out_of_patience(&state) {
-            let epoch = self.epoch(state.epoch() + 1, engine, objective);
+        let untrained = self.objective.untrained_loss(self.training.output_bias(), &self.train);
+        let limit = DIVERGENCE * untrained.max(1.0);
+        while state.epoch() < self.training.settings.epochs && !self.out_of_patience(&state) {
+            let epoch = self.epoch(state.epoch() + 1, engine);
             let worst = if epoch.val_loss.is_finite() { epoch.train_loss } else { epoch.val_loss };
             if !worst.is_finite() || worst > limit {
                 return Err(TrainError::Diverged { epoch: epoch.epoch, loss: worst });
@@ -112,91 +175,37 @@ impl Training<'_> {
                 return Err(TrainError::Interrupted { epoch: state.epoch() });
             }
         }
-        Ok(self.finish(state))
-    }
-
-    fn check(&self) -> Result<(), TrainError> {
-        let (count, height, width) = (self.images.len(), self.images.height(), self.images.width());
-        if count != self.ages.len() {
-            return Err(TrainError::Counts { images: count, ages: self.ages.len() });
-        }
-        if (height, width) != (SIDE, SIDE) {
-            return Err(TrainError::ImageSize { height, width });
-        }
-        if self.train_samples().is_empty() || self.val_samples().is_empty() {
-            return Err(TrainError::TooFew { count });
-        }
-        Ok(())
-    }
-
-    fn train_samples(&self) -> std::ops::Range<usize> {
-        Split::Train.range(self.images.len())
-    }
-
-    fn val_samples(&self) -> std::ops::Range<usize> {
-        Split::Validation.range(self.images.len())
-    }
-
-    /// Initial output bias in years.
-    fn output_bias(&self) -> f32 {
-        match self.model.output_bias {
-            OutputBias::TargetMean => {
-                (self.ages.iter().map(|&age| f64::from(age)).sum::<f64>() / self.ages.len() as f64) as f32
-            }
-            OutputBias::Zero => 0.0,
-            OutputBias::Years(years) => years as f32,
-        }
-    }
-
-    fn start(&self, resume: Option<TrainState>) -> Result<TrainState, TrainError> {
-        let architecture = Architecture::of(self.model);
-        match resume {
-            None => Ok(TrainState::new(initial_weights(architecture, self.output_bias(), self.model.seed))),
-            Some(state) if state.weights.architecture() != architecture || state.epoch() > self.settings.epochs => {
-                Err(TrainError::OtherTraining)
-            }
-            Some(state) => Ok(state),
-        }
-    }
-
-    /// Kernels of our own where there are some for this processor and network, else libtorch.
-    fn engine<'b>(&'b self, objective: &'b Objective, state: &TrainState) -> Box<dyn Engine + 'b> {
-        #[cfg(target_arch = "x86_64")]
-        if self.device == Device::Cpu {
-            let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
-            let start = (&state.weights, &state.moments);
-            if let Some(kernels) = Kernels::new(self.images, objective, self.settings, start, threads) {
-                return Box::new(kernels);
-            }
-        }
-        let (weights, moments) = (&state.weights, &state.moments);
-        Box::new(Autograd::new(self.images, objective, self.settings, weights, moments, self.device))
+        Ok(self.finish(state, kind))
     }
 
     /// One pass over the shuffled training samples, and the validation.
-    fn epoch(&self, epoch: usize, engine: &mut dyn Engine, objective: &Objective) -> Epoch {
+    fn epoch(&self, epoch: usize, engine: &mut dyn Engine) -> Epoch {
         let clock = Instant::now();
-        let mut order: Vec<usize> = self.train_samples().collect();
-        order.shuffle(&mut seed::stream(self.model.seed, "shuffle", epoch as u64));
-        let mut dropout = seed::stream(self.model.seed, "dropout", epoch as u64);
+        let Training { model, settings, .. } = self.training;
+        let mut order = self.train.clone();
+        order.shuffle(&mut seed::stream(model.seed, "shuffle", epoch as u64));
+        let mut dropout = seed::stream(model.seed, "dropout", epoch as u64);
+        let rates = self.network.dropouts();
+        let dropped: usize = rates.iter().map(|(_, values)| values).sum();
         // A batch that is larger than the training set is all of it.
-        let batch_size = self.settings.batch_size.min(order.len());
-        let mut mask = vec![0.0; batch_size * Architecture::of(self.model).features()];
-        let rate = learning_rate(self.settings, epoch);
+        let batch_size = settings.batch_size.min(order.len());
+        let mut mask = vec![0.0; batch_size * dropped];
+        let rate = learning_rate(settings, epoch);
         for batch in order.chunks(batch_size) {
-            let mask = &mut mask[..batch.len() * Architecture::of(self.model).features()];
-            draw_mask(&mut dropout, self.model.dropout, mask);
+            let mask = &mut mask[..batch.len() * dropped];
+            draw_masks(&mut dropout, &rates, mask);
             engine.step(batch, mask, rate);
         }
-        let Losses { loss: train_loss, mae: train_mae } = objective.losses(&engine.take_outputs(), order);
-        let Losses { loss: val_loss, mae: val_mae } =
-            objective.losses(&engine.evaluate(self.val_samples()), self.val_samples());
+        let Losses { loss: train_loss, mae: train_mae } = self.objective.losses(&engine.take_outputs(), order);
+        let outputs = engine.evaluate(&self.validation);
+        let Losses { loss: val_loss, mae: val_mae } = self.objective.losses(&outputs, self.validation.iter().copied());
         Epoch { epoch, train_loss, train_mae, val_loss, val_mae, epoch_seconds: clock.elapsed().as_secs_f64() }
     }
 
     fn out_of_patience(&self, state: &TrainState) -> bool {
         let waited = state.best.as_ref().map_or(0, |best| state.epoch() - best.epoch);
-        self.settings.patience > 0 && waited >= self.settings.patience
+        let patience = self.training.settings.patience;
+        patience > 0 && waited >= patience
     }
 
     fn record(&self, state: &mut TrainState, epoch: Epoch, engine: &dyn Engine) {
@@ -207,7 +216,8 @@ impl Training<'_> {
         let improves = |kept: &Option<Kept>| kept.as_ref().is_none_or(|kept| val_loss < state.val_loss(kept.epoch));
         let (is_best, is_checkpoint) = (improves(&state.best), improves(&state.checkpoint));
         let kept = Kept { epoch: number, weights: state.weights.clone() };
-        let due = self.settings.checkpoint_every > 0 && number.is_multiple_of(self.settings.checkpoint_every);
+        let every = self.training.settings.checkpoint_every;
+        let due = every > 0 && number.is_multiple_of(every);
         if due && is_checkpoint {
             state.checkpoint = Some(kept.clone());
         }
@@ -216,14 +226,26 @@ impl Training<'_> {
         }
     }
 
-    fn finish(&self, state: TrainState) -> Trained {
+    fn finish(&self, state: TrainState, engine: EngineKind) -> Trained {
         let last = Kept { epoch: state.epoch(), weights: state.weights };
         let best = state.best.unwrap_or_else(|| last.clone());
-        let kept = match self.settings.keep {
+        let kept = match self.training.settings.keep {
             Keep::Last => last,
             Keep::Best => best.clone(),
         };
-        Trained { weights: kept.weights, epoch: kept.epoch, history: state.history, best, checkpoint: state.checkpoint }
+        let (history, checkpoint) = (state.history, state.checkpoint);
+        Trained { weights: kept.weights, epoch: kept.epoch, history, best, checkpoint, engine }
+    }
+}
+
+/// Draws the masks of all dropouts, image after image. Each has a rate and a number of values.
+fn draw_masks(stream: &mut seed::Stream, dropouts: &[(f64, usize)], mut masks: &mut [f32]) {
+    while !masks.is_empty() {
+        for &(rate, values) in dropouts {
+            let (own, others) = masks.split_at_mut(values);
+            draw_mask(stream, rate, own);
+            masks = others;
+        }
     }
 }
 

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::f64::consts::PI;
-use std::ops::Range;
 
 use xdlreg_core::event::silent;
 use xdlreg_core::net::Schedule;
+use xdlreg_core::sim::{SHAPE, SIDE};
 use xdlreg_core::task::Task;
 
 use super::*;
@@ -48,15 +48,15 @@ impl Engine for Scripted<'_> {
         vec![self.put_out.get(self.epoch).copied().unwrap_or(50.0); std::mem::take(&mut self.outputs)]
     }
 
-    fn evaluate(&mut self, samples: Range<usize>) -> Vec<f32> {
-        assert_eq!(samples, TRAINED..27, "the validation set is the tenth after the training set");
+    fn evaluate(&mut self, samples: &[usize]) -> Vec<f32> {
+        assert_eq!(samples, [24, 25, 26], "the validation set is the tenth after the training set");
         let error = self.losses[self.epoch].sqrt() as f32;
         self.epoch += 1;
-        samples.map(|sample| self.ages[sample] + error).collect()
+        samples.iter().map(|&sample| self.ages[sample] + error).collect()
     }
 
     fn weights(&self) -> Weights {
-        Weights::build(self.weights.architecture(), |_, shape| vec![self.epoch as f32; shape.iter().product()])
+        Weights::build(self.weights.network(), |_, shape| vec![self.epoch as f32; shape.iter().product()])
     }
 
     fn moments(&self) -> Moments {
@@ -72,6 +72,32 @@ fn settings(epochs: usize) -> TrainSettings {
     TrainSettings { epochs, batch_size: 5, ..TrainSettings::default() }
 }
 
+/// A training with these images, targets and settings.
+fn training<'a>(
+    (images, targets, partition): &'a (RasterStack, Vec<f32>, Partition),
+    model: &'a ModelSettings,
+    settings: &'a TrainSettings,
+) -> Training<'a> {
+    Training { images, targets, partition, model, settings, device: Device::Cpu, engine: EngineChoice::Auto }
+}
+
+/// Images of no content with these targets.
+fn blank(ages: &[f32]) -> (RasterStack, Vec<f32>, Partition) {
+    (RasterStack::zeros(IMAGES, SIDE, SIDE), ages.to_vec(), Partition::in_order(IMAGES))
+}
+
+fn start(training: &Training, resume: Option<TrainState>) -> TrainState {
+    training.start(&training.model.network(SHAPE).expect("a network"), resume).expect("a state of this training")
+}
+
+/// Lets an engine carry a training out.
+fn carry_out(training: &Training, state: TrainState, engine: &mut Scripted) -> Result<Trained, TrainError> {
+    let network = training.model.network(SHAPE).expect("a network");
+    let objective = Objective::new(training.model.task, training.targets);
+    let course = training.course(&network, &objective);
+    course.go_on(state, (engine, EngineKind::Libtorch), &silent, &mut |_| ControlFlow::Continue(()))
+}
+
 /// Trains with these validation losses, from `resume` on. Returns all steps by epoch as well.
 fn course_from(
     resume: Option<TrainState>,
@@ -79,15 +105,13 @@ fn course_from(
     settings: &TrainSettings,
     losses: &[f64],
 ) -> (Result<Trained, TrainError>, Vec<Vec<Step>>) {
-    let images = RasterStack::zeros(IMAGES, SIDE, SIDE);
     let ages: Vec<f32> = (0..IMAGES).map(|index| 20.0 + 2.0 * index as f32).collect();
-    let training = Training { images: &images, ages: &ages, model, settings, device: Device::Cpu };
-    let state = training.start(resume).expect("a state of this training");
+    let data = blank(&ages);
+    let training = training(&data, model, settings);
+    let state = start(&training, resume);
     let (weights, epoch) = (state.weights.clone(), state.epoch());
     let mut engine = Scripted { ages: &ages, losses, weights, epoch, steps: Vec::new(), outputs: 0, put_out: &[] };
-    let objective = Objective::new(model.task, &ages);
-    let trained = training.go_on(state, &mut engine, &objective, &silent, &mut |_| ControlFlow::Continue(()));
-    (trained, engine.steps)
+    (carry_out(&training, state, &mut engine), engine.steps)
 }
 
 fn course(model: &ModelSettings, settings: &TrainSettings, losses: &[f64]) -> (Trained, Vec<Vec<Step>>) {
@@ -126,7 +150,7 @@ fn every_epoch_takes_each_training_sample_once_in_an_order_of_its_own() {
 
 #[test]
 fn masks_drop_the_asked_share_anew_in_every_step() {
-    let features = Architecture::of(&small()).features();
+    let (_, features) = small().network(SHAPE).expect("a network").dropouts()[0];
     let masks = |dropout: f64, seed: u64| -> Vec<Step> {
         course(&ModelSettings { dropout, seed, ..small() }, &settings(3), &[1.0; 3]).1.concat()
     };
@@ -212,20 +236,20 @@ fn a_loss_beyond_reason_or_no_number_ends_a_training_in_its_epoch() {
 /// A training loss a thousand times that of an untrained network, which says the mean age, is no longer learning.
 #[test]
 fn a_training_whose_loss_explodes_ends_in_that_epoch() {
-    let images = RasterStack::zeros(IMAGES, SIDE, SIDE);
     let ages: Vec<f32> = (0..IMAGES).map(|index| 20.0 + 2.0 * index as f32).collect();
     let mean = ages.iter().sum::<f32>() / IMAGES as f32;
     let error =
         |said: f32| ages[..TRAINED].iter().map(|age| f64::from(said - age).powi(2)).sum::<f64>() / TRAINED as f64;
     let limit = 1000.0 * error(mean);
     let (model, settings) = (small(), settings(3));
-    let training = Training { images: &images, ages: &ages, model: &model, settings: &settings, device: Device::Cpu };
+    let data = blank(&ages);
+    let training = training(&data, &model, &settings);
     for (share, ends) in [(0.9, false), (1.1, true)] {
         // The error is all but a square of what is said, so far from any age.
         let middle = ages[..TRAINED].iter().sum::<f32>() / TRAINED as f32;
         let said = middle + (share * limit - error(middle)).sqrt() as f32;
         assert!((error(said) / (share * limit) - 1.0).abs() < 1e-3);
-        let state = training.start(None).expect("a start");
+        let state = start(&training, None);
         let put_out = [50.0, said, 50.0];
         let mut engine = Scripted {
             ages: &ages,
@@ -236,8 +260,7 @@ fn a_training_whose_loss_explodes_ends_in_that_epoch() {
             outputs: 0,
             put_out: &put_out,
         };
-        let objective = Objective::new(model.task, &ages);
-        let trained = training.go_on(state, &mut engine, &objective, &silent, &mut |_| ControlFlow::Continue(()));
+        let trained = carry_out(&training, state, &mut engine);
         match ends {
             true => assert!(matches!(trained, Err(TrainError::Diverged { epoch: 2, .. })), "{trained:?}"),
             false => assert_eq!(trained.expect("a training").epoch, 3),
@@ -250,10 +273,8 @@ fn a_resumed_training_takes_the_steps_that_are_left() {
     let settings = TrainSettings { schedule: Schedule::Cosine, checkpoint_every: 2, ..settings(4) };
     let losses = [3.0, 5.0, 4.0, 6.0];
     let (whole, steps) = course(&small(), &settings, &losses);
-    let images = RasterStack::zeros(IMAGES, SIDE, SIDE);
-    let ages = vec![50.0; IMAGES];
-    let training = Training { images: &images, ages: &ages, model: &small(), settings: &settings, device: Device::Cpu };
-    let mut state = training.start(None).expect("a start");
+    let (data, model) = (blank(&[50.0; IMAGES]), small());
+    let mut state = start(&training(&data, &model, &settings), None);
     state.history = whole.history[..2].to_vec();
     let kept = |epoch| Some(Kept { epoch, weights: state.weights.clone() });
     (state.best, state.checkpoint) = (kept(1), kept(2));
@@ -268,15 +289,29 @@ fn a_resumed_training_takes_the_steps_that_are_left() {
 fn the_output_bias_starts_where_it_is_told_to() {
     // The mean of all ages is not that of the training set.
     let ages: Vec<f32> = (0..IMAGES).map(|index| if index < TRAINED { 30.0 } else { 80.0 }).collect();
-    let images = RasterStack::zeros(IMAGES, SIDE, SIDE);
+    let data = blank(&ages);
     let start = |output_bias| {
         let (model, settings) = (ModelSettings { output_bias, ..small() }, settings(1));
-        let training =
-            Training { images: &images, ages: &ages, model: &model, settings: &settings, device: Device::Cpu };
-        training.start(None).expect("a start").weights.get("output.bias").values[0]
+        start(&training(&data, &model, &settings), None).weights.get("output.bias").values[0]
     };
     assert_eq!(start(OutputBias::TargetMean), 40.0);
-    assert_eq!((start(OutputBias::Zero), start(OutputBias::Years(33.5))), (0.0, 33.5));
+    assert_eq!((start(OutputBias::Zero), start(OutputBias::Value(33.5))), (0.0, 33.5));
     let classes = ModelSettings { task: Task::Classification, ..small() };
-    assert!(Architecture::of(&classes).parameters().iter().all(|(name, _)| name != "output.bias"));
+    assert!(classes.network(SHAPE).expect("a network").parameters().iter().all(|(name, _)| name != "output.bias"));
+}
+
+/// The samples of a part need not lie beside each other.
+#[test]
+fn a_training_takes_the_samples_of_its_parts_wherever_they_are() {
+    let parts = (0..IMAGES).map(|sample| if sample % 3 == 1 { Split::Validation } else { Split::Train });
+    let data = (RasterStack::zeros(IMAGES, SIDE, SIDE), vec![50.0; IMAGES], Partition::new(parts.collect()));
+    let (model, settings) = (small(), settings(1));
+    let training = training(&data, &model, &settings);
+    let network = model.network(SHAPE).expect("a network");
+    let objective = Objective::new(model.task, training.targets);
+    let course = training.course(&network, &objective);
+    assert!(
+        course.train.iter().all(|sample| sample % 3 != 1) && course.validation.iter().all(|sample| sample % 3 == 1)
+    );
+    assert_eq!((course.train.len(), course.validation.len()), (20, 10));
 }

@@ -7,6 +7,7 @@ use safetensors::tensor::TensorView;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use xdlreg_core::event::Epoch;
+use xdlreg_core::net::NetworkSpec;
 
 use super::engine::trainable_values;
 use super::optimizer::Moments;
@@ -47,6 +48,8 @@ pub enum TrainStateError {
 /// What is not a tensor.
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
+    /// None in a file of an earlier version, which knew PumpkinNet alone.
+    network: Option<NetworkSpec>,
     steps: u64,
     history: Vec<Epoch>,
     best: Option<usize>,
@@ -76,6 +79,7 @@ impl TrainState {
     /// as JSON in its metadata.
     pub fn to_bytes(&self) -> Vec<u8> {
         let header = Header {
+            network: Some(self.weights.network().clone()),
             steps: self.moments.steps,
             history: self.history.clone(),
             best: self.best.as_ref().map(|kept| kept.epoch),
@@ -92,7 +96,7 @@ impl TrainState {
             .chain(self.checkpoint.iter().flat_map(|kept| prefixed("checkpoint", &kept.weights)))
             .chain(moments.iter().map(|parameter| (parameter.name.clone(), parameter)));
         let json = serde_json::to_string(&header).expect("numbers and names");
-        to_safetensors(named, Some((HEADER.into(), json)))
+        to_safetensors(named, (HEADER, json))
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TrainStateError> {
@@ -105,8 +109,11 @@ impl TrainState {
             let own = tensors.iter().filter_map(|(name, view)| {
                 Some((name.strip_prefix(prefix)?.strip_prefix('.')?.to_string(), view.clone()))
             });
-            Weights::from_tensors(own.collect())
+            Weights::from_tensors(own.collect(), header.network.clone())
         };
+        if header.network.as_ref().is_some_and(|network| !network.is_sound()) {
+            return Err(TrainStateError::Inconsistent("its layers are no network"));
+        }
         let kept = |prefix: &str, epoch: Option<usize>| match epoch {
             Some(epoch) if epoch == 0 || epoch > header.history.len() => {
                 Err(TrainStateError::Inconsistent("weights are kept of an epoch that was not trained"))

@@ -1,5 +1,7 @@
 use xdlreg_core::event::silent;
 use xdlreg_core::net::{Optimizer, Schedule};
+use xdlreg_core::raster::ImageShape;
+use xdlreg_core::sim::SIDE;
 use xdlreg_core::task::Task;
 
 use super::*;
@@ -32,8 +34,15 @@ fn go_on(_: &TrainState) -> ControlFlow<()> {
 
 fn train(model: &ModelSettings, settings: &TrainSettings, count: usize) -> Result<Trained, TrainError> {
     let (images, ages) = samples(count);
-    let training = Training { images: &images, ages: &ages, model, settings, device: Device::Cpu };
-    training.run(None, &silent, &mut go_on)
+    training((&images, &ages, &Partition::in_order(count)), model, settings).run(None, &silent, &mut go_on)
+}
+
+fn training<'a>(
+    (images, targets, partition): (&'a RasterStack, &'a [f32], &'a Partition),
+    model: &'a ModelSettings,
+    settings: &'a TrainSettings,
+) -> Training<'a> {
+    Training { images, targets, partition, model, settings, device: Device::Cpu, engine: EngineChoice::Auto }
 }
 
 /// A history without its times.
@@ -49,7 +58,7 @@ fn the_loss_falls_and_reported_losses_are_those_of_the_weights() {
     let first = &trained.history[0];
     let last = &trained.history[5];
     assert!(last.train_loss < 0.7 * first.train_loss, "{first:?} {last:?}");
-    let net = crate::net::PumpkinNet::new(&trained.weights, Device::Cpu);
+    let net = crate::net::Network::new(&trained.weights, Device::Cpu);
     let predictions = net.predict(&images.slice(48..54));
     let mae = predictions.iter().zip(&ages[48..54]).map(|(p, a)| f64::from((p - a).abs())).sum::<f64>() / 6.0;
     assert!((mae - last.val_mae).abs() < 1e-3, "{mae} against {last:?}");
@@ -82,9 +91,9 @@ fn a_resumed_training_equals_an_uninterrupted_one_bit_for_bit() {
             },
         ),
     ];
-    let (images, ages) = samples(30);
+    let ((images, ages), partition) = (samples(30), Partition::in_order(30));
     for (model, settings) in &variants {
-        let training = Training { images: &images, ages: &ages, model, settings, device: Device::Cpu };
+        let training = training((&images, &ages, &partition), model, settings);
         let whole = training.run(None, &silent, &mut go_on).expect("a training");
         let mut file = Vec::new();
         let mut interrupt = |state: &TrainState| {
@@ -139,13 +148,11 @@ fn unfit_data_is_refused() {
     let (images, ages) = samples(20);
     let (model, settings) = (small(), settings(1));
     let run = |images: &RasterStack, ages: &[f32]| {
-        let training = Training { images, ages, model: &model, settings: &settings, device: Device::Cpu };
-        training.run(None, &silent, &mut go_on).expect_err("unfit data")
+        let partition = Partition::in_order(images.len());
+        training((images, ages, &partition), &model, &settings).run(None, &silent, &mut go_on).expect_err("unfit data")
     };
-    assert_eq!(run(&images, &ages[1..]), TrainError::Counts { images: 20, ages: 19 });
+    assert_eq!(run(&images, &ages[1..]), TrainError::Counts { images: 20, targets: 19, parts: 20 });
     assert_eq!(run(&images.slice(0..1), &ages[..1]), TrainError::TooFew { count: 1 });
-    let narrow = RasterStack::zeros(20, 98, 97);
-    assert_eq!(run(&narrow, &ages), TrainError::ImageSize { height: 98, width: 97 });
 }
 
 #[test]
@@ -157,4 +164,80 @@ fn dropout_keeps_the_asked_share_and_the_mean() {
     assert!((mean - 1.0).abs() < 0.01, "mean {mean}");
     draw_mask(&mut seed::stream(1, "dropout", 1), 0.0, &mut mask);
     assert!(mask.iter().all(|&factor| factor == 1.0));
+}
+
+/// A network of layers, of three channels and more columns than rows, with batch norm behind its features and two dropouts.
+pub fn layers() -> ModelSettings {
+    toml::from_str(
+        "architecture = 'layers'\nseed = 3\nlayers = [\
+         { type = 'conv', filters = 4, kernel = [3, 5], stride = 2 }, { type = 'relu' }, { type = 'max_pool', kernel = 2 }, \
+         { type = 'dropout', rate = 0.25 }, { type = 'flatten' }, { type = 'dense', units = 6 }, { type = 'batch_norm' }, \
+         { type = 'relu' }, { type = 'dropout', rate = 0.5 }, { type = 'dense', units = 1 }]",
+    )
+    .expect("settings")
+}
+
+#[test]
+fn any_layers_learn_from_images_of_any_shape() {
+    let shape = ImageShape::new(3, 16, 20);
+    let (grey, targets) = samples(60);
+    let pixels = grey.iter().flat_map(|image| image.pixels[..shape.values()].to_vec()).collect();
+    let images = RasterStack::of(shape, pixels);
+    let (model, settings) = (layers(), TrainSettings { learning_rate: 0.02, keep: Keep::Best, ..settings(15) });
+    let partition = Partition::in_order(60);
+    let run = |model: &ModelSettings| {
+        training((&images, &targets, &partition), model, &settings).run(None, &silent, &mut go_on)
+    };
+    let trained = run(&model).expect("a training");
+    assert_eq!(trained.engine, EngineKind::Libtorch);
+    let (first, best) = (&trained.history[0], &trained.history[trained.epoch - 1]);
+    assert!(best.val_loss < 0.5 * first.val_loss, "{first:?} {best:?}");
+    let read = Weights::from_bytes(&trained.weights.to_bytes()).expect("our own weights");
+    assert_eq!(read, trained.weights, "the file carries the layers");
+    let predictions = crate::net::Network::new(&read, Device::Cpu).predict(&images);
+    let mae = (48..54).map(|sample| f64::from((predictions[sample] - targets[sample]).abs())).sum::<f64>() / 6.0;
+    assert!((mae - best.val_mae).abs() < 1e-3, "{mae} against {best:?}");
+    assert_eq!(run(&model).expect("a training").weights, trained.weights, "the same once more");
+}
+
+#[test]
+fn images_that_are_too_small_for_the_layers_are_refused() {
+    let images = RasterStack::zeros(20, 1, 1);
+    let (targets, partition) = (vec![1.0; 20], Partition::in_order(20));
+    let (model, settings) = (layers(), settings(1));
+    let error =
+        training((&images, &targets, &partition), &model, &settings).run(None, &silent, &mut go_on).unwrap_err();
+    assert!(error.to_string().contains("max_pool"), "{error}");
+}
+
+#[test]
+fn each_dropout_has_its_own_rate_and_part_of_the_mask() {
+    let mut masks = vec![f32::NAN; 1000 * 7];
+    draw_masks(&mut seed::stream(1, "dropout", 1), &[(0.0, 2), (0.5, 1), (0.75, 4)], &mut masks);
+    for image in masks.chunks_exact(7) {
+        assert_eq!(image[..2], [1.0; 2]);
+        assert!([0.0, 2.0].contains(&image[2]) && image[3..].iter().all(|factor| [0.0, 4.0].contains(factor)));
+    }
+    let mut one = vec![f32::NAN; 50];
+    draw_mask(&mut seed::stream(1, "dropout", 1), 0.3, &mut one);
+    let mut same = vec![f32::NAN; 50];
+    draw_masks(&mut seed::stream(1, "dropout", 1), &[(0.3, 10)], &mut same);
+    assert_eq!(one, same, "a network with one dropout has the masks of earlier versions");
+}
+
+/// The own kernels and libtorch train the same network, up to rounding.
+#[test]
+fn libtorch_is_used_where_it_is_asked_for() {
+    let ((images, ages), partition) = (samples(20), Partition::in_order(20));
+    let (model, settings) = (small(), settings(1));
+    let run = |engine| {
+        let training = Training { engine, ..training((&images, &ages, &partition), &model, &settings) };
+        training.run(None, &silent, &mut go_on).expect("a training")
+    };
+    let (auto, libtorch) = (run(EngineChoice::Auto), run(EngineChoice::Libtorch));
+    assert_eq!(libtorch.engine, EngineKind::Libtorch);
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(auto.engine, EngineKind::Kernels, "this processor has no kernels");
+    }
+    assert!((auto.history[0].val_loss / libtorch.history[0].val_loss - 1.0).abs() < 1e-3);
 }

@@ -1,4 +1,7 @@
-//! The parameters of a PumpkinNet as plain numbers, and their file format (safetensors).
+//! The parameters of a network as plain numbers, and their file format (safetensors).
+//!
+//! A file carries the layers in its metadata. One without them, such as a state dict of PyTorch, is a PumpkinNet of the published
+//! image size.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +9,12 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use thiserror::Error;
+use xdlreg_core::net::{BLOCKS, NetworkError, NetworkSpec, PumpkinNet};
+use xdlreg_core::sim::SHAPE;
 use xdlreg_core::task::Task;
 
-use super::architecture::{Architecture, BLOCKS};
+/// The layers as JSON, in a file's metadata: one entry, because entries have no order and equal weights give equal bytes.
+const NETWORK: &str = "xdlreg_network";
 
 /// One named parameter in row-major order.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,17 +24,17 @@ pub struct Parameter {
     pub values: Vec<f32>,
 }
 
-/// All parameters of a PumpkinNet, in the order in which the network uses them.
+/// All parameters of a network, in the order in which it uses them.
 ///
-/// Convolutions are `[filters, channels, rows, columns]`, dense layers `[outputs, inputs]`; the inputs of `dense` are
+/// Convolutions are `[filters, channels, rows, columns]`, dense layers `[outputs, inputs]`; the inputs of one behind a flatten are
 /// in channel, row, column order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
-    architecture: Architecture,
+    network: NetworkSpec,
     parameters: Vec<Parameter>,
 }
 
-/// Why a file holds no weights of a PumpkinNet.
+/// Why a file holds no weights of a network.
 #[derive(Debug, Error)]
 pub enum WeightsError {
     #[error("the weights are not a complete safetensors file: {0}")]
@@ -39,8 +45,12 @@ pub enum WeightsError {
     Several { prefixes: Vec<String> },
     #[error("the weights lack the tensor {name:?} (there are: {present})")]
     Missing { name: String, present: String },
-    #[error("the weights hold the tensor {name:?}, which a PumpkinNet of this shape does not have")]
-    Unexpected { name: String },
+    #[error("the weights name layers that cannot be read: {0}")]
+    Layers(#[from] serde_json::Error),
+    #[error("the weights name layers that are no network: {0}")]
+    Network(#[from] NetworkError),
+    #[error("the weights hold the tensor {name:?}, which a {network} of this shape does not have")]
+    Unexpected { name: String, network: &'static str },
     #[error("the tensor {name:?} is of type {found:?}, expected F32 or another type of floats")]
     Type { name: String, found: Dtype },
     #[error("the tensor {name:?} has shape {found:?}, expected {expected:?}")]
@@ -50,12 +60,12 @@ pub enum WeightsError {
 }
 
 impl Weights {
-    /// Weights of `architecture` with the values that `fill` gives for a parameter's name and shape.
+    /// Weights of `network` with the values that `fill` gives for a parameter's name and shape.
     ///
     /// # Panics
     /// Panics when `fill` returns another number of values than the shape has.
-    pub fn build(architecture: Architecture, mut fill: impl FnMut(&str, &[usize]) -> Vec<f32>) -> Self {
-        let parameters = architecture
+    pub fn build(network: &NetworkSpec, mut fill: impl FnMut(&str, &[usize]) -> Vec<f32>) -> Self {
+        let parameters = network
             .parameters()
             .into_iter()
             .map(|(name, shape)| {
@@ -64,11 +74,12 @@ impl Weights {
                 Parameter { name, shape, values }
             })
             .collect();
-        Self { architecture, parameters }
+        Self { network: network.clone(), parameters }
     }
 
-    pub fn architecture(&self) -> Architecture {
-        self.architecture
+    /// The network that they belong to.
+    pub fn network(&self) -> &NetworkSpec {
+        &self.network
     }
 
     pub fn parameters(&self) -> &[Parameter] {
@@ -78,40 +89,67 @@ impl Weights {
     /// The parameter `name`.
     ///
     /// # Panics
-    /// Panics when this architecture has no such parameter.
+    /// Panics when the network has no such parameter.
     pub fn get(&self, name: &str) -> &Parameter {
         self.parameters.iter().find(|p| p.name == name).unwrap_or_else(|| panic!("no parameter named {name}"))
     }
 
-    /// Reads a safetensors file; the architecture is inferred from names and shapes. Files of other programs are read by
-    /// [`super::state_dict::adapt`].
+    /// Reads a safetensors file; without layers in its metadata they are inferred from names and shapes. Files of other
+    /// programs are read by [`super::state_dict::adapt`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        Self::from_tensors(SafeTensors::deserialize(bytes)?.tensors().into_iter().collect())
+        let tensors = SafeTensors::deserialize(bytes)?.tensors().into_iter().collect();
+        Self::from_tensors(tensors, named_network(bytes)?)
     }
 
-    pub(super) fn from_tensors(mut tensors: BTreeMap<String, TensorView>) -> Result<Self, WeightsError> {
-        let architecture = infer(&tensors)?;
+    /// Takes the parameters of `network`, of a PumpkinNet by default.
+    pub(super) fn from_tensors(
+        mut tensors: BTreeMap<String, TensorView>,
+        network: Option<NetworkSpec>,
+    ) -> Result<Self, WeightsError> {
+        let called = if network.is_some() { "network" } else { "PumpkinNet" };
+        let network = network.map_or_else(|| infer(&tensors), Ok)?;
         let mut parameters = Vec::new();
-        for (name, shape) in architecture.parameters() {
+        for (name, shape) in network.parameters() {
             let tensor = take(&mut tensors, &name)?;
             parameters.push(read(name, shape, &tensor)?);
         }
         match tensors.into_keys().next() {
-            Some(name) => Err(WeightsError::Unexpected { name }),
-            None => Ok(Self { architecture, parameters }),
+            Some(name) => Err(WeightsError::Unexpected { name, network: called }),
+            None => Ok(Self { network, parameters }),
         }
     }
 
     /// The safetensors file; equal weights give equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        to_safetensors(self.parameters.iter().map(|p| (p.name.clone(), p)), None)
+        let network = serde_json::to_string(&self.network).expect("names and numbers");
+        to_safetensors(self.parameters.iter().map(|p| (p.name.clone(), p)), (NETWORK, network))
     }
+
+    /// The bias of the output layer of a regression, where it has one.
+    pub fn output_bias(&self) -> Option<f32> {
+        let name = format!("{}.bias", self.network.output().name);
+        let bias = self.parameters.iter().find(|parameter| parameter.name == name);
+        bias.filter(|_| self.network.task() == Task::Regression).map(|bias| bias.values[0])
+    }
+}
+
+/// Whether a parameter is learned by gradient descent; batch norm's running statistics are not.
+pub fn is_trainable(name: &str) -> bool {
+    !name.contains(".running_")
+}
+
+/// The layers that a file has in its metadata.
+pub(super) fn named_network(bytes: &[u8]) -> Result<Option<NetworkSpec>, WeightsError> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes)?;
+    let Some(json) = metadata.metadata().as_ref().and_then(|entries| entries.get(NETWORK)) else { return Ok(None) };
+    let NetworkSpec { input, layers } = serde_json::from_str(json)?;
+    Ok(Some(NetworkSpec::new(input, layers)?))
 }
 
 /// A safetensors file of `parameters` under the given names.
 pub(super) fn to_safetensors<'a>(
     parameters: impl Iterator<Item = (String, &'a Parameter)>,
-    metadata: Option<(String, String)>,
+    (key, text): (&str, String),
 ) -> Vec<u8> {
     let bytes: Vec<(String, &Parameter, Vec<u8>)> = parameters
         .map(|(name, parameter)| {
@@ -123,7 +161,7 @@ pub(super) fn to_safetensors<'a>(
         let view = TensorView::new(Dtype::F32, parameter.shape.clone(), data).expect("values fill the shape");
         (name, view)
     });
-    safetensors::serialize(views, metadata.map(|pair| [pair].into())).expect("a header of names and shapes")
+    safetensors::serialize(views, Some([(key.to_owned(), text)].into())).expect("a header of names and shapes")
 }
 
 /// The parameter `name` of exactly this shape, of any type of floats, and finite as float32.
@@ -158,7 +196,8 @@ fn take<'a>(tensors: &mut BTreeMap<String, TensorView<'a>>, name: &str) -> Resul
     tensors.remove(name).ok_or_else(|| missing(name, tensors))
 }
 
-fn infer(tensors: &BTreeMap<String, TensorView>) -> Result<Architecture, WeightsError> {
+/// The PumpkinNet that tensors belong to. They do not tell of dropout, which does nothing but while it is trained.
+fn infer(tensors: &BTreeMap<String, TensorView>) -> Result<NetworkSpec, WeightsError> {
     let rows = |name: &str| match tensors.get(name) {
         None => Err(missing(name, tensors)),
         Some(tensor) => match tensor.shape() {
@@ -172,7 +211,8 @@ fn infer(tensors: &BTreeMap<String, TensorView>) -> Result<Architecture, Weights
     }
     let task = if rows("output.weight")? == 2 { Task::Classification } else { Task::Regression };
     let batch_norm = tensors.keys().any(|name| name.starts_with("bn"));
-    Ok(Architecture { task, conv_filters, dense_units: rows("dense.weight")?, batch_norm })
+    let net = PumpkinNet { task, conv_filters, dense_units: rows("dense.weight")?, batch_norm };
+    Ok(net.network(SHAPE, 0.0))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 use safetensors::tensor::serialize;
 use xdlreg_core::net::ModelSettings;
+use xdlreg_core::sim::SHAPE;
 
 use super::*;
 
 fn ramp(model: &ModelSettings) -> Weights {
-    Weights::build(Architecture::of(model), |name, shape| {
+    Weights::build(&model.network(SHAPE).expect("a network"), |name, shape| {
         (0..shape.iter().product()).map(|i| i as f32 * 0.25 - name.len() as f32).collect()
     })
 }
@@ -62,7 +63,7 @@ fn what_is_wrong_is_named() {
 
     let error = reread(|file| drop(file.insert("extra".into(), (Dtype::F32, vec![1], vec![0; 4]))))
         .expect_err("an unexpected tensor");
-    assert!(matches!(&error, WeightsError::Unexpected { name } if name == "extra"), "{error}");
+    assert!(matches!(&error, WeightsError::Unexpected { name, .. } if name == "extra"), "{error}");
 
     let error = reread(|file| drop(file.insert("dense.bias".into(), (Dtype::I64, vec![64], vec![0; 512]))))
         .expect_err("a wrong type");

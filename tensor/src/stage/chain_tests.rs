@@ -8,26 +8,27 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use serde::de::DeserializeOwned;
+use xdlreg_core::data::{Partition, Split};
 use xdlreg_core::event::{Epoch, silent};
 use xdlreg_core::explain::{Bias, ExplainSettings, Reference};
 use xdlreg_core::key::Key;
 use xdlreg_core::metric::EvaluateSettings;
 use xdlreg_core::metric::Measurement;
-use xdlreg_core::net::{Keep, ModelSettings, TrainSettings};
+use xdlreg_core::net::{EngineChoice, Keep, ModelSettings, TrainSettings};
 use xdlreg_core::picture;
 use xdlreg_core::picture::HeatmapSettings;
-use xdlreg_core::picture::{Heatmap, Scale, Signs};
+use xdlreg_core::picture::{Heatmap, Scale};
 use xdlreg_core::raster::RasterStack;
-use xdlreg_core::data::Split;
 use xdlreg_core::sim::{PumpkinSet, PumpkinSettings, Without};
+use xdlreg_core::store::pumpkins;
 use xdlreg_core::stage::{Compute, Explained, Trained, files};
 use xdlreg_core::stage_name::StageName;
 use xdlreg_core::store::seal::seal_bytes;
-use xdlreg_core::store::{Entry, arrays, dataset};
+use xdlreg_core::store::{Entry, arrays};
 use xdlreg_core::task::Task;
 
 use super::*;
-use crate::net::{PumpkinNet, Training, Weights};
+use crate::net::{Network, Training, Weights};
 
 const EXPLAINED: Split = Split::Validation;
 
@@ -61,13 +62,20 @@ impl Chain {
         self.keys[&stage].clone()
     }
 
-    fn data(&self) -> Dataset {
+    fn data(&self) -> PumpkinSet {
         let entry = self.store.require(StageName::Simulate, &self.key(StageName::Simulate)).expect("the data set");
-        dataset::load(&entry.file(files::DATA)).expect("pumpkins")
+        pumpkins::load(&entry.file(files::DATA)).expect("pumpkins")
     }
 
     fn train_job(&self, train: TrainSettings, threads: usize) -> Job {
-        Job::Train { dataset: self.key(StageName::Simulate), model: small(), train, compute: Compute::Cpu, threads }
+        Job::Train {
+            dataset: self.key(StageName::Simulate),
+            model: small(),
+            train,
+            compute: Compute::Cpu,
+            threads,
+            engine: EngineChoice::Auto,
+        }
     }
 
     /// A training, and maps of the validation set.
@@ -81,10 +89,16 @@ impl Chain {
 
     fn explain(&mut self, explain: &ExplainSettings) -> Entry {
         let (dataset, network) = (self.key(StageName::Simulate), self.key(StageName::Train));
-        self.carry(Job::Explain { dataset, network, explain: explain.clone(), compute: Compute::Cpu })
+        self.carry(Job::Explain {
+            dataset,
+            network,
+            explain: explain.clone(),
+            compute: Compute::Cpu,
+            engine: EngineChoice::Auto,
+        })
     }
 
-    fn net(&self) -> PumpkinNet {
+    fn net(&self) -> Network {
         let entry = self.store.require(StageName::Train, &self.key(StageName::Train)).expect("the network");
         net(&entry, files::MODEL)
     }
@@ -106,13 +120,13 @@ fn json<T: DeserializeOwned>(entry: &Entry, file: &str) -> T {
     serde_json::from_slice(&fs::read(entry.file(file)).expect("a file")).expect("JSON")
 }
 
-fn net(entry: &Entry, file: &str) -> PumpkinNet {
+fn net(entry: &Entry, file: &str) -> Network {
     let bytes = fs::read(entry.file(file)).expect("weights");
-    PumpkinNet::new(&Weights::from_bytes(&bytes).expect("a network"), Device::Cpu)
+    Network::new(&Weights::from_bytes(&bytes).expect("a network"), Device::Cpu)
 }
 
 /// The mean absolute error over the validation set.
-fn val_mae(net: &PumpkinNet, data: &Dataset) -> f64 {
+fn val_mae(net: &Network, data: &PumpkinSet) -> f64 {
     let samples = Split::Validation.range(data.len());
     let (predictions, ages) = (net.predict(&data.images.slice(samples.clone())), &data.ages()[samples]);
     predictions.iter().zip(ages).map(|(f, age)| f64::from((f - age).abs())).sum::<f64>() / ages.len() as f64
@@ -178,7 +192,16 @@ fn a_training_goes_on_from_where_an_earlier_attempt_was() {
     let (train, data) = (trained(3), chain.data());
     let job = chain.train_job(train.clone(), 1);
     let (model, ages) = (small(), data.ages());
-    let training = Training { images: &data.images, ages: &ages, model: &model, settings: &train, device: Device::Cpu };
+    let partition = Partition::in_order(data.len());
+    let training = Training {
+        images: &data.images,
+        targets: &ages,
+        partition: &partition,
+        model: &model,
+        settings: &train,
+        device: Device::Cpu,
+        engine: EngineChoice::Auto,
+    };
     let mut planted = None;
     let threads = tch::get_num_threads();
     tch::set_num_threads(1);
@@ -238,6 +261,7 @@ fn evaluate(chain: &mut Chain, explain: &ExplainSettings, evaluate: EvaluateSett
         explain: explain.clone(),
         evaluate,
         compute: Compute::Cpu,
+        engine: EngineChoice::Auto,
     });
     json(&entry, files::MEASUREMENTS)
 }
@@ -333,6 +357,7 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
     let (mut chain, entry) = Chain::explained(&explaining("lrp.flat"));
     let (data, maps) = (chain.data(), maps(&entry));
     let predictions = chain.net().predict(&data.images);
+    let truth = xdlreg_core::data::Dataset::from(data.clone()).truth.expect("what is known of pumpkins");
     for (true_scale, pointers) in [(false, true), (true, false)] {
         let heatmaps = HeatmapSettings { count: 3, pointers, true_scale, ..HeatmapSettings::default() };
         let [dataset, network, relevance] =
@@ -340,12 +365,12 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
         let entry = chain.carry(Job::Render { dataset, network, relevance, subset: EXPLAINED, heatmaps });
         let mut expected = BTreeMap::new();
         for (index, sample) in EXPLAINED.range(100).take(3).enumerate() {
-            let (age, prediction) = (Some(data.pumpkins[sample].age as f32), Some(predictions[sample]));
+            let (age, prediction) = (Some(("age", data.pumpkins[sample].age as f32)), Some(predictions[sample]));
             for pointer in [false, true].into_iter().filter(|pointer| pointers || !pointer) {
                 let heatmap = Heatmap {
                     image: data.images.get(sample),
                     relevance: maps.get(index),
-                    signs: pointer.then(|| Signs::from(&data.pumpkins[sample])),
+                    marks: if pointer { truth.marks(sample) } else { Vec::new() },
                     scale: if true_scale { Scale::True(Some("years")) } else { Scale::Relative },
                     title: picture::title(sample, age, prediction),
                 };

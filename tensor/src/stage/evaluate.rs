@@ -1,18 +1,21 @@
 //! Evaluate: lends the network to the scores that ask it again.
 
 use tch::Device;
+use xdlreg_core::data::Target;
+use xdlreg_core::event::silent;
 use xdlreg_core::explain::ExplainSettings;
 use xdlreg_core::key::Key;
 use xdlreg_core::metric::EvaluateSettings;
 use xdlreg_core::metric::{Probe, ProbeError};
+use xdlreg_core::net::EngineChoice;
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::stage::{StageContext, StageError, evaluate};
 use xdlreg_core::store::Draft;
 use xdlreg_core::task::Task;
 
 use super::explain::{Known, load};
-use crate::explain::explain;
-use crate::net::{PumpkinNet, Weights, initial_weights};
+use crate::explain::{Question, explain};
+use crate::net::{Network, Weights, initial_weights};
 
 /// Scores predictions and maps into `draft`.
 pub fn run(
@@ -20,36 +23,38 @@ pub fn run(
     task: Task,
     explain: &ExplainSettings,
     settings: &EvaluateSettings,
-    device: Device,
+    (device, engine): (Device, EngineChoice),
     draft: &Draft,
     context: &StageContext,
 ) -> Result<(), StageError> {
-    let (net, _) = load(&context.model(keys.1)?, device)?;
-    let known = if Known::needed(explain) { Known::of(&*context.dataset(keys.0)?, explain) } else { Known::default() };
-    let probe = Network::new(net, explain, known);
+    let net = load(&context.model(keys.1)?, device)?.0.computed_by(engine);
+    let data = context.dataset(keys.0)?;
+    let probe = Asked::new(net, explain, data.target.clone(), Known::of(&data, explain));
     evaluate::run(keys, task, explain.subset, settings, &probe, draft, context)
 }
 
 /// A network with the way in which it is explained.
-struct Network<'a> {
-    net: PumpkinNet,
+struct Asked<'a> {
+    net: Network,
     weights: Weights,
     settings: &'a ExplainSettings,
+    target: Target,
     known: Known,
 }
 
-impl<'a> Network<'a> {
-    fn new(net: PumpkinNet, settings: &'a ExplainSettings, known: Known) -> Self {
-        Self { weights: net.weights(), net, settings, known }
+impl<'a> Asked<'a> {
+    fn new(net: Network, settings: &'a ExplainSettings, target: Target, known: Known) -> Self {
+        Self { weights: net.weights(), net, settings, target, known }
     }
 
-    fn explain_by(&self, net: &PumpkinNet, images: &RasterStack) -> Result<RasterStack, ProbeError> {
-        let explained = explain(net, images, self.settings, self.known.samples(), &xdlreg_core::event::silent);
-        explained.map(|explained| explained.maps).map_err(|error| ProbeError(error.to_string()))
+    fn explain_by(&self, net: &Network, images: &RasterStack) -> Result<RasterStack, ProbeError> {
+        let (target, settings, samples) = (&self.target, self.settings, self.known.samples());
+        let explained = explain(&Question { net, target, settings, samples }, images, &silent);
+        explained.map(|explained| explained.maps.folded()).map_err(|error| ProbeError(error.to_string()))
     }
 }
 
-impl Probe for Network<'_> {
+impl Probe for Asked<'_> {
     fn predict(&self, images: &RasterStack) -> Vec<f64> {
         self.net.predict(images).into_iter().map(f64::from).collect()
     }
@@ -71,32 +76,32 @@ impl Probe for Network<'_> {
 
     fn explain_randomised(&self, images: &RasterStack, count: usize, seed: u64) -> Result<RasterStack, ProbeError> {
         let drawn = &self.layers()[..count];
-        let architecture = self.weights.architecture();
-        // The output's bias is what a training would begin with: about the mean age.
-        let bias = self.weights.parameters().iter().find(|parameter| parameter.name == "output.bias");
-        let initial = initial_weights(architecture, bias.map_or(0.0, |bias| bias.values[0]), seed);
-        let mixed = Weights::build(architecture, |name, _| {
+        let network = self.weights.network();
+        // The output's bias is what a training would begin with: about the mean target.
+        let initial = initial_weights(network, self.weights.output_bias().unwrap_or(0.0), seed);
+        let mixed = Weights::build(network, |name, _| {
             let anew = drawn.iter().any(|layer| layer == layer_of(name));
             if anew { &initial } else { &self.weights }.get(name).values.clone()
         });
-        self.explain_by(&PumpkinNet::new(&mixed, self.net.device()), images)
+        let net = Network::new(&mixed, self.net.device()).computed_by(self.net.engine());
+        self.explain_by(&net, images)
     }
 }
 
 /// The layer of a parameter, such as `conv1` of `conv1.weight`.
 fn layer_of(parameter: &str) -> &str {
-    parameter.split('.').next().unwrap_or(parameter)
+    parameter.rsplit_once('.').map_or(parameter, |(layer, _)| layer)
 }
 
 #[cfg(test)]
 mod tests {
+    use xdlreg_core::explain::{ExplainedNetwork, LayerKind, LayerSite};
     use xdlreg_core::explain::{Meaning, analyzers};
     use xdlreg_core::net::ModelSettings;
-    use xdlreg_core::sim::SIDE;
-    use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
+    use xdlreg_core::sim::{self, GrowthMode, Pumpkin, SHAPE, SIDE, Without};
+    use xdlreg_core::task::Task;
 
     use super::*;
-    use crate::net::Architecture;
 
     /// An analyzer that takes as few looks at an image as it can.
     fn settings(analyzer: &str) -> ExplainSettings {
@@ -105,15 +110,15 @@ mod tests {
         ExplainSettings { steps: few, samples: few, window: wide, stride: wide, ..settings }
     }
 
-    fn network(settings: &ExplainSettings, batch_norm: bool) -> Network<'_> {
+    fn network(settings: &ExplainSettings, batch_norm: bool) -> Asked<'_> {
         let model = ModelSettings { batch_norm, ..ModelSettings::default() };
-        let initial = initial_weights(Architecture::of(&model), 50.0, 1);
+        let initial = initial_weights(&model.network(SHAPE).expect("a network"), 50.0, 1);
         // Batch norm of a mean other than 0 does not leave zeros zero.
-        let weights = Weights::build(initial.architecture(), |name, shape| match name {
+        let weights = Weights::build(initial.network(), |name, shape| match name {
             "bn1.running_mean" => vec![0.25; shape.iter().product()],
             _ => initial.get(name).values.clone(),
         });
-        Network::new(PumpkinNet::new(&weights, Device::Cpu), settings, Known::default())
+        Asked::new(Network::new(&weights, Device::Cpu), settings, sim::age(), Known::default())
     }
 
     fn image() -> RasterStack {
@@ -161,7 +166,11 @@ mod tests {
                 let maps = network.explain(&image).expect("a map");
                 let mut pixels = maps.pixels().iter().zip(image.pixels());
                 let zero = pixels.all(|(&relevance, &pixel)| pixel != 0.0 || relevance == 0.0);
-                let meaning = Meaning::of(&analyzer.method(&settings), Task::Regression, batch_norm);
+                let (name, kind) = if batch_norm { ("bn1", LayerKind::BatchNorm) } else { ("conv1", LayerKind::Conv) };
+                let entry = LayerSite { name, kind, first: !batch_norm, last: false };
+                let (task, target) = (Task::Regression, &sim::age());
+                let network = ExplainedNetwork { task, target, entry, shape: SHAPE };
+                let meaning = Meaning::of(&analyzer.method(&settings), &network);
                 assert_eq!(meaning.blind, zero, "{} with batch norm {batch_norm}", analyzer.name);
             }
         }

@@ -5,36 +5,35 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tch::Device;
+use xdlreg_core::data::{Dataset, Split, Target};
 use xdlreg_core::event::{Progress, ProgressSink};
-use xdlreg_core::explain::{ExplainSettings, Finding, Flaw, Meaning, Method, Reference, Review, Sum, analyzer};
+use xdlreg_core::explain::{ExplainSettings, Finding, Flaw, Reference, Review, Sum};
 use xdlreg_core::key::Key;
+use xdlreg_core::net::EngineChoice;
 use xdlreg_core::raster::{self, Planes, RasterStack};
-use xdlreg_core::sim::SIDE;
-use xdlreg_core::data::Split;
-use xdlreg_core::sim::PumpkinSet;
+use xdlreg_core::sim;
 use xdlreg_core::stage::{self, StageContext, StageError, files};
 use xdlreg_core::store::planes::{ArrayWriter, ImageFile};
 use xdlreg_core::store::{Draft, dataset, inputs};
 use xdlreg_core::task::Task;
 
-use crate::explain::{AboutMaps, ExplainError, Explained, Samples, Sink, explain_each};
-use crate::net::{PumpkinNet, adapt};
+use crate::explain::{AboutMaps, ExplainError, Explained, Question, Samples, Sink, explain_each};
+use crate::net::{Network, adapt};
 
 /// Explains the chosen subset of a data set into `draft`. Images and maps are in memory some at a time.
 pub fn run(
     data: &Key,
     network: &Key,
     settings: &ExplainSettings,
-    device: Device,
+    (device, engine): (Device, EngineChoice),
     draft: &Draft,
     context: &StageContext,
 ) -> Result<(), StageError> {
-    let (net, _) = load(&context.model(network)?, device)?;
-    let Images { explained, origin, training, ages } = images_of(data, settings, context)?;
-    let in_training = ages.as_deref().and_then(|ages| ages.get(Split::Train.range(ages.len())));
-    let samples = in_training.map(|ages| Samples { images: &*training, ages });
+    let net = load(&context.model(network)?, device)?.0.computed_by(engine);
+    let images = images_of(data, settings, context)?;
+    let samples = Some(Samples { images: &*images.training, targets: &images.training_targets });
     let file = |name| draft.file(name).map_err(StageError::io(draft.folder()));
-    let looked = Looked::new(settings, range_of(ages.as_deref(), net.architecture().task), origin);
+    let looked = Looked::new(settings, range_of(&images.targets, net.task()), images.indices);
     let mut kept = Kept {
         paths: [file(files::RELEVANCE)?, file(files::OUTPUTS)?, file(files::LEDGER)?],
         about: None,
@@ -44,8 +43,9 @@ pub fn run(
         outputs: None,
         ledger: None,
     };
-    let made = explain_each(&net, &*explained, settings, samples, &mut kept, context.progress);
-    made.map_err(|error| refused(error.counted_from(origin)))?;
+    let question = Question { net: &net, target: &images.target, settings, samples };
+    let made = explain_each(&question, &*images.explained, &mut kept, context.progress);
+    made.map_err(|error| refused(error.of_samples(&kept.looked.samples)))?;
     let facts = kept.finish().map_err(StageError::io(draft.folder()))?;
     let text = serde_json::to_vec(&facts).map_err(StageError::failed)?;
     draft.write(files::EXPLAINED, &text).map_err(StageError::io(draft.folder()))
@@ -54,50 +54,52 @@ pub fn run(
 /// What a data set offers to an explanation.
 struct Images {
     explained: Box<dyn Planes>,
-    /// Index in the data set of the first explained image.
-    origin: usize,
+    /// Index in the data set of each explained image.
+    indices: Vec<usize>,
     /// The training set, which is empty where no reference needs it.
     training: Box<dyn Planes>,
-    /// Of all samples, where they are needed.
-    ages: Option<Vec<f32>>,
+    training_targets: Vec<f32>,
+    target: Target,
+    /// Of all samples.
+    targets: Vec<f32>,
 }
 
 /// Images are read some at a time, unless they are in memory anyway.
 fn images_of(data: &Key, settings: &ExplainSettings, context: &StageContext) -> Result<Images, StageError> {
     let needed = Known::needed(settings);
     if let Some(set) = context.remembered_dataset(data) {
-        let training = Split::Train.range(if needed { set.len() } else { 0 });
-        let explained = settings.subset.range(set.len());
+        let training = if needed { set.samples(Split::Train) } else { Vec::new() };
+        let indices = set.samples(settings.subset);
         return Ok(Images {
-            origin: explained.start,
-            explained: Box::new(set.images.slice(explained)),
-            training: Box::new(set.images.slice(training)),
-            ages: needs_ages(settings).then(|| set.ages()),
+            explained: Box::new(set.images.select(&indices)),
+            indices,
+            training_targets: training.iter().map(|&sample| set.targets[sample]).collect(),
+            training: Box::new(set.images.select(&training)),
+            target: set.target.clone(),
+            targets: set.targets.clone(),
         });
     }
-    let set = context.dataset_file(data)?;
-    let all = ImageFile::open(&set).map_err(StageError::failed)?;
-    let count = all.shape()[0];
-    let explained = settings.subset.range(count);
-    let ages = if needs_ages(settings) { dataset::load_ages(&set).map_err(StageError::failed)? } else { None };
+    let file = context.dataset_file(data)?;
+    let all = ImageFile::open(&file).map_err(StageError::failed)?;
+    let known = dataset::load_samples(&file).map_err(StageError::failed)?;
+    let training = if needed { known.partition.samples(Split::Train) } else { Vec::new() };
+    let indices = known.partition.samples(settings.subset);
     Ok(Images {
-        origin: explained.start,
-        explained: Box::new(all.clone().slice(explained)),
-        training: Box::new(all.slice(Split::Train.range(count))),
-        ages,
+        explained: Box::new(all.clone().select(&indices)),
+        indices,
+        training_targets: training.iter().map(|&sample| known.targets[sample]).collect(),
+        training: Box::new(all.select(&training)),
+        target: known.target,
+        targets: known.targets,
     })
 }
 
-/// Whether ages are of use: for references taken from them, and to tell how much noise moves predictions.
-fn needs_ages(settings: &ExplainSettings) -> bool {
-    let smooths = || analyzer(&settings.analyzer).is_some_and(|a| matches!(a.method(settings), Method::Smooth { .. }));
-    Known::needed(settings) || smooths()
-}
-
 /// The range of the targets in the unit of the network's output; 0 where it is not known.
-fn range_of(ages: Option<&[f32]>, task: Task) -> f64 {
-    let ages = ages.filter(|_| task == Task::Regression).unwrap_or_default();
-    let ends = ages.iter().fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], &age| [low.min(age), high.max(age)]);
+fn range_of(targets: &[f32], task: Task) -> f64 {
+    let targets = if task == Task::Regression { targets } else { &[] };
+    let ends = targets
+        .iter()
+        .fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], &value| [low.min(value), high.max(value)]);
     f64::from((ends[1] - ends[0]).max(0.0))
 }
 
@@ -105,7 +107,8 @@ fn range_of(ages: Option<&[f32]>, task: Task) -> f64 {
 struct Looked {
     with_reference: bool,
     range: f64,
-    origin: usize,
+    /// Index in the data set of each image.
+    samples: Vec<usize>,
     /// From the first map on.
     review: Option<Review>,
     flaws: BTreeMap<usize, Flaw>,
@@ -113,15 +116,15 @@ struct Looked {
 }
 
 impl Looked {
-    fn new(settings: &ExplainSettings, range: f64, origin: usize) -> Self {
+    fn new(settings: &ExplainSettings, range: f64, samples: Vec<usize>) -> Self {
         let with_reference = settings.reference.is_some_and(|reference| reference != Reference::None);
-        Self { with_reference, range, origin, review: None, flaws: BTreeMap::new(), count: 0 }
+        Self { with_reference, range, samples, review: None, flaws: BTreeMap::new(), count: 0 }
     }
 
-    fn look(&mut self, meaning: &Meaning, explained: &Explained) {
-        let review = || Review::new(meaning.clone(), self.with_reference, self.range, self.origin);
+    fn look(&mut self, about: &AboutMaps, explained: &Explained) {
+        let review = || Review::new(about.meaning.clone(), self.with_reference, self.range, self.samples.clone());
         let review = self.review.get_or_insert_with(review);
-        for (map, facts) in explained.maps.chunks_exact(SIDE * SIDE).zip(explained.facts) {
+        for (map, facts) in explained.maps.chunks_exact(about.shape.values()).zip(explained.facts) {
             let flaw = review.look(map, facts);
             self.flaws.extend(flaw.map(|flaw| (self.count, flaw)));
             self.count += 1;
@@ -150,7 +153,7 @@ struct Kept {
 impl Kept {
     fn finish(self) -> io::Result<stage::Explained> {
         [self.maps, self.outputs, self.ledger].into_iter().flatten().try_for_each(|array| array.finish().map(drop))?;
-        let AboutMaps { meaning, reference, layers } = self.about.expect("explanations have begun");
+        let AboutMaps { meaning, reference, layers, .. } = self.about.expect("explanations have begun");
         let (layers, findings) = (layers.unwrap_or_default(), self.looked.findings());
         let (totals, flaws) = (self.totals, self.looked.flaws);
         Ok(stage::Explained { meaning, reference, totals, layers, flaws, findings })
@@ -160,7 +163,7 @@ impl Kept {
 impl Sink for Kept {
     fn begin(&mut self, count: usize, about: &AboutMaps) -> io::Result<()> {
         let [maps, outputs, ledger] = &self.paths;
-        self.maps = Some(ArrayWriter::create(maps, &[count, SIDE, SIDE])?);
+        self.maps = Some(ArrayWriter::create(maps, &about.shape.of_array(count))?);
         self.outputs = Some(ArrayWriter::create(outputs, &[count])?);
         let layers = about.layers.as_ref().map(Vec::len);
         self.ledger = layers.map(|layers| ArrayWriter::create(ledger, &[count, layers, 3])).transpose()?;
@@ -169,11 +172,12 @@ impl Sink for Kept {
     }
 
     fn take(&mut self, explained: Explained) -> io::Result<()> {
-        let AboutMaps { meaning, .. } = self.about.as_ref().expect("explanations have begun");
+        let about = self.about.as_ref().expect("explanations have begun");
+        let meaning = &about.meaning;
         if meaning.sum != Some(Sum::Difference) || meaning.smoothing.is_some() {
             self.totals.extend(explained.facts.iter().filter_map(|facts| facts.total));
         }
-        self.looked.look(meaning, &explained);
+        self.looked.look(about, &explained);
         if let Some(ledger) = &mut self.ledger {
             let parts = explained.taken.iter().flat_map(|taken| [taken.bias, taken.stabiliser, taken.rest]);
             ledger.write(&parts.map(|part| part as f32).collect::<Vec<f32>>())?;
@@ -189,16 +193,20 @@ pub struct Known(Option<(RasterStack, Vec<f32>)>);
 
 impl Known {
     pub fn of(data: &Dataset, settings: &ExplainSettings) -> Self {
-        let training = Split::Train.range(data.len());
-        Self(Self::needed(settings).then(|| (data.images.slice(training.clone()), data.ages()[training].to_vec())))
+        let known = || {
+            let training = data.samples(Split::Train);
+            let targets = training.iter().map(|&sample| data.targets[sample]).collect();
+            (data.images.select(&training), targets)
+        };
+        Self(Self::needed(settings).then(known))
     }
 
-    pub fn needed(settings: &ExplainSettings) -> bool {
+    fn needed(settings: &ExplainSettings) -> bool {
         settings.reference.is_some_and(Reference::needs_samples)
     }
 
     pub fn samples(&self) -> Option<Samples<'_>> {
-        self.0.as_ref().map(|(images, ages)| Samples { images, ages })
+        self.0.as_ref().map(|(images, targets)| Samples { images, targets })
     }
 }
 
@@ -207,7 +215,7 @@ fn refused(error: ExplainError) -> StageError {
     match error {
         ExplainError::UnknownAnalyzer { .. }
         | ExplainError::NoRule { .. }
-        | ExplainError::ImageSize { .. }
+        | ExplainError::ImageShape { .. }
         | ExplainError::Unreadable(_)
         | ExplainError::Unwritable { .. } => StageError::failed(error),
         error => StageError::invalid(error),
@@ -215,34 +223,39 @@ fn refused(error: ExplainError) -> StageError {
 }
 
 /// Explains images of a file with weights of a file; the maps go to `out`. References are taken from the same file,
-/// where it knows ages. Images and maps are in memory some at a time.
+/// where it knows targets. Images and maps are in memory some at a time.
 pub fn explain_files(
     weights: &Path,
     images: &Path,
     settings: &ExplainSettings,
-    device: Device,
+    (device, engine): (Device, EngineChoice),
     out: &Path,
     progress: &dyn ProgressSink,
 ) -> Result<(), StageError> {
     let (net, note) = load(weights, device)?;
+    let net = net.computed_by(engine);
     if let Some(note) = note {
         progress.report(Progress::Note { message: format!("{}: {note}", weights.display()) });
     }
     let file = ImageFile::open(images).map_err(StageError::failed)?;
-    check_size(&file)?;
+    check_shape(&file, &net)?;
     let extent = raster::extent(&file).map_err(StageError::failed)?;
     if let Some(message) = file.note_on_scale(extent) {
         progress.report(Progress::Note { message });
     }
-    let ages = if needs_ages(settings) { dataset::load_ages(images).map_err(StageError::failed)? } else { None };
-    if let Some(ages) = ages.as_ref().filter(|ages| ages.len() != file.shape()[0]) {
-        let (path, count) = (images.display(), file.shape()[0]);
-        return Err(StageError::Failed(format!("{path}: {} ages for {count} images", ages.len())));
+    let known = dataset::load_targets(images).map_err(StageError::failed)?;
+    if let Some((target, targets)) = known.as_ref().filter(|(_, targets)| targets.len() != file.count()) {
+        let (path, count, name) = (images.display(), file.count(), &target.name);
+        return Err(StageError::Failed(format!("{path}: {} values of {name} for {count} images", targets.len())));
     }
-    let samples = ages.as_deref().map(|ages| Samples { images: &file, ages });
-    let looked = Looked::new(settings, range_of(ages.as_deref(), net.architecture().task), 0);
+    let samples = known.as_ref().map(|(_, targets)| Samples { images: &file, targets });
+    // Weights do not say what they predict.
+    let target = known.as_ref().map_or_else(sim::age, |(target, _)| target.clone());
+    let targets: &[f32] = known.as_ref().map_or(&[], |(_, targets)| targets);
+    let looked = Looked::new(settings, range_of(targets, net.task()), (0..file.count()).collect());
     let mut maps = Maps { path: out, about: None, looked, writer: None };
-    explain_each(&net, &file, settings, samples, &mut maps, progress).map_err(refused)?;
+    let question = Question { net: &net, target: &target, settings, samples };
+    explain_each(&question, &file, &mut maps, progress).map_err(refused)?;
     let findings = maps.looked.findings();
     if let Some(turned) = findings.iter().find(|finding| finding.flaw == Some(Flaw::Noise)) {
         // Nothing in a file of maps would tell which of them explain something else.
@@ -265,32 +278,30 @@ struct Maps<'a> {
 impl Sink for Maps<'_> {
     fn begin(&mut self, count: usize, about: &AboutMaps) -> io::Result<()> {
         self.about = Some(about.clone());
-        self.writer = Some(ArrayWriter::create(self.path, &[count, SIDE, SIDE])?);
+        self.writer = Some(ArrayWriter::create(self.path, &about.shape.of_array(count))?);
         Ok(())
     }
 
     fn take(&mut self, explained: Explained) -> io::Result<()> {
-        let AboutMaps { meaning, .. } = self.about.as_ref().expect("explanations have begun");
-        self.looked.look(meaning, &explained);
+        let about = self.about.as_ref().expect("explanations have begun");
+        self.looked.look(about, &explained);
         self.writer.iter_mut().try_for_each(|writer| writer.write(explained.maps))
     }
 }
 
-fn check_size(images: &ImageFile) -> Result<(), StageError> {
-    let [_, height, width] = images.shape();
-    if (height, width) == (SIDE, SIDE) {
+fn check_shape(images: &ImageFile, net: &Network) -> Result<(), StageError> {
+    let (found, expected) = (images.shape(), net.spec().input);
+    if found == expected {
         return Ok(());
     }
-    Err(StageError::Failed(format!(
-        "{}: images of {height} x {width} pixels, but the network reads {SIDE} x {SIDE}",
-        images.path().display()
-    )))
+    let path = images.path().display();
+    Err(StageError::Failed(format!("{path}: images of {found}, but the network takes {expected}")))
 }
 
 /// A network from its file, with what the user should know of how that was read.
-pub(super) fn load(path: &Path, device: Device) -> Result<(PumpkinNet, Option<String>), StageError> {
+pub(super) fn load(path: &Path, device: Device) -> Result<(Network, Option<String>), StageError> {
     let refused = |error: &dyn std::fmt::Display| StageError::Failed(format!("{}: {error}", path.display()));
     let bytes = inputs::read_file(path).map_err(|error| refused(&error))?;
     let adapted = adapt(&bytes).map_err(|error| refused(&error))?;
-    Ok((PumpkinNet::new(&adapted.weights, device), adapted.note))
+    Ok((Network::new(&adapted.weights, device), adapted.note))
 }

@@ -59,14 +59,15 @@ pub fn carry_out(
     let draft = store.draft(stage, &key).map_err(StageError::io(store.root()))?;
     match job {
         Job::Simulate { data } => simulate::run(data, &draft, &context)?,
-        Job::Train { dataset, model, train, threads, .. } => {
-            train::run(dataset, model, train, device, *threads, &key, &draft, &context)?;
+        Job::Train { dataset, model, train, threads, engine, .. } => {
+            train::run(dataset, model, train, (device, *engine), *threads, &key, &draft, &context)?;
         }
-        Job::Explain { dataset, network, explain, .. } => {
-            explain::run(dataset, network, explain, device, &draft, &context)?;
+        Job::Explain { dataset, network, explain, engine, .. } => {
+            explain::run(dataset, network, explain, (device, *engine), &draft, &context)?;
         }
-        Job::Evaluate { dataset, network, relevance, task, explain, evaluate, .. } => {
-            evaluate::run((dataset, network, relevance), *task, explain, evaluate, device, &draft, &context)?;
+        Job::Evaluate { dataset, network, relevance, task, explain, evaluate, engine, .. } => {
+            let keys = (dataset, network, relevance);
+            evaluate::run(keys, *task, explain, evaluate, (device, *engine), &draft, &context)?;
         }
         Job::Render { dataset, network, relevance, subset, heatmaps } => {
             render::run((dataset, network, relevance), *subset, heatmaps, &draft, &context)?;

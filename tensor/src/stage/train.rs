@@ -7,12 +7,12 @@ use tch::Device;
 use xdlreg_core::disk::Folder;
 use xdlreg_core::event::{Progress, ProgressSink};
 use xdlreg_core::key::Key;
-use xdlreg_core::net::{ModelSettings, TrainSettings};
+use xdlreg_core::net::{EngineChoice, ModelSettings, TrainSettings};
 use xdlreg_core::stage::{self, StageContext, StageError, files};
 use xdlreg_core::store::seal::{seal_bytes, unseal_bytes};
 use xdlreg_core::store::{Draft, arrays};
 
-use crate::net::{Kept, PumpkinNet, TrainError, TrainState, Trained, Training, Weights, tensorboard};
+use crate::net::{Kept, Network, TrainError, TrainState, Trained, Training, tensorboard};
 
 /// Where a training stands, in its scratch folder.
 const STATE: &str = "state.safetensors";
@@ -23,15 +23,15 @@ pub fn run(
     dataset: &Key,
     model: &ModelSettings,
     settings: &TrainSettings,
-    device: Device,
+    (device, engine): (Device, EngineChoice),
     threads: usize,
     key: &Key,
     draft: &Draft,
     context: &StageContext,
 ) -> Result<(), StageError> {
     let data = context.dataset(dataset)?;
-    let ages = data.ages();
-    let training = Training { images: &data.images, ages: &ages, model, settings, device };
+    let (images, targets, partition) = (&data.images, &data.targets, &data.partition);
+    let training = Training { images, targets, partition, model, settings, device, engine };
     let scratch = context.store.scratch(key);
     scratch.make().map_err(StageError::io(scratch.path()))?;
     scratch.remove_temporary(false);
@@ -57,7 +57,7 @@ pub fn run(
         TrainError::Diverged { .. } => StageError::invalid(error),
         error => StageError::failed(error),
     })?;
-    let predictions = PumpkinNet::new(&trained.weights, device).predict(&data.images);
+    let predictions = Network::new(&trained.weights, device).computed_by(engine).predict(images);
     save(&trained, &predictions, draft)
 }
 
@@ -84,7 +84,8 @@ fn save(trained: &Trained, predictions: &[f32], draft: &Draft) -> Result<(), Sta
         |name: &str, contents: &[u8]| draft.write(name, contents).map_err(StageError::io(draft.folder().join(name)));
     write(files::MODEL, &trained.weights.to_bytes())?;
     write(files::EPOCHS, &serde_json::to_vec(&trained.history).map_err(StageError::failed)?)?;
-    let facts = stage::Trained { epoch: trained.epoch, output_bias: output_bias(&trained.weights) };
+    let output_bias = trained.weights.output_bias().map(f64::from);
+    let facts = stage::Trained { epoch: trained.epoch, output_bias, engine: Some(trained.engine) };
     write(files::TRAINED, &serde_json::to_vec(&facts).map_err(StageError::failed)?)?;
     if let Some(Kept { epoch, weights }) = &trained.checkpoint {
         write(&format!("{}/epoch-{epoch:03}.safetensors", files::CHECKPOINTS), &weights.to_bytes())?;
@@ -94,9 +95,4 @@ fn save(trained: &Trained, predictions: &[f32], draft: &Draft) -> Result<(), Sta
     }
     let path = draft.file(files::PREDICTIONS).map_err(StageError::io(draft.folder()))?;
     arrays::write_vector(predictions, &path).map_err(StageError::io(path))
-}
-
-fn output_bias(weights: &Weights) -> Option<f64> {
-    let parameter = weights.parameters().iter().find(|parameter| parameter.name == "output.bias")?;
-    parameter.values.first().map(|&years| f64::from(years))
 }

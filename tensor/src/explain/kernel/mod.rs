@@ -13,15 +13,14 @@ mod window;
 use std::array;
 
 use xdlreg_core::explain::Activation;
-use xdlreg_core::sim::SIDE;
+use xdlreg_core::net::BLOCKS;
 
 use self::hits::Hits;
 use self::layer::{Layer, PARTS, Ruled, Sides};
 use self::order::Order;
 use self::window::{Line, Pixels, Runs};
 use super::ledger::{Taken, sum};
-use crate::net::PumpkinNet;
-use crate::net::architecture::BLOCKS;
+use crate::net::Network;
 use crate::net::engine::trainable_values;
 use crate::net::kernel::buffer::Buffer;
 use crate::net::kernel::conv::Plane;
@@ -63,13 +62,12 @@ struct Space {
 
 impl Kernels {
     /// `ruled` are the seven linear layers; `None` where the processor or the network has no kernels.
-    pub fn new(net: &PumpkinNet, ruled: &[Ruled], activation: Activation) -> Option<Self> {
-        let layout = Layout::new(net.architecture(), (SIDE, SIDE)).filter(|_| !net.device().is_cuda())?;
+    pub fn new(net: &Network, ruled: &[Ruled], activation: Activation) -> Option<Self> {
+        let layout = Layout::new(net.spec()).filter(|_| !net.device().is_cuda())?;
         let isa = *Isa::available().first()?;
         let parameters = layout.pack(&trainable_values(&net.weights()));
-        let channels = |index: usize| net.architecture().channels(index);
-        let convolutions = layout.blocks.iter().enumerate();
-        let convolutions = convolutions.map(|(index, block)| Order::convolution(block, channels(index)));
+        let convolutions = layout.blocks.iter().zip(&layout.channels);
+        let convolutions = convolutions.map(|(block, &channels)| Order::convolution(block, channels));
         let orders = convolutions.chain([Order::hidden(&layout), Order::output(&layout)]);
         let layers: Vec<Layer> = ruled.iter().zip(orders).map(|(&ruled, order)| Layer::new(ruled, &order)).collect();
         let space = Space::new(&layout, &layers);

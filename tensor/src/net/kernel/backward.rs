@@ -8,7 +8,7 @@ use super::pool::route_row;
 use super::scatter::{Nonzero, scatter_row};
 use super::simd::Simd;
 use super::winners::{Winners, first_gradient};
-use crate::net::architecture::BLOCKS;
+use xdlreg_core::net::BLOCKS;
 
 /// Buffers of one thread of a training, allocated once.
 #[derive(Debug, Clone)]

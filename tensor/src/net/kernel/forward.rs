@@ -10,7 +10,7 @@ use super::pool::{Flat, no_winners, pool_row};
 use super::scatter::{Nonzero, scatter_row};
 use super::simd::{LANES, NO_WINNER, Simd};
 use super::winners::SLACK;
-use crate::net::architecture::BLOCKS;
+use xdlreg_core::net::BLOCKS;
 
 /// What one image leaves behind on its way through the network, in buffers allocated once.
 #[derive(Debug, Clone)]

@@ -2,9 +2,8 @@
 
 use super::conv::Plane;
 use super::simd::LANES;
-use xdlreg_core::sim::SIDE;
-
-use crate::net::architecture::{Architecture, BLOCKS, KERNELS, pooled};
+use xdlreg_core::net::{BLOCKS, KERNELS, NetworkSpec, PumpkinNet, pooled};
+use xdlreg_core::sim::{SHAPE, SIDE};
 
 /// One block: convolution, ReLU, pooling.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +30,8 @@ impl Block {
 #[derive(Debug, Clone)]
 pub struct Layout {
     pub blocks: [Block; BLOCKS],
+    /// Channels that go into every block, without padding.
+    pub channels: [usize; BLOCKS],
     pub units: usize,
     pub outputs: usize,
     /// Start of the dense weights, `[features, units]`, features in the order row, column, channel.
@@ -54,12 +55,10 @@ fn padded(channels: usize) -> Option<usize> {
 }
 
 impl Layout {
-    /// The layout for images of this height and width, or `None` where the kernels have no code: for batch norm, more
-    /// than 64 filters, or images of a size that does not fit the dense layer.
-    pub fn new(architecture: Architecture, (height, width): (usize, usize)) -> Option<Self> {
-        if architecture.batch_norm || (height, width) != (SIDE, SIDE) {
-            return None;
-        }
+    /// The layout of a PumpkinNet, or `None` where the kernels have no code: for other networks, batch norm, more than 64
+    /// filters, and images of another shape than the pumpkins'.
+    pub fn new(network: &NetworkSpec) -> Option<Self> {
+        let net = PumpkinNet::found_in(network).filter(|net| !net.batch_norm && network.input == SHAPE)?;
         let mut start = 0;
         let mut take = |count: usize| {
             start += count;
@@ -68,7 +67,7 @@ impl Layout {
         let mut side = SIDE;
         let mut channels = 1;
         let mut blocks = Vec::with_capacity(BLOCKS);
-        for (filters, kernel) in architecture.conv_filters.into_iter().zip(KERNELS) {
+        for (filters, kernel) in net.conv_filters.into_iter().zip(KERNELS) {
             let filters = padded(filters)?;
             let plane = |side, channels| Plane { height: side, width: side, channels };
             blocks.push(Block {
@@ -81,8 +80,8 @@ impl Layout {
             });
             (side, channels) = (pooled(side), filters);
         }
-        let (units, outputs) = (architecture.dense_units, architecture.outputs());
-        let features = features(architecture.channels(BLOCKS), side, channels);
+        let (units, outputs) = (net.dense_units, net.outputs());
+        let features = features(net.conv_filters[BLOCKS - 1], side, channels);
         let mut layout = Self {
             dense_weights: take(features.len() * units),
             dense_bias: take(units),
@@ -90,12 +89,15 @@ impl Layout {
             output_bias: take(outputs),
             len: start,
             blocks: blocks.try_into().expect("five blocks"),
+            channels: std::array::from_fn(
+                |block| if block == 0 { SHAPE.channels } else { net.conv_filters[block - 1] },
+            ),
             units,
             outputs,
             places: Vec::new(),
             features,
         };
-        layout.places = layout.find_places(architecture);
+        layout.places = layout.find_places(&net);
         Some(layout)
     }
 
@@ -114,21 +116,21 @@ impl Layout {
         self.places.iter().map(|&place| packed[place as usize]).collect()
     }
 
-    fn find_places(&self, architecture: Architecture) -> Vec<u32> {
+    fn find_places(&self, net: &PumpkinNet) -> Vec<u32> {
         let mut places = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {
             let window = block.side * block.side * block.input.channels;
-            for filter in 0..architecture.conv_filters[index] {
-                for channel in 0..architecture.channels(index) {
+            for filter in 0..net.conv_filters[index] {
+                for channel in 0..self.channels[index] {
                     for pixel in 0..block.side * block.side {
                         let tap = pixel * block.input.channels + channel;
                         places.push(block.weights + (filter / LANES * window + tap) * LANES + filter % LANES);
                     }
                 }
             }
-            places.extend((0..architecture.conv_filters[index]).map(|filter| block.bias + filter));
+            places.extend((0..net.conv_filters[index]).map(|filter| block.bias + filter));
         }
-        let mut dense = vec![0; architecture.features()];
+        let mut dense = vec![0; self.features.iter().flatten().count()];
         for (feature, flat) in self.features.iter().enumerate() {
             if let Some(flat) = flat {
                 dense[*flat as usize] = self.dense_weights + feature * self.units;
@@ -154,6 +156,7 @@ fn features(channels: usize, side: usize, padded: usize) -> Vec<Option<u32>> {
 mod tests {
     use super::*;
     use xdlreg_core::net::ModelSettings;
+    use xdlreg_core::raster::ImageShape;
     use xdlreg_core::task::Task;
 
     #[test]
@@ -165,9 +168,9 @@ mod tests {
             ..ModelSettings::default()
         };
         for model in [ModelSettings::default(), small] {
-            let architecture = Architecture::of(&model);
-            let layout = Layout::new(architecture, (98, 98)).expect("a layout");
-            let count: usize = architecture.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+            let network = model.network(SHAPE).expect("a network");
+            let layout = Layout::new(&network).expect("a layout");
+            let count: usize = network.parameters().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
             let values: Vec<f32> = (1..=count).map(|value| value as f32).collect();
             assert_eq!(layout.unpack(&layout.pack(&values)), values);
         }
@@ -177,6 +180,18 @@ mod tests {
     fn too_many_filters_and_batch_norm_have_no_layout() {
         let wide = ModelSettings { conv_filters: [16, 16, 32, 65, 32], ..ModelSettings::default() };
         let normed = ModelSettings { batch_norm: true, ..ModelSettings::default() };
-        assert!([wide, normed].iter().all(|model| Layout::new(Architecture::of(model), (98, 98)).is_none()));
+        assert!([wide, normed].iter().all(|model| Layout::new(&model.network(SHAPE).expect("a network")).is_none()));
+    }
+
+    #[test]
+    fn other_networks_and_images_have_no_layout() {
+        let model = ModelSettings::default();
+        for shape in [ImageShape::plane(SIDE, SIDE + 2), ImageShape::new(3, SIDE, SIDE)] {
+            assert!(Layout::new(&model.network(shape).expect("a network")).is_none(), "{shape}");
+        }
+        let mut network = model.network(SHAPE).expect("a network");
+        assert!(Layout::new(&network).is_some());
+        network.layers.remove(1);
+        assert!(Layout::new(&network).is_none(), "without its first ReLU");
     }
 }

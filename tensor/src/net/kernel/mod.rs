@@ -19,10 +19,8 @@ pub mod simd;
 mod team;
 mod winners;
 
-use std::ops::Range;
-
 use xdlreg_core::alive;
-use xdlreg_core::net::TrainSettings;
+use xdlreg_core::net::{NetworkSpec, TrainSettings};
 use xdlreg_core::raster::RasterStack;
 
 use self::forward::Inputs;
@@ -30,22 +28,22 @@ use self::isa::{Isa, Learn, Optimise};
 use self::layout::Layout;
 use self::order::{Orders, by_lanes};
 use self::team::Team;
-use super::architecture::Architecture;
 use super::engine::{Engine, trainable_values};
 use super::loss::Objective;
 use super::optimizer::{Moments, Update};
 use super::weights::Weights;
 
 /// Raw outputs of the network of `weights` for all images in evaluation mode, or `None` where the processor or the
-/// architecture has no kernels.
+/// network has no kernels.
 pub fn outputs(weights: &Weights, images: &RasterStack, threads: usize) -> Option<Vec<f32>> {
-    let layout = Layout::new(weights.architecture(), (images.height(), images.width()))?;
+    let layout = Layout::new(weights.network())?;
     let parameters = layout.pack(&trainable_values(weights));
     let isa = *Isa::available().first()?;
     let mut orders = Orders::new(isa, &layout);
     orders.arrange_forward(&layout, &parameters);
     let inputs = Inputs { parameters: &parameters, by_channel: &orders.by_channel, flat_wins: false };
-    Some(Team::new(isa, layout, threads)?.outputs(inputs, images, 0..images.len()))
+    let all: Vec<usize> = (0..images.len()).collect();
+    Some(Team::new(isa, layout, threads)?.outputs(inputs, images, &all))
 }
 
 /// The network, its optimiser's state and all samples.
@@ -54,7 +52,7 @@ pub struct Kernels<'a> {
     images: &'a RasterStack,
     objective: &'a Objective,
     settings: &'a TrainSettings,
-    architecture: Architecture,
+    network: NetworkSpec,
     team: Team,
     parameters: Vec<f32>,
     orders: Orders,
@@ -65,7 +63,7 @@ pub struct Kernels<'a> {
 }
 
 impl<'a> Kernels<'a> {
-    /// The engine, or `None` where the processor or the architecture has no kernels.
+    /// The engine, or `None` where the processor or the network has no kernels.
     pub fn new(
         images: &'a RasterStack,
         objective: &'a Objective,
@@ -84,12 +82,12 @@ impl<'a> Kernels<'a> {
         (weights, moments): (&Weights, &Moments),
         threads: usize,
     ) -> Option<Self> {
-        let layout = Layout::new(weights.architecture(), (images.height(), images.width()))?;
+        let layout = Layout::new(weights.network())?;
         Some(Self {
             images,
             objective,
             settings,
-            architecture: weights.architecture(),
+            network: weights.network().clone(),
             parameters: layout.pack(&trainable_values(weights)),
             orders: Orders::new(isa, &layout),
             gradient: vec![0.0; layout.len],
@@ -143,7 +141,7 @@ impl Engine for Kernels<'_> {
         std::mem::take(&mut self.outputs)
     }
 
-    fn evaluate(&mut self, samples: Range<usize>) -> Vec<f32> {
+    fn evaluate(&mut self, samples: &[usize]) -> Vec<f32> {
         self.orders.arrange_forward(&self.team.layout, &self.parameters);
         let inputs = Inputs { parameters: &self.parameters, by_channel: &self.orders.by_channel, flat_wins: false };
         self.team.outputs(inputs, self.images, samples)
@@ -153,7 +151,7 @@ impl Engine for Kernels<'_> {
         // Without batch norm, which has no kernels, every parameter is trainable.
         let values = self.team.layout.unpack(&self.parameters);
         let mut rest = &values[..];
-        Weights::build(self.architecture, |_, shape| {
+        Weights::build(&self.network, |_, shape| {
             let (own, others) = rest.split_at(shape.iter().product());
             rest = others;
             own.to_vec()

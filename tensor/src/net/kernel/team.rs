@@ -46,13 +46,13 @@ impl Team {
     }
 
     /// Raw outputs for `samples` of `images` in evaluation mode.
-    pub fn outputs(&mut self, inputs: Inputs, images: &RasterStack, samples: Range<usize>) -> Vec<f32> {
+    pub fn outputs(&mut self, inputs: Inputs, images: &RasterStack, samples: &[usize]) -> Vec<f32> {
         let isa = self.isa;
         self.share(samples.len(), |space, layout, part| {
             let mut outputs = Vec::with_capacity(part.len() * layout.outputs);
             for index in part {
                 xdlreg_core::alive::tick();
-                let image = images.get(samples.start + index).pixels;
+                let image = images.get(samples[index]).pixels;
                 isa.run(&mut Predict { space, layout, inputs, image });
                 outputs.extend(&space.forward.hidden.outputs);
             }

@@ -2,8 +2,8 @@
 
 use rand::RngExt;
 use xdlreg_core::net::ModelSettings;
-use xdlreg_core::sim::SIDE;
 use xdlreg_core::seed;
+use xdlreg_core::sim::SHAPE;
 
 use super::backward::{input_gradient, single_row};
 use super::conv::{Plane, convolve_row};
@@ -15,7 +15,6 @@ use super::scatter::Nonzero;
 use super::simd::{Avx2, Avx512, LANES, NO_WINNER};
 use super::winners::{SLACK, Winners, first_gradient};
 use super::*;
-use crate::net::architecture::Architecture;
 
 /// Said where a test of kernels would otherwise pass without testing anything.
 pub(super) const NO_KERNELS: &str = "this processor has no AVX2, without which the kernels cannot be tested";
@@ -120,7 +119,10 @@ fn a_convolution_equals_its_definition() {
 fn blocks() -> Vec<Block> {
     let wide = ModelSettings { conv_filters: [16, 32, 64, 16, 32], ..ModelSettings::default() };
     let models = [ModelSettings::default(), wide];
-    models.iter().flat_map(|m| Layout::new(Architecture::of(m), (SIDE, SIDE)).expect("a layout").blocks).collect()
+    models
+        .iter()
+        .flat_map(|m| Layout::new(&m.network(SHAPE).expect("a network")).expect("a layout").blocks)
+        .collect()
 }
 
 /// Random winners of a block's pooling windows: any pixel of the image, or nobody.

@@ -3,14 +3,13 @@
 use rand::RngExt;
 use tch::Device;
 use xdlreg_core::net::{ModelSettings, Optimizer};
-use xdlreg_core::sim::SIDE;
 use xdlreg_core::seed;
+use xdlreg_core::sim::{SHAPE, SIDE};
 use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
 use xdlreg_core::task::Task;
 
 use super::tests::{NO_KERNELS, close, random};
 use super::*;
-use crate::net::architecture::Architecture;
 use crate::net::autograd::Autograd;
 use crate::net::init::initial_weights;
 
@@ -28,7 +27,7 @@ fn steps(engine: &mut dyn Engine, count: usize, features: usize) -> (Vec<f32>, V
         let mask: Vec<f32> = (0..batch.len() * features).map(|_| 2.0 * f32::from(stream.random::<bool>())).collect();
         engine.step(&batch, &mask, 1e-3);
     }
-    (engine.take_outputs(), engine.evaluate(0..12), engine.weights())
+    (engine.take_outputs(), engine.evaluate(&(0..12).collect::<Vec<_>>()), engine.weights())
 }
 
 #[test]
@@ -41,14 +40,14 @@ fn a_training_equals_that_by_automatic_differentiation() {
         let settings = TrainSettings { optimizer, weight_decay: 0.01, momentum: 0.5, ..TrainSettings::default() };
         let (images, ages) = samples(12);
         let objective = Objective::new(model.task, &ages);
-        let architecture = Architecture::of(&model);
-        let weights = initial_weights(architecture, 50.0, 3);
+        let network = model.network(SHAPE).expect("a network");
+        let (weights, features) = (initial_weights(&network, 50.0, 3), network.dropouts()[0].1);
         let moments = Moments::zeros(trainable_values(&weights).len());
         let isa = *Isa::available().first().expect(NO_KERNELS);
         let run = |isa, threads| {
             let mut kernels =
                 Kernels::with_isa(isa, &images, &objective, &settings, (&weights, &moments), threads).expect("kernels");
-            steps(&mut kernels, count, architecture.features())
+            steps(&mut kernels, count, features)
         };
         let ours = run(isa, 1);
         for &other in &Isa::available()[1..] {
@@ -57,7 +56,7 @@ fn a_training_equals_that_by_automatic_differentiation() {
         let shared = run(isa, 2);
         assert!(run(isa, 2) == shared, "two threads repeat themselves");
         let mut autograd = Autograd::new(&images, &objective, &settings, &weights, &moments, Device::Cpu);
-        let theirs = steps(&mut autograd, count, architecture.features());
+        let theirs = steps(&mut autograd, count, features);
         let scale = theirs.0.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
         for ours in [&ours, &shared] {
             for (index, (x, y)) in ours.0.iter().zip(&theirs.0).enumerate() {
@@ -84,17 +83,19 @@ fn a_gradient_equals_that_by_automatic_differentiation() {
         // One step of plain gradient descent at rate 1 takes the gradient from the weights.
         let settings = TrainSettings { optimizer: Optimizer::Sgd, momentum: 0.0, ..TrainSettings::default() };
         let objective = Objective::new(model.task, &ages);
-        let mut weights = initial_weights(Architecture::of(&model), 50.0, 3);
+        let mut weights = initial_weights(&model.network(SHAPE).expect("a network"), 50.0, 3);
         if std::ptr::eq(images, &raw const pumpkins) {
             // As after some training: biases make the empty background of some filters win its windows, of others not.
             let nudged = |name: &str, values: &[f32]| match name.starts_with("conv") && name.ends_with("bias") {
                 true => (0..values.len()).map(|filter| 0.05 * (filter % 3) as f32 - 0.05).collect(),
                 false => values.to_vec(),
             };
-            weights = Weights::build(Architecture::of(&model), |name, _| nudged(name, &weights.get(name).values));
+            weights = Weights::build(&model.network(SHAPE).expect("a network"), |name, _| {
+                nudged(name, &weights.get(name).values)
+            });
         }
         let moments = Moments::zeros(trainable_values(&weights).len());
-        let mask = vec![1.0; 4 * weights.architecture().features()];
+        let mask = vec![1.0; 4 * weights.network().dropouts()[0].1];
         let kernels = Kernels::new(images, &objective, &settings, (&weights, &moments), 1);
         let mut kernels = kernels.expect(NO_KERNELS);
         let mut autograd = Autograd::new(images, &objective, &settings, &weights, &moments, Device::Cpu);

@@ -1,14 +1,14 @@
-//! PumpkinNet: a chain of named layers.
+//! A network of tensors, ready to predict: a chain of named layers.
 
 use std::collections::HashMap;
 
 use tch::{Device, Tensor, no_grad};
 use xdlreg_core::alive;
+use xdlreg_core::net::{EngineChoice, LayerSpec, NetworkSpec, Placed, Shape};
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::task::Task;
 
-use super::architecture::{Architecture, BLOCKS};
-use super::layer::Layer;
+use super::layer::{Layer, Window};
 use super::weights::Weights;
 
 /// Images that are predicted at once.
@@ -16,15 +16,15 @@ const BATCH: usize = 64;
 
 /// A network ready to predict and to be explained.
 #[derive(Debug)]
-pub struct PumpkinNet {
-    /// Layers from input to output, named `bn1`, `conv1`, `relu1`, `pool1`, ..., `bn6`, `flatten`, `dropout`, `dense`,
-    /// `relu6`, `output`; `bn*` only with batch norm.
+pub struct Network {
+    /// Layers from input to output, with their names.
     pub layers: Vec<(String, Layer)>,
-    architecture: Architecture,
+    spec: NetworkSpec,
     device: Device,
+    engine: EngineChoice,
 }
 
-impl PumpkinNet {
+impl Network {
     /// A network of these weights on `device`.
     pub fn new(weights: &Weights, device: Device) -> Self {
         let tensors = |name: &str| {
@@ -32,23 +32,38 @@ impl PumpkinNet {
             let shape: Vec<i64> = parameter.shape.iter().map(|&side| side as i64).collect();
             Tensor::from_slice(&parameter.values).view(shape.as_slice()).to_device(device)
         };
-        Self::from_tensors(weights.architecture(), device, tensors)
+        Self::from_tensors(weights.network(), device, tensors)
     }
 
     /// A network of the tensors that `tensor` gives for the parameters' names.
-    pub fn from_tensors(architecture: Architecture, device: Device, tensor: impl Fn(&str) -> Tensor) -> Self {
-        Self { layers: chain(architecture, tensor), architecture, device }
+    pub fn from_tensors(spec: &NetworkSpec, device: Device, tensor: impl Fn(&str) -> Tensor) -> Self {
+        let layers = spec.placed().map(|placed| (placed.name.to_owned(), layer(&placed, &tensor))).collect();
+        Self { layers, spec: spec.clone(), device, engine: EngineChoice::Auto }
     }
 
-    pub fn architecture(&self) -> Architecture {
-        self.architecture
+    /// The same network, computed by this engine.
+    pub fn computed_by(self, engine: EngineChoice) -> Self {
+        Self { engine, ..self }
+    }
+
+    pub fn engine(&self) -> EngineChoice {
+        self.engine
+    }
+
+    /// Its layers and their shapes, without the tensors.
+    pub fn spec(&self) -> &NetworkSpec {
+        &self.spec
+    }
+
+    pub fn task(&self) -> Task {
+        self.spec.task()
     }
 
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Outputs for images `[n, 1, 98, 98]`: `[n]` ages in years, or `[n, 2]` logits of "young" and "old".
+    /// Outputs for images `[n, channels, height, width]`: `[n]` targets, or `[n, 2]` logits of the lower and the upper class.
     pub fn forward(&self, images: &Tensor) -> Tensor {
         let mut x = images.shallow_clone();
         for (_, layer) in &self.layers {
@@ -69,16 +84,16 @@ impl PumpkinNet {
     }
 
     pub(super) fn shape_output(&self, output: Tensor) -> Tensor {
-        match self.architecture.task {
+        match self.task() {
             Task::Regression => output.squeeze_dim(1),
             Task::Classification => output,
         }
     }
 
-    /// Predictions for all images, `[count]`: ages in years, or the probability of "old".
+    /// Predictions for all images, `[count]`: targets, or the probability of the upper class.
     pub fn predict(&self, images: &RasterStack) -> Vec<f32> {
         let outputs = self.fast_outputs(images).unwrap_or_else(|| self.outputs(images));
-        match self.architecture.task {
+        match self.task() {
             Task::Regression => outputs,
             Task::Classification => {
                 outputs.chunks_exact(2).map(|logits| 1.0 / (1.0 + (logits[0] - logits[1]).exp())).collect()
@@ -102,7 +117,9 @@ impl PumpkinNet {
     #[cfg(target_arch = "x86_64")]
     fn fast_outputs(&self, images: &RasterStack) -> Option<Vec<f32>> {
         let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
-        (self.device == Device::Cpu).then(|| super::kernel::outputs(&self.weights(), images, threads)).flatten()
+        (self.device == Device::Cpu && self.engine.is_auto())
+            .then(|| super::kernel::outputs(&self.weights(), images, threads))
+            .flatten()
     }
 
     #[cfg(not(target_arch = "x86_64"))]
@@ -117,76 +134,65 @@ impl PumpkinNet {
             let mut insert =
                 |part: &str, tensor: &Tensor| tensors.insert(format!("{name}.{part}"), tensor.shallow_clone());
             match layer {
-                Layer::BatchNorm { weight, bias, running_mean, running_var } => {
+                Layer::BatchNorm { weight, bias, running_mean, running_var, .. } => {
                     insert("weight", weight);
                     insert("bias", bias);
                     insert("running_mean", running_mean);
                     insert("running_var", running_var);
                 }
-                Layer::Conv { weight, bias } => {
-                    insert("weight", weight);
-                    insert("bias", bias);
-                }
-                Layer::Dense { weight, bias } => {
+                Layer::Conv { weight, bias, .. } | Layer::Dense { weight, bias } => {
                     insert("weight", weight);
                     bias.iter().for_each(|bias| drop(insert("bias", bias)));
                 }
-                Layer::Relu | Layer::MaxPool | Layer::Flatten | Layer::Dropout => {}
+                Layer::Relu | Layer::MaxPool(_) | Layer::Flatten | Layer::Dropout => {}
             }
         }
         let values = |name: &str| Vec::<f32>::try_from(tensors[name].detach().reshape(-1)).expect("f32 parameters");
-        Weights::build(self.architecture, |name, _| values(name))
+        Weights::build(&self.spec, |name, _| values(name))
     }
 }
 
-/// Planes `range` as a tensor `[n, 1, height, width]`.
+/// Images `range` as a tensor `[n, channels, height, width]`.
 pub fn to_tensor(images: &RasterStack, range: std::ops::Range<usize>) -> Tensor {
-    let (height, width) = (images.height(), images.width());
-    let pixels = &images.pixels()[range.start * height * width..range.end * height * width];
-    Tensor::from_slice(pixels).view([range.len() as i64, 1, height as i64, width as i64])
+    let (shape, count) = (images.shape(), range.len() as i64);
+    let pixels = &images.pixels()[range.start * shape.values()..range.end * shape.values()];
+    Tensor::from_slice(pixels).view([count, shape.channels as i64, shape.height as i64, shape.width as i64])
 }
 
-/// The layers of `architecture` with the tensors that `tensor` gives for their names.
-fn chain(architecture: Architecture, tensor: impl Fn(&str) -> Tensor) -> Vec<(String, Layer)> {
-    let mut layers: Vec<(String, Layer)> = Vec::new();
-    let batch_norm = |number: usize| {
-        let name = format!("bn{number}");
-        let part = |part: &str| tensor(&format!("{name}.{part}"));
-        let layer = Layer::BatchNorm {
+/// A layer with the tensors that `tensor` gives for the names of its parameters.
+fn layer(placed: &Placed, tensor: impl Fn(&str) -> Tensor) -> Layer {
+    let part = |part: &str| tensor(&format!("{}.{part}", placed.name));
+    match (placed.layer, placed.input) {
+        (LayerSpec::Conv { kernel, stride, padding, bias, .. }, Shape::Image(image)) => Layer::Conv {
+            weight: part("weight"),
+            bias: bias.then(|| part("bias")),
+            window: Window::new(image, kernel, stride, padding),
+        },
+        (LayerSpec::MaxPool { kernel, stride, padding }, Shape::Image(image)) => {
+            Layer::MaxPool(Window::new(image, kernel, stride, padding))
+        }
+        (LayerSpec::Conv { .. } | LayerSpec::MaxPool { .. }, Shape::Features(_)) => {
+            unreachable!("the shapes of a network fit")
+        }
+        (LayerSpec::Dense { bias, .. }, _) => Layer::Dense { weight: part("weight"), bias: bias.then(|| part("bias")) },
+        (LayerSpec::BatchNorm { epsilon }, _) => Layer::BatchNorm {
             weight: part("weight"),
             bias: part("bias"),
             running_mean: part("running_mean"),
             running_var: part("running_var"),
-        };
-        (name, layer)
-    };
-    for number in 1..=BLOCKS {
-        if architecture.batch_norm {
-            layers.push(batch_norm(number));
-        }
-        let name = format!("conv{number}");
-        let conv = Layer::Conv { weight: tensor(&format!("{name}.weight")), bias: tensor(&format!("{name}.bias")) };
-        layers.push((name, conv));
-        layers.push((format!("relu{number}"), Layer::Relu));
-        layers.push((format!("pool{number}"), Layer::MaxPool));
+            epsilon,
+        },
+        (LayerSpec::Relu, _) => Layer::Relu,
+        (LayerSpec::Flatten, _) => Layer::Flatten,
+        (LayerSpec::Dropout { .. }, _) => Layer::Dropout,
     }
-    if architecture.batch_norm {
-        layers.push(batch_norm(BLOCKS + 1));
-    }
-    layers.push(("flatten".into(), Layer::Flatten));
-    layers.push(("dropout".into(), Layer::Dropout));
-    let dense = Layer::Dense { weight: tensor("dense.weight"), bias: Some(tensor("dense.bias")) };
-    layers.push(("dense".into(), dense));
-    layers.push((format!("relu{}", BLOCKS + 1), Layer::Relu));
-    let bias = (architecture.task == Task::Regression).then(|| tensor("output.bias"));
-    layers.push(("output".into(), Layer::Dense { weight: tensor("output.weight"), bias }));
-    layers
 }
 
 #[cfg(test)]
 mod tests {
     use tch::Kind;
     use xdlreg_core::net::ModelSettings;
+    use xdlreg_core::sim::SHAPE;
 
     use super::*;
     use crate::net::init::initial_weights;
@@ -205,7 +211,7 @@ mod tests {
         let weights = Weights::from_bytes(&fixture("keras_pumpkin_net.safetensors")).expect("weights of Keras");
         let images = RasterStack::new(98, 98, floats(&fixture("keras_images.f32")));
         let expected = floats(&fixture("keras_predictions.f32"));
-        let net = PumpkinNet::new(&weights, Device::Cpu);
+        let net = Network::new(&weights, Device::Cpu);
         let predictions = net.predict(&images);
         assert_eq!(predictions.len(), expected.len());
         for (ours, theirs) in predictions.iter().zip(&expected) {
@@ -224,10 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn a_class_is_predicted_as_the_probability_of_old() {
+    fn a_class_is_predicted_as_the_probability_of_the_upper_one() {
         for batch_norm in [false, true] {
             let model = ModelSettings { task: Task::Classification, batch_norm, ..ModelSettings::default() };
-            let net = PumpkinNet::new(&initial_weights(Architecture::of(&model), 0.0, 1), Device::Cpu);
+            let net = Network::new(&initial_weights(&model.network(SHAPE).expect("a network"), 0.0, 1), Device::Cpu);
             let images = RasterStack::new(98, 98, floats(&fixture("keras_images.f32")));
             let logits = net.forward(&to_tensor(&images, 0..2));
             let expected = Vec::<f32>::try_from(logits.softmax(1, Kind::Float).select(1, 1).contiguous()).expect("f32");
