@@ -23,7 +23,7 @@ struct Contributing;
 
 // What the front end shares with the workers.
 pub use xdlreg_core::{
-    alive, clock, device, disk, escape, event, exit, explain, format, key, machine, metric, net, picture, plan,
+    alive, clock, data, device, disk, escape, event, exit, explain, format, key, machine, metric, net, picture, plan,
     protocol, raster, seed, settings, shown, sim, stage, stage_name, store, task, terminal, unit,
 };
 

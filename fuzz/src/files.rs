@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use xdlreg::raster::Planes;
 use xdlreg::store::inputs::BadInput;
-use xdlreg::store::{arrays, dataset, inputs, planes};
+use xdlreg::store::{arrays, dataset, inputs, planes, pumpkins};
 use xdlreg::tables::{Cells, Table};
 use xdlreg_tensor::net::{TrainState, Weights};
 use zip::ZipWriter;
@@ -36,17 +36,25 @@ pub fn npy(data: &[u8], scratch: &Scratch) {
     let _ = inputs::read_images(&path).map_err(told);
 }
 
-/// A file that should be a set of pumpkins.
+/// A file that should be a data set, of pumpkins or of others.
 pub fn npz(data: &[u8], scratch: &Scratch) {
-    let path = scratch.file("set.npz", data);
-    if let Ok(set) = dataset::load(&path) {
+    let (path, again) = (scratch.file("set.npz", data), scratch.path("again.npz"));
+    if let Ok(set) = pumpkins::load(&path) {
         assert_eq!(set.images.len(), set.pumpkins.len());
-        assert_eq!(dataset::load_pumpkins(&path).expect("all of it can be read"), set.pumpkins);
-        let again = scratch.path("again.npz");
-        dataset::save(&set, &again).expect("a file in memory");
-        assert_eq!(dataset::load(&again).expect("it was just written").pumpkins, set.pumpkins);
+        assert_eq!(pumpkins::load_pumpkins(&path).expect("all of it can be read"), set.pumpkins);
+        pumpkins::save(&set, &again).expect("a file in memory");
+        assert_eq!(pumpkins::load(&again).expect("it was just written").pumpkins, set.pumpkins);
     }
-    let _ = dataset::load_ages(&path);
+    if let Ok(set) = dataset::load(&path) {
+        assert_eq!((set.images.len(), set.partition.len(), set.names.len()), (set.len(), set.len(), set.len()));
+        dataset::save(&set, None, &again).expect("a file in memory");
+        let read = dataset::load(&again).expect("it was just written");
+        assert_eq!((&read.targets, &read.target, &read.names), (&set.targets, &set.target, &set.names));
+        let mut pixels = read.images.pixels().iter().zip(set.images.pixels());
+        assert!(pixels.all(|(read, written)| read.to_bits() == written.to_bits()));
+    }
+    let _ = dataset::load_samples(&path);
+    let _ = dataset::load_targets(&path);
     visit(&path);
     let _ = inputs::read_images(&path).map_err(told);
 }
@@ -106,12 +114,12 @@ pub fn parquet(data: &[u8], scratch: &Scratch) {
 
 fn visit(path: &std::path::Path) {
     let Ok(images) = planes::ImageFile::open(path) else { return };
-    let (mut planes, [count, height, width]) = (0, images.shape());
+    let mut seen = 0;
     let visited = images.visit(2, &mut |pixels| {
-        planes += pixels.len() / (height * width);
+        seen += pixels.len() / images.shape().values();
         ControlFlow::Continue(())
     });
-    assert!(visited.is_err() || planes == count);
+    assert!(visited.is_err() || seen == images.count());
 }
 
 fn told(error: BadInput) {

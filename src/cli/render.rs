@@ -6,51 +6,47 @@ use crate::disk::Folder;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::picture;
-use crate::picture::{Heatmap, Scale, Signs};
+use crate::picture::{Heatmap, Scale};
+use crate::raster::RasterStack;
 use crate::store::inputs::{Images, read_ages, read_images, read_maps, read_predictions};
 use crate::terminal::{print_line, tell_line};
 
 pub fn run(args: &RenderArgs) -> Result<u8> {
-    let Images { stack: images, pumpkins, note } = read_images(&args.images)?;
+    let Images { stack: images, dataset, note } = read_images(&args.images)?;
     let maps = read_maps(&args.maps)?;
-    let shape = |stack: &crate::raster::RasterStack| (stack.len(), stack.height(), stack.width());
-    if shape(&images) != shape(&maps) {
-        return Err(Error::usage(
-            format!(
-                "{} holds {:?} (count, height, width), but {} holds {:?}",
-                args.images.display(),
-                shape(&images),
-                args.maps.display(),
-                shape(&maps)
-            ),
-            "give the maps of these images",
-        ));
+    if (images.len(), images.shape().folded()) != (maps.len(), maps.shape()) {
+        let holds = |stack: &RasterStack| format!("{} of {}", stack.len(), stack.shape());
+        let (paths, held) = ([args.images.display(), args.maps.display()], [holds(&images), holds(&maps)]);
+        let message =
+            format!("{} holds images ({}), but {} holds other maps ({})", paths[0], held[0], paths[1], held[1]);
+        return Err(Error::usage(message, "give the maps of these images"));
     }
     let ages = args.ages.as_deref().map(|path| read_ages(path, images.len())).transpose()?;
     let predictions = args.predictions.as_deref().map(|path| read_predictions(path, images.len())).transpose()?;
     if let Some(note) = note {
         tell_line(&format!("note: {note}"));
     }
-    let age = |index: usize| match (&ages, &pumpkins) {
-        (Some(ages), _) => Some(ages[index]),
-        (None, Some(pumpkins)) => Some(pumpkins[index].age as f32),
+    let target = |index: usize| match (&ages, &dataset) {
+        (Some(ages), _) => Some(("age", ages[index])),
+        (None, Some(dataset)) => Some((dataset.target.name.as_str(), dataset.targets[index])),
         (None, None) => None,
     };
+    let truth = dataset.as_ref().and_then(|dataset| dataset.truth.as_deref());
     // A file of maps does not tell what explained them, and so not in which unit they are.
     let scale = if args.true_scale { Scale::True(args.unit.as_deref()) } else { Scale::Relative };
     let mut names = Vec::new();
     let mut pictures = Vec::new();
     for index in 0..images.len() {
         let prediction = predictions.as_ref().map(|values| values[index]);
-        let signs = pumpkins.as_ref().map(|pumpkins| Signs::from(&pumpkins[index]));
-        for signs in std::iter::once(None).chain(signs.map(Some)) {
-            names.push(picture::file_name(index, age(index), prediction, signs.is_some()));
+        let marks = truth.map(|truth| truth.marks(index));
+        for marks in std::iter::once(None).chain(marks.map(Some)) {
+            names.push(picture::file_name(index, target(index), prediction, marks.is_some()));
             pictures.push(Heatmap {
                 image: images.get(index),
                 relevance: maps.get(index),
-                signs,
+                marks: marks.unwrap_or_default(),
                 scale,
-                title: picture::title(index, age(index), prediction),
+                title: picture::title(index, target(index), prediction),
             });
         }
     }

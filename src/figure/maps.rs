@@ -5,12 +5,12 @@ use image::RgbImage;
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run};
 use super::style::{BLACK, LETTER, SMALL_SIZE};
-use crate::picture::Signs;
+use crate::data::Truth;
 use crate::picture::canvas::Canvas;
 use crate::picture::colormap::{bar_color, colorize, to_bytes};
+use crate::picture::mark;
 use crate::raster::Raster;
-use crate::sim::SIDE;
-use crate::sim::Without;
+use crate::sim::{PumpkinTruth, SIDE, Without};
 
 /// How many pixels of a tile are one of the image: enough for the arrows of lesions.
 const MAGNIFICATION: usize = 4;
@@ -28,7 +28,7 @@ pub(super) fn tile(run: &Run, explained: Explained, marked: bool) -> RgbImage {
     let mut canvas = Canvas::new(side, side);
     canvas.image(0, 0, SIDE, MAGNIFICATION, &colorize(Raster::new(SIDE, SIDE, &image), explained.relevance).pixels);
     if let Some(pumpkin) = pumpkin.filter(|_| marked) {
-        Signs::from(&pumpkin).mark(&mut canvas, (0.0, 0.0), MAGNIFICATION);
+        mark(&mut canvas, &PumpkinTruth(vec![pumpkin]).marks(0), (0.0, 0.0), MAGNIFICATION);
     }
     canvas.to_rgb()
 }

@@ -14,7 +14,7 @@ use crate::figure::registry::SAMPLE_SCORES;
 use crate::figure::study::{self, Ensemble, Prediction, Run, Sample, Score, Study, Value};
 use crate::key::may_name_run;
 use crate::metric::ENSEMBLE_METRICS;
-use crate::sim::PumpkinSettings;
+use crate::sim::{self, PumpkinSettings};
 use crate::tables;
 use crate::tables::{Cells, Table, Texts};
 use crate::task::Task;
@@ -136,7 +136,7 @@ fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<R
             id: id.to_owned(),
             varied,
             task,
-            unit: unit.unwrap_or_else(|| Units::of(task, Unit::OUTPUT).of_relevance()),
+            unit: unit.unwrap_or_else(|| Units::of(task, &sim::age(), Unit::OUTPUT).of_relevance()),
             network: key_of("train_key", row),
             explanation: key_of("explain_key", row),
             data: setting::<PumpkinSettings>(&own, "data")?.unwrap_or_default(),

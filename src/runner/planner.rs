@@ -48,7 +48,7 @@ impl Planner {
     }
 
     fn add_pipeline(&mut self, spec: &ExperimentSpec, compute: Compute) -> PerStage<usize> {
-        let subset = spec.explain.subset;
+        let (subset, engine) = (spec.explain.subset, spec.run.engine);
         let (simulate, dataset) = self.add(Job::Simulate { data: spec.data.clone() }, &[]);
         let train = Job::Train {
             dataset: dataset.clone(),
@@ -56,10 +56,11 @@ impl Planner {
             train: spec.train.clone(),
             compute,
             threads: spec.run.threads_per_worker,
+            engine,
         };
         let (train, network) = self.add(train, &[simulate]);
-        let explain =
-            Job::Explain { dataset: dataset.clone(), network: network.clone(), explain: spec.explain.clone(), compute };
+        let (dataset_key, network_key, explain) = (dataset.clone(), network.clone(), spec.explain.clone());
+        let explain = Job::Explain { dataset: dataset_key, network: network_key, explain, compute, engine };
         let (explain, relevance) = self.add(explain, &[simulate, train]);
         let evaluate = Job::Evaluate {
             dataset: dataset.clone(),
@@ -69,6 +70,7 @@ impl Planner {
             explain: spec.explain.clone(),
             evaluate: spec.evaluate.clone(),
             compute,
+            engine,
         };
         let (evaluate, _) = self.add(evaluate, &[simulate, train, explain]);
         let render = Job::Render { dataset, network, relevance, subset, heatmaps: spec.heatmaps.clone() };
@@ -149,6 +151,7 @@ mod tests {
     use super::*;
     use crate::disk::Folder;
     use crate::format::FORMAT;
+    use crate::net::EngineChoice;
     use crate::plan::FrozenPlan;
     use crate::spec::CellSettings;
 
@@ -214,7 +217,8 @@ mod tests {
     fn every_job_has_the_settings_of_its_run() {
         let mut spec: ExperimentSpec = toml::from_str(
             "[data]\nn_samples = 150\n[model]\ntask = 'classification'\n[train]\nepochs = 7\n[explain]\nsubset = 'all'\n\
-             epsilon = 0.5\n[evaluate]\nimages = 3\n[heatmaps]\ncount = 2\n[run]\nthreads_per_worker = 2",
+             epsilon = 0.5\n[evaluate]\nimages = 3\n[heatmaps]\ncount = 2\n[run]\nthreads_per_worker = 2\n\
+             engine = 'libtorch'",
         )
         .unwrap();
         spec.model.seed = 5;
@@ -222,7 +226,7 @@ mod tests {
         let run = &plan.runs[1];
         let key = |stage| plan.tasks[run.tasks[stage]].key.clone();
         let [dataset, network, relevance] = [StageName::Simulate, StageName::Train, StageName::Explain].map(key);
-        let compute = Compute::Cuda(1);
+        let (compute, engine) = (Compute::Cuda(1), EngineChoice::Libtorch);
         let expected = [
             Job::Simulate { data: spec.data.clone() },
             Job::Train {
@@ -231,8 +235,15 @@ mod tests {
                 train: spec.train.clone(),
                 compute,
                 threads: 2,
+                engine,
             },
-            Job::Explain { dataset: dataset.clone(), network: network.clone(), explain: spec.explain.clone(), compute },
+            Job::Explain {
+                dataset: dataset.clone(),
+                network: network.clone(),
+                explain: spec.explain.clone(),
+                compute,
+                engine,
+            },
             Job::Evaluate {
                 dataset: dataset.clone(),
                 network: network.clone(),
@@ -241,6 +252,7 @@ mod tests {
                 explain: spec.explain.clone(),
                 evaluate: spec.evaluate.clone(),
                 compute,
+                engine,
             },
             Job::Render {
                 dataset,

@@ -12,7 +12,7 @@ use crate::plan::{Plan, PlannedRun};
 use crate::sim::Pumpkin;
 use crate::stage::{Explained, files};
 use crate::stage_name::{PerStage, StageName};
-use crate::store::{Check, Entry, Lookup, Store, arrays, dataset};
+use crate::store::{Check, Entry, Lookup, Store, arrays, pumpkins};
 use crate::tables::{DatasetRecord, RunRecord};
 
 /// Reads finished stages, each entry and data set once.
@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
         if let Some(pumpkins) = self.datasets.get(&task) {
             return Ok(Rc::clone(pumpkins));
         }
-        let pumpkins = dataset::load_pumpkins(&self.entry(task)?.file(files::DATA)).map_err(unreadable)?;
+        let pumpkins = pumpkins::load_pumpkins(&self.entry(task)?.file(files::DATA)).map_err(unreadable)?;
         let pumpkins = Rc::new(pumpkins);
         self.datasets.insert(task, Rc::clone(&pumpkins));
         Ok(pumpkins)

@@ -3,6 +3,7 @@
 use super::{Cell, ExperimentSpec};
 use crate::settings::Invalid;
 use crate::settings::{Need, SCORES};
+use crate::sim::SHAPE;
 
 /// What a run, or what is kept of all runs, needs beyond `available` bytes. The largest need is refused, because less of
 /// it helps most.
@@ -25,8 +26,9 @@ pub fn refuse(needs: &[Need], available: u64) -> Option<Invalid> {
 /// What one run needs.
 pub fn of_run(spec: &ExperimentSpec) -> Vec<Need> {
     let mut needs = vec![spec.data.memory()];
-    needs.extend(spec.model.memory());
-    needs.extend(spec.train.memory(&spec.model, spec.data.n_samples));
+    needs.extend(spec.model.memory(SHAPE));
+    let network = spec.model.network(SHAPE);
+    needs.extend(network.iter().flat_map(|network| spec.train.memory(network, spec.data.n_samples)));
     needs.extend(spec.explain.memory(spec.data.n_samples));
     needs.extend(spec.evaluate.memory());
     needs.extend(spec.heatmaps.memory(spec.explain.subset.range(spec.data.n_samples).len()));

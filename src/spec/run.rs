@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::device::Device;
+use crate::net::EngineChoice;
 use crate::settings::Invalid;
 use crate::settings::number::count;
 
@@ -88,6 +89,9 @@ pub struct RunSettings {
     pub workers: Workers,
     /// Who starts the workers: "local".
     pub executor: Executor,
+    /// What computes networks: "auto" (kernels of this program's own where there are some for the network and the processor,
+    /// else libtorch) or "libtorch".
+    pub engine: EngineChoice,
     /// Threads that one training uses.
     pub threads_per_worker: usize,
     /// How often a stage whose worker died or hung is tried again.
@@ -104,6 +108,7 @@ impl Default for RunSettings {
             device: Device::Auto,
             workers: Workers::Auto,
             executor: Executor::Local,
+            engine: EngineChoice::Auto,
             threads_per_worker: 1,
             retries: 1,
             timeout: 0,

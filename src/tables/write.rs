@@ -14,7 +14,7 @@ use polars::prelude::*;
 use serde_json::Value;
 
 use super::checksum;
-use crate::data::Split;
+use crate::data::Partition;
 use crate::disk::Folder;
 use crate::event::{Epoch, RunStatus};
 use crate::explain::{Finding, Flaw};
@@ -239,9 +239,9 @@ fn epochs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
 fn predictions_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     let mut rows = Vec::new();
     for run in runs {
-        let samples = run.predictions.len();
+        let partition = Partition::in_order(run.predictions.len());
         for (sample, (age, prediction)) in run.predictions.iter().enumerate() {
-            rows.push((run.run_id.as_str(), Split::of(sample, samples).name(), sample as u32, *age, *prediction));
+            rows.push((run.run_id.as_str(), partition.of(sample).name(), sample as u32, *age, *prediction));
         }
     }
     let columns = vec![

@@ -14,7 +14,7 @@ use crate::harness::{listing, repository};
 const CORE: &[&[&str]] = &[
     &["alive", "clock", "disk", "escape", "machine", "raster", "seed"],
     &["shown", "terminal", "settings"],
-    &["device", "exit", "format", "key", "stage_name", "task"],
+    &["data", "device", "exit", "format", "key", "stage_name", "task"],
     &["event", "unit"],
     &["sim"],
     &["explain", "metric", "net", "picture"],

@@ -74,7 +74,7 @@ struct Pretended<'a> {
     output_bias: &'static str,
     seed: usize,
     status: &'static str,
-    dataset: &'a Dataset,
+    dataset: &'a PumpkinSet,
 }
 
 impl Pretended<'_> {
@@ -162,7 +162,7 @@ fn write_rows(folder: &Path, runs: &[Pretended]) {
     write_table(folder, "epochs.parquet", table.expect("columns of one length"));
 }
 
-fn write_samples(folder: &Path, datasets: &[Dataset]) {
+fn write_samples(folder: &Path, datasets: &[PumpkinSet]) {
     let rows: Vec<_> = datasets
         .iter()
         .enumerate()

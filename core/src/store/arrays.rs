@@ -51,8 +51,10 @@ pub(super) fn planes_of(shape: &[usize]) -> Option<Layout> {
         // A column of pixels is no image, so the last axis is the channel.
         [height, width, 1] if height > 1 && width > 1 => (1, ImageShape::plane(height, width), false),
         [count, height, width] => (count, ImageShape::plane(height, width), false),
-        [count, channels @ (1 | 3), height, width] => (count, ImageShape::new(channels, height, width), false),
-        [count, height, width, channels @ (1 | 3)] => (count, ImageShape::new(channels, height, width), channels > 1),
+        // Images are wider than a pixel, so a last axis of 1 is the channel.
+        [count, 1, height, width] | [count, height, width, 1] => (count, ImageShape::plane(height, width), false),
+        [count, 3, height, width] => (count, ImageShape::new(3, height, width), false),
+        [count, height, width, 3] => (count, ImageShape::new(3, height, width), true),
         _ => return None,
     };
     (image.area() > 0).then_some(Layout { count, image, channels_last })

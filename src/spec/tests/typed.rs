@@ -66,7 +66,7 @@ fn numbers_and_truth_values_of_other_languages_are_taken() {
         taken("", "explain.reference={ flooding = 70 }").spec.explain.reference,
         Some(Reference::Flooding(70.0))
     );
-    assert_eq!(taken("", "model.output_bias=.5").spec.model.output_bias, OutputBias::Years(0.5));
+    assert_eq!(taken("", "model.output_bias=.5").spec.model.output_bias, OutputBias::Value(0.5));
     assert_eq!(taken("", "model.output_bias=zero").spec.model.output_bias, OutputBias::Zero);
     assert_eq!(taken("", "run.workers=2").spec.run.workers, Workers::Count(2));
     assert_eq!(taken("", "run.workers=auto").spec.run.workers, Workers::Auto);

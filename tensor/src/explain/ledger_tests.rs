@@ -6,14 +6,14 @@ use xdlreg_core::explain::{Bias, CompositeEntry, Reference};
 use xdlreg_core::explain::{Denominator, Rule, analyzers};
 use xdlreg_core::seed::stream;
 
+use super::ExplainSettings;
 use super::ledger::Taken;
 use super::linear::Linear;
+use super::network_tests::ask;
 use super::network_tests::settings;
 use super::parity_tests::reference;
 use super::relevance::Relevance;
 use super::rule::LayerRule;
-use super::ExplainSettings;
-use super::network_tests::ask;
 use crate::net::Layer;
 
 const INPUTS: usize = 6;

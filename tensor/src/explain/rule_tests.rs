@@ -177,8 +177,7 @@ fn conv(
         }
     }
     let size = [filters, channels, kernel[0], kernel[1]].map(|side| side as i64);
-    let layer =
-        Layer::Conv { weight: tensor(&weights, &size), bias: Some(tensor(&bias, &[filters as i64])), window };
+    let layer = Layer::Conv { weight: tensor(&weights, &size), bias: Some(tensor(&bias, &[filters as i64])), window };
     let bias = bias.iter().flat_map(|&b| vec![b; rows * columns]).collect();
     (layer, Wiring { connections, bias, inputs: image.values() })
 }

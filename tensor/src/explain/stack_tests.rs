@@ -83,7 +83,8 @@ fn a_group_holds_its_ages_from_the_first_to_the_last_and_no_other() {
     assert!(predictions.windows(2).all(|pair| (pair[0] - pair[1]).abs() > 0.1), "{predictions:?}");
     let found = |from, to| {
         let samples = Samples { images: &shades, targets: &ages };
-        Root::find(Reference::Ages([from, to]), &net, &sim::age(), Some(samples)).map(|root| root.expect("a root").reference)
+        Root::find(Reference::Ages([from, to]), &net, &sim::age(), Some(samples))
+            .map(|root| root.expect("a root").reference)
     };
     for (from, to, group) in
         [(20.0, 30.0, 1..4), (19.0, 25.0, 0..3), (30.0, 31.0, 3..5), (25.0, 25.0, 2..3), (0.0, 99.0, 0..5)]
@@ -93,7 +94,10 @@ fn a_group_holds_its_ages_from_the_first_to_the_last_and_no_other() {
         let found = found(from, to).expect("a group");
         assert!((found - expected).abs() < 1e-3, "{from} to {to}: {found} for {expected}");
     }
-    assert_eq!(found(32.0, 40.0), Err(ExplainError::NobodyWithin { target: "age".into(), from: 32.0, to: "40 years".into() }));
+    assert_eq!(
+        found(32.0, 40.0),
+        Err(ExplainError::NobodyWithin { target: "age".into(), from: 32.0, to: "40 years".into() })
+    );
 }
 
 #[test]
@@ -104,7 +108,8 @@ fn a_group_may_be_larger_than_what_is_averaged_at_a_time() {
         copies(&plain, 150, |index, image| image.iter_mut().for_each(|pixel| *pixel *= 0.2 + index as f32 / 150.0));
     let ages = vec![25.0; 150];
     let samples = Samples { images: &many, targets: &ages };
-    let root = Root::find(Reference::Ages([20.0, 30.0]), &net, &sim::age(), Some(samples)).expect("a group").expect("a root");
+    let root =
+        Root::find(Reference::Ages([20.0, 30.0]), &net, &sim::age(), Some(samples)).expect("a group").expect("a root");
     let predictions = net.predict(&many);
     let expected = predictions.iter().copied().map(f64::from).sum::<f64>() / 150.0;
     assert!((root.reference - expected).abs() < 1e-3, "{} for {expected}", root.reference);

@@ -119,10 +119,7 @@ fn a_convolution_equals_its_definition() {
 fn blocks() -> Vec<Block> {
     let wide = ModelSettings { conv_filters: [16, 32, 64, 16, 32], ..ModelSettings::default() };
     let models = [ModelSettings::default(), wide];
-    models
-        .iter()
-        .flat_map(|m| Layout::new(&m.network(SHAPE).expect("a network")).expect("a layout").blocks)
-        .collect()
+    models.iter().flat_map(|m| Layout::new(&m.network(SHAPE).expect("a network")).expect("a layout").blocks).collect()
 }
 
 /// Random winners of a block's pooling windows: any pixel of the image, or nobody.

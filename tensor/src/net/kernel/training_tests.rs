@@ -4,8 +4,8 @@ use rand::RngExt;
 use tch::Device;
 use xdlreg_core::net::{ModelSettings, Optimizer};
 use xdlreg_core::seed;
-use xdlreg_core::sim::{SHAPE, SIDE};
 use xdlreg_core::sim::{GrowthMode, Pumpkin, Without};
+use xdlreg_core::sim::{SHAPE, SIDE};
 use xdlreg_core::task::Task;
 
 use super::tests::{NO_KERNELS, close, random};
