@@ -87,6 +87,19 @@ const TABLE: &[Row] = &[
     ("model.conv_filters", Training, "", &["", "[17, 16, 32, 64, 32]", "[16, 17, 32, 64, 32]", "[16, 16, 32, 64, 33]"]),
     ("model.dense_units", Training, "", &["", "65"]),
     ("model.seed", Training, "", &["", "1"]),
+    ("model.architecture", Training, "",
+        &["'pumpkin_net'", "'layers'; model.layers = [{ type = 'flatten' }, { type = 'dense', units = 1 }]"]),
+    ("model.layers[].type", Training, "",
+        &["'conv', filters = 2", "'dense', units = 2", "'batch_norm'", "'relu'", "'max_pool'", "'flatten'", "'dropout'"]),
+    ("model.layers[].name", Training, "type = 'relu'", &["", "'mine'"]),
+    ("model.layers[].filters", Training, "type = 'conv'", &["2", "3"]),
+    ("model.layers[].units", Training, "type = 'dense'", &["2", "3"]),
+    ("model.layers[].kernel", Training, "type = 'conv', filters = 2", &["", "2", "[2, 3]"]),
+    ("model.layers[].stride", Training, "type = 'conv', filters = 2", &["", "2", "[2, 3]"]),
+    ("model.layers[].padding", Training, "type = 'conv', filters = 2", &["'same'", "'valid'", "1", "[1, 2]"]),
+    ("model.layers[].bias", Training, "type = 'conv', filters = 2", &["true", "false"]),
+    ("model.layers[].rate", Training, "type = 'dropout'", &["", "0.25"]),
+    ("model.layers[].epsilon", Training, "type = 'batch_norm'", &["", "1e-5"]),
 
     ("train.epochs", Training, "", &["", "1"]),
     ("train.batch_size", Training, "", &["", "5"]),
@@ -155,6 +168,7 @@ const TABLE: &[Row] = &[
     ("run.device", Nothing, "", &["'auto'", "'cpu'", "'cuda'", "'cuda:1'"]),
     ("run.workers", Nothing, "", &["", "2"]),
     ("run.executor", Nothing, "", &[]),
+    ("run.engine", Rounding, "", &[]),
     ("run.threads_per_worker", Rounding, "", &["", "2"]),
     ("run.retries", Nothing, "", &["", "2"]),
     ("run.timeout", Nothing, "", &["", "60"]),
@@ -199,12 +213,21 @@ fn settings_of(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
 /// The spec in which a setting has a value.
 fn spec(path: &str, context: &str, value: &str) -> ExperimentSpec {
     let assigned = |key: &str| if value.is_empty() { String::new() } else { format!("{key} = {value}") };
-    let mut text = match path.strip_prefix("explain.composite[].") {
-        Some(key) => {
-            let comma = if value.is_empty() { "" } else { ", " };
-            let entry = format!("{{ {context}{comma}{} }}", assigned(key));
+    let entry = |key: &str| {
+        let comma = if value.is_empty() || context.is_empty() { "" } else { ", " };
+        format!("{{ {context}{comma}{} }}", assigned(key))
+    };
+    let mut text = match path.split_once("[].") {
+        Some(("explain.composite", key)) => {
+            let entry = entry(key);
             format!("explain.analyzer = 'lrp'\nexplain.composite = [{entry}, {{ layer = 'any', rule = 'z' }}]")
         }
+        Some(("model.layers", key)) => {
+            let (entry, rest) = (entry(key), "{ type = 'flatten' }, { type = 'dense', units = 1 }");
+            let before = if entry.contains("dense") { "flatten" } else { "relu" };
+            format!("model.architecture = 'layers'\nmodel.layers = [{{ type = '{before}' }}, {entry}, {rest}]")
+        }
+        Some((list, _)) => panic!("{list} is a new list of tables: say here how a spec has one"),
         None => format!("{context}\n{}", assigned(path).replace(';', "\n")),
     };
     if value == "'lrp'" {
@@ -220,7 +243,9 @@ fn spec(path: &str, context: &str, value: &str) -> ExperimentSpec {
 
 /// The texts that a setting has in some specs.
 fn texts_at(path: &str, specs: &[ExperimentSpec]) -> BTreeSet<String> {
-    let pointer = format!("/{}", path.replace("[].", ".0.").replace('.', "/"));
+    // The layer at hand stands behind another one.
+    let path = path.replace("model.layers[].", "model.layers.1.").replace("[].", ".0.");
+    let pointer = format!("/{}", path.replace('.', "/"));
     let text = |spec| serde_json::to_value(spec).unwrap().pointer(&pointer).and_then(Value::as_str).map(str::to_owned);
     specs.iter().filter_map(text).collect()
 }

@@ -10,7 +10,7 @@ use crate::net::{ModelSettings, TrainSettings};
 use crate::picture::HeatmapSettings;
 use crate::settings::Invalid;
 use crate::shown::shown;
-use crate::sim::PumpkinSettings;
+use crate::sim::{PumpkinSettings, SHAPE};
 
 /// `[experiment]`: what it is called and where its results go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,7 +74,15 @@ impl ExperimentSpec {
     pub fn validate(&self) -> Vec<Invalid> {
         let mut invalid = self.experiment.validate();
         invalid.extend(self.data.validate());
-        invalid.extend(self.model.validate());
+        let of_model = self.model.validate();
+        // What is wrong with an entry of its own is told without what follows from it.
+        if of_model.is_empty() {
+            invalid.extend(self.model.validate_for(SHAPE));
+        }
+        if let Ok(network) = self.model.network(SHAPE) {
+            invalid.extend(self.explain.validate_for_network(&network));
+        }
+        invalid.extend(of_model);
         invalid.extend(self.train.validate());
         invalid.extend(self.explain.validate());
         invalid.extend(self.explain.validate_for(self.model.task));

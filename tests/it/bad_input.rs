@@ -230,6 +230,6 @@ fn maps_of_other_images_are_not_drawn() {
     write_npy(&scene.path("maps.npy"), &[1, 98, 98], &[0.5; 98 * 98]);
     write_npy(&scene.path("ages.npy"), &[3], &[20.0, 30.0, 40.0]);
     let render = "render --out pictures --images images.npy";
-    assert_refused(&scene, &format!("{render} --maps maps.npy"), &["maps.npy", "(1, 98, 98)"]);
+    assert_refused(&scene, &format!("{render} --maps maps.npy"), &["maps.npy", "(1 of 98 x 98 pixels)"]);
     assert_refused(&scene, &format!("{render} --maps images.npy --ages ages.npy"), &["ages.npy", "3 values for 2"]);
 }

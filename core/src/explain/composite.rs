@@ -2,6 +2,7 @@
 
 use super::rule::Rule;
 use crate::explain::Bias;
+use crate::net::{LayerSpec, NetworkSpec};
 
 /// The kinds of layer that a rule acts on. All others only pass relevance on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,26 @@ pub struct LayerSite<'a> {
     pub first: bool,
     /// Whether it is the layer that puts the prediction out.
     pub last: bool,
+}
+
+impl<'a> LayerSite<'a> {
+    /// The layers of a network that rules act on, from the input on.
+    pub fn of(network: &'a NetworkSpec) -> Vec<Self> {
+        let kind = |layer: &LayerSpec| match layer {
+            LayerSpec::Conv { .. } => Some(LayerKind::Conv),
+            LayerSpec::Dense { .. } => Some(LayerKind::Dense),
+            LayerSpec::BatchNorm { .. } => Some(LayerKind::BatchNorm),
+            LayerSpec::Relu | LayerSpec::MaxPool { .. } | LayerSpec::Flatten | LayerSpec::Dropout { .. } => None,
+        };
+        let linear = network.layers.iter().filter_map(|named| Some((named.name.as_str(), kind(&named.layer)?)));
+        let mut sites: Vec<Self> = linear.map(|(name, kind)| Self { name, kind, first: false, last: false }).collect();
+        let is_weighted = |site: &Self| site.kind != LayerKind::BatchNorm;
+        if let (Some(first), Some(last)) = (sites.iter().position(is_weighted), sites.iter().rposition(is_weighted)) {
+            sites[first].first = true;
+            sites[last].last = true;
+        }
+        sites
+    }
 }
 
 /// Selects layers.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Bias;
 use crate::explain::{Composite, Denominator, LayerKind, LayerSite, Rule, Selector};
+use crate::net::{NetworkSpec, PumpkinNet};
 use crate::settings::Invalid;
 use crate::settings::near_miss;
 use crate::settings::number::{Bound, number, plain};
@@ -28,8 +29,8 @@ pub enum RuleName {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompositeEntry {
-    /// A kind of layers ("conv", "dense", "batch_norm", "any") or one of them ("input" for the first, "conv1" to "conv5",
-    /// "bn1" to "bn6", "output").
+    /// A kind of layers ("conv", "dense", "batch_norm", "any") or one of them: "input" for the first, "output" for the last, or
+    /// its name, such as "conv1" to "conv5" and "bn1" to "bn6" of PumpkinNet.
     pub layer: String,
     /// How its relevance is shared among its inputs.
     pub rule: RuleName,
@@ -65,28 +66,6 @@ const KINDS: [(&str, Selector); 6] = [
     ("input", Selector::First),
     ("output", Selector::Last),
 ];
-
-/// Layers that have names of their own.
-const NAMES: [&str; 11] = ["conv1", "conv2", "conv3", "conv4", "conv5", "bn1", "bn2", "bn3", "bn4", "bn5", "bn6"];
-
-/// The layers that every network has and that need a rule.
-const SITES: [LayerSite; 7] = {
-    const fn conv(name: &'static str, first: bool) -> LayerSite<'static> {
-        LayerSite { name, kind: LayerKind::Conv, first, last: false }
-    }
-    const fn dense(name: &'static str, last: bool) -> LayerSite<'static> {
-        LayerSite { name, kind: LayerKind::Dense, first: false, last }
-    }
-    [
-        conv("conv1", true),
-        conv("conv2", false),
-        conv("conv3", false),
-        conv("conv4", false),
-        conv("conv5", false),
-        dense("dense", false),
-        dense("output", true),
-    ]
-};
 
 impl RuleName {
     fn name(self) -> &'static str {
@@ -159,15 +138,6 @@ impl CompositeEntry {
     fn validate(&self, place: &str) -> Vec<Invalid> {
         let refuse = |key: &str, message: String, help: &str| Invalid::new(format!("{place}.{key}"), message, help);
         let mut invalid = Vec::new();
-        let names = || KINDS.iter().map(|(name, _)| *name).chain(NAMES);
-        if !names().any(|name| name == self.layer) {
-            let all = names().collect::<Vec<_>>().join(", ");
-            let help = match near_miss(&self.layer, names()) {
-                Some(near) => format!("did you mean `{near}`? Layers: {all}"),
-                None => format!("layers: {all}"),
-            };
-            invalid.push(refuse("layer", format!("there is no layer `{}`", shown(&self.layer)), &help));
-        }
         let (name, reads) = (self.rule.name(), self.rule.reads());
         let bias = self.bias.map(|_| "bias");
         let given = self.given();
@@ -220,20 +190,45 @@ pub fn composite(entries: &[CompositeEntry]) -> Composite {
     Composite::lrp(entries.iter().map(|entry| (entry.selector(), entry.rule())))
 }
 
-/// What is wrong with the entries of `explain.composite`.
+/// What is wrong with the entries of `explain.composite`, whatever the network.
 pub fn validate(entries: &[CompositeEntry]) -> Vec<Invalid> {
+    if entries.is_empty() {
+        let help = "add entries, such as layer = \"any\", rule = \"epsilon\"";
+        return vec![Invalid::new("explain.composite", "no entry gives a rule for any layer", help)];
+    }
     let each = entries.iter().enumerate();
-    let mut invalid: Vec<Invalid> =
-        each.flat_map(|(index, entry)| entry.validate(&format!("explain.composite.{index}"))).collect();
+    each.flat_map(|(index, entry)| entry.validate(&format!("explain.composite.{index}"))).collect()
+}
+
+/// What is wrong with the entries for this network: names that none of its layers has, and layers without a rule.
+pub fn validate_for(entries: &[CompositeEntry], network: &NetworkSpec) -> Vec<Invalid> {
+    let sites = LayerSite::of(network);
+    // A sweep over batch normalisation has one composite for networks with and without it.
+    let normed = PumpkinNet::found_in(network).map(|net| PumpkinNet { batch_norm: true, ..net });
+    let normed = normed.map(|net| net.network(network.input, 0.0));
+    let optional = normed.iter().flat_map(LayerSite::of).map(|site| site.name).filter(|name| name.starts_with("bn"));
+    let mut names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+    for name in sites.iter().map(|site| site.name).chain(optional) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let mut invalid = Vec::new();
+    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !names.contains(&entry.layer.as_str())) {
+        let all = names.join(", ");
+        let help = match near_miss(&entry.layer, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`? Layers: {all}"),
+            None => format!("layers: {all}"),
+        };
+        let message = format!("there is no layer `{}`", shown(&entry.layer));
+        invalid.push(Invalid::new(format!("explain.composite.{index}.layer"), message, help));
+    }
     let composite = composite(entries);
-    let without: Vec<&str> = SITES.iter().filter(|site| composite.rule(site).is_none()).map(|site| site.name).collect();
+    let without: Vec<&str> = sites.iter().filter(|site| composite.rule(site).is_none()).map(|site| site.name).collect();
     if invalid.is_empty() && !without.is_empty() {
         let message = format!("no entry gives a rule for {}", without.join(", "));
-        invalid.push(Invalid::new(
-            "explain.composite",
-            message,
-            "add an entry for them, or a last one for layer = \"any\"",
-        ));
+        let help = "add an entry for them, or a last one for layer = \"any\"";
+        invalid.push(Invalid::new("explain.composite", message, help));
     }
     invalid
 }
@@ -242,12 +237,20 @@ pub fn validate(entries: &[CompositeEntry]) -> Vec<Invalid> {
 mod tests {
     use super::*;
     use crate::explain::ExplainSettings;
+    use crate::net::ModelSettings;
+    use crate::raster::ImageShape;
+    use crate::sim::SHAPE;
+
+    fn pumpkin_net() -> NetworkSpec {
+        ModelSettings::default().network(SHAPE).expect("a network")
+    }
 
     /// The keys of what is wrong with a spec of these entries, and what is said of the first.
     fn refused(entries: &str) -> (Vec<String>, String) {
         let settings: ExplainSettings =
             toml::from_str(&format!("analyzer = 'lrp'\ncomposite = [{entries}]")).expect("well-formed settings");
-        let invalid = settings.validate();
+        let mut invalid = settings.validate();
+        invalid.extend(settings.validate_for_network(&pumpkin_net()));
         let said = invalid.first().map(|i| format!("{} {}", i.message, i.help)).unwrap_or_default();
         (invalid.into_iter().map(|invalid| invalid.key).collect(), said)
     }
@@ -307,6 +310,38 @@ mod tests {
         assert!(message.contains("a rule for dense"), "{message}");
         assert_eq!(refused("{ layer = 'conv', rule = 'z' }, { layer = 'dense', rule = 'z' }").0, [""; 0]);
         assert_eq!(refused("").0, ["explain.composite"]);
+        assert_eq!(refused("{ layer = 'bn2', rule = 'z' }, { layer = 'any', rule = 'z' }").0, [""; 0]);
+    }
+
+    /// Layers are addressed by kind, name and position in any network.
+    #[test]
+    fn entries_select_layers_of_any_network() {
+        let model: ModelSettings = toml::from_str(
+            "architecture = 'layers'\nlayers = [{ type = 'batch_norm' }, { type = 'conv', filters = 2, name = 'stem' }, \
+             { type = 'relu' }, { type = 'conv', filters = 3 }, { type = 'flatten' }, { type = 'dense', units = 1 }]",
+        )
+        .unwrap();
+        let network = model.network(ImageShape::new(3, 8, 9)).unwrap();
+        let entries: Vec<CompositeEntry> = ["stem", "conv", "batch_norm", "output"]
+            .map(|layer| toml::from_str(&format!("layer = '{layer}'\nrule = 'z'")).unwrap())
+            .into();
+        assert_eq!(validate_for(&entries, &network), []);
+        let sites = LayerSite::of(&network);
+        let told: Vec<_> = sites.iter().map(|site| (site.name, site.kind, site.first, site.last)).collect();
+        let expected = [
+            ("bn1", LayerKind::BatchNorm, false, false),
+            ("stem", LayerKind::Conv, true, false),
+            ("conv2", LayerKind::Conv, false, false),
+            ("dense1", LayerKind::Dense, false, true),
+        ];
+        assert_eq!(told, expected);
+        let without = validate_for(&entries[..2], &network);
+        assert!(without[0].message.ends_with("bn1, dense1"), "{}", without[0].message);
+        let mut other = entries;
+        other[0].layer = "conv1".into();
+        let invalid = validate_for(&other, &network);
+        assert_eq!(invalid[0].key, "explain.composite.0.layer");
+        assert!(invalid[0].help.contains("stem, conv2"), "{}", invalid[0].help);
     }
 
     #[test]

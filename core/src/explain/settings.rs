@@ -4,16 +4,18 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::Reference;
+use super::composite::LayerSite;
 use super::entry;
 use super::entry::CompositeEntry;
 use crate::data::Split;
 use crate::explain::{Composite, Parameter, SigmaUnit, Smoothing, analyzer, analyzer_names, analyzers};
+use crate::net::NetworkSpec;
 use crate::settings::Invalid;
 use crate::settings::near_miss;
 use crate::settings::number::{Bound, count, number, plain, seed};
 use crate::settings::{Need, SCORES, image_bytes};
 use crate::shown::shown;
-use crate::sim::{SHAPE, SIDE};
+use crate::sim::SHAPE;
 use crate::task::Task;
 
 /// What rules do with a layer's bias.
@@ -172,13 +174,9 @@ impl ExplainSettings {
         ] {
             invalid.extend(value.and_then(|value| number(key, value, bound)));
         }
-        for (key, value, allowed) in [
-            ("explain.steps", self.steps, 1..=MOST_PASSES),
-            ("explain.until", self.until, 0..=6),
-            ("explain.samples", self.samples, 1..=MOST_PASSES),
-            ("explain.window", self.window, 1..=SIDE),
-            ("explain.stride", self.stride, 1..=SIDE),
-        ] {
+        for (key, value, allowed) in
+            [("explain.steps", self.steps, 1..=MOST_PASSES), ("explain.samples", self.samples, 1..=MOST_PASSES)]
+        {
             invalid.extend(value.and_then(|value| count(key, value, allowed)));
         }
         invalid.extend(self.seed.and_then(|value| seed("explain.seed", value)));
@@ -203,6 +201,22 @@ impl ExplainSettings {
     /// The composite of the analyzer "lrp".
     pub fn own_composite(&self) -> Composite {
         entry::composite(self.composite.as_deref().unwrap_or_default())
+    }
+
+    /// What cannot be carried out for this network: a composite that does not fit its layers, windows beyond its images.
+    pub fn validate_for_network(&self, network: &NetworkSpec) -> Vec<Invalid> {
+        let (side, layers) = (network.input.height.max(network.input.width), LayerSite::of(network).len());
+        let counts = [
+            ("explain.until", self.until, 0..=layers - 1),
+            ("explain.window", self.window, 1..=side),
+            ("explain.stride", self.stride, 1..=side),
+        ];
+        let mut invalid: Vec<Invalid> =
+            counts.into_iter().filter_map(|(key, value, allowed)| count(key, value?, allowed)).collect();
+        if let Some(entries) = self.composite.as_deref().filter(|entries| !entries.is_empty()) {
+            invalid.extend(entry::validate_for(entries, network));
+        }
+        invalid
     }
 
     /// What cannot be carried out for networks of this task.
@@ -293,6 +307,7 @@ fn analyzer_schema(_: &mut SchemaGenerator) -> Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::ModelSettings;
 
     fn parse(text: &str) -> ExplainSettings {
         toml::from_str(text).expect("well-formed settings")
@@ -357,7 +372,9 @@ mod tests {
             ["explain.gamma", "explain.low"]
         );
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nhigh = -2"), ["explain.high"]);
-        assert_eq!(keys("analyzer = 'occlusion'\nwindow = 99\nstride = 0"), ["explain.window", "explain.stride"]);
+        let network = ModelSettings::default().network(SHAPE).expect("a network");
+        let windows = parse("analyzer = 'occlusion'\nwindow = 99\nstride = 0").validate_for_network(&network);
+        assert_eq!(windows.iter().map(|i| i.key.as_str()).collect::<Vec<_>>(), ["explain.window", "explain.stride"]);
         assert_eq!(keys("analyzer = 'smoothgrad'\nsamples = 0\nsigma = nan"), ["explain.sigma", "explain.samples"]);
         assert_eq!(keys("analyzer = 'integrated_gradients'\nsteps = 1\nbaseline = -1"), [""; 0]);
         assert_eq!(keys("analyzer = 'deep_taylor.bounded'\nlow = -1\nhigh = 0"), [""; 0]);

@@ -51,6 +51,19 @@ fn context(key: &str) -> String {
         "explain.composite.0.low" | "explain.composite.0.high" => composite("rule = 'z_b'\nlow = -0.5\nhigh = 9.5"),
         "explain.composite.0.alpha" | "explain.composite.0.beta" => composite("rule = 'alpha_beta'"),
         "explain.composite.0.gamma" => composite("rule = 'gamma'"),
+        key if key.starts_with("model.layers") => {
+            let layer = match key.rsplit('.').next() {
+                Some("rate") => "type = 'dropout'",
+                Some("epsilon") => "type = 'batch_norm'",
+                Some("units") => "type = 'dense', units = 2",
+                _ => "type = 'conv', filters = 2",
+            };
+            format!(
+                "[model]\narchitecture = 'layers'\n[[model.layers]]\n{}\n[[model.layers]]\ntype = 'flatten'\n\
+                 [[model.layers]]\ntype = 'dense'\nunits = 1\n",
+                layer.replace(", ", "\n")
+            )
+        }
         key if key.starts_with("explain.reference.ages") => "[explain]\nreference = { ages = [0.5, 40] }\n".into(),
         key if key.starts_with("explain.composite") => composite("rule = 'epsilon'"),
         key => {

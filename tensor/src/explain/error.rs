@@ -7,6 +7,8 @@ use xdlreg_core::raster::{ImageShape, UnreadablePlanes};
 pub enum ExplainError {
     #[error("there is no analyzer `{name}`")]
     UnknownAnalyzer { name: String },
+    #[error("{key}: {message}; {help}")]
+    Unfit { key: String, message: String, help: String },
     #[error("no rule is given for the layer `{layer}`")]
     NoRule { layer: String },
     #[error("the images have {found}, but the network takes {expected}")]

@@ -25,16 +25,16 @@ use xdlreg_core::event::ProgressSink;
 use xdlreg_core::explain::analyzer;
 use xdlreg_core::explain::{ExplainSettings, ExplainedNetwork, Facts, LayerSite, Meaning, Reference};
 use xdlreg_core::raster::{ImageShape, Planes, RasterStack};
+use xdlreg_core::settings::Invalid;
 use xdlreg_core::task::Task;
 
 use batches::{Chunk, Team, Work};
 pub use error::ExplainError;
 pub use ledger::{Ledger, Taken};
-use linear::Linear;
 pub use reference::Samples;
 use reference::{Missed, Root};
 
-use crate::net::{Layer, Network};
+use crate::net::Network;
 
 /// Images that are looked at together before any is explained.
 const LOOK: usize = 256;
@@ -147,9 +147,13 @@ pub fn explain_each(
     let class = settings.class.and_then(xdlreg_core::explain::Class::output);
     let root = alive::during(|| Root::find(settings.reference.unwrap_or(Reference::None), net, target, samples))?;
     let non_negative = look(question, images, root.as_ref())?;
-    let layers = linear_layers(net);
-    let entry = net.layers.iter().position(|(_, layer)| Linear::of(layer).is_some()).expect("an output layer");
-    let entry = layer_site(net, entry).expect("a linear layer");
+    let layers: Vec<String> = LayerSite::of(net.spec()).iter().map(|site| site.name.to_owned()).collect();
+    let unfit = settings.validate_for_network(net.spec());
+    if let Some(Invalid { key, message, help }) = unfit.into_iter().next() {
+        return Err(ExplainError::Unfit { key, message, help });
+    }
+    let sites = LayerSite::of(net.spec());
+    let entry = *sites.first().expect("an output layer");
     let meaning = Meaning::of(&method, &ExplainedNetwork { task: net.task(), target, entry, shape });
     let sum = meaning.sum;
     let copies = meaning.smoothing;
@@ -255,20 +259,8 @@ impl Sink for All {
     }
 }
 
-/// A linear layer as composites see it; none for another layer.
-fn layer_site(net: &Network, index: usize) -> Option<LayerSite<'_>> {
-    let weighted = |(_, layer): &(String, Layer)| matches!(layer, Layer::Conv { .. } | Layer::Dense { .. });
-    let (first, last) = (net.layers.iter().position(weighted), net.layers.iter().rposition(weighted));
-    let (name, layer) = &net.layers[index];
-    let kind = Linear::of(layer)?.kind;
-    Some(LayerSite { name, kind, first: first == Some(index), last: last == Some(index) })
-}
-
-/// Names of the layers that rules act on, from the input on.
-fn linear_layers(net: &Network) -> Vec<String> {
-    net.layers.iter().filter(|(_, layer)| Linear::of(layer).is_some()).map(|(name, _)| name.clone()).collect()
-}
-
+#[cfg(test)]
+mod layers_tests;
 #[cfg(test)]
 mod ledger_tests;
 #[cfg(test)]

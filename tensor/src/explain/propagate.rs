@@ -1,11 +1,10 @@
 //! Relevance through a whole network, from the prediction back to the pixels.
 
 use tch::{Kind, Tensor};
-use xdlreg_core::explain::{Activation, BiasPart, Composite, WeightPart};
+use xdlreg_core::explain::{Activation, BiasPart, Composite, LayerSite, WeightPart};
 use xdlreg_core::raster::ImageShape;
 
 use super::error::ExplainError;
-use super::layer_site;
 use super::ledger::Taken;
 use super::linear::{Linear, Part};
 use super::memory::channels_last;
@@ -95,9 +94,10 @@ impl Propagator {
     /// [`ExplainError::NoRule`] for a layer that no entry of the composite selects.
     pub fn new(net: &Network, composite: &Composite, mut non_negative: bool) -> Result<Self, ExplainError> {
         let mut x = Tensor::zeros(batch_shape(net.spec().input, 1), (Kind::Float, net.device()));
+        let sites = LayerSite::of(net.spec());
         let mut steps: Vec<Step> = Vec::new();
         let (mut bounded, mut linear_layers) = (Vec::new(), 0);
-        for (index, (name, layer)) in net.layers.iter().enumerate() {
+        for (name, layer) in &net.layers {
             let step = match layer {
                 Layer::Dropout => None,
                 Layer::Flatten => Some(Step::Flatten),
@@ -114,8 +114,9 @@ impl Propagator {
                 }
                 Layer::BatchNorm { .. } | Layer::Conv { .. } | Layer::Dense { .. } => {
                     let linear = Linear::of(layer).expect("a linear layer");
-                    let site = layer_site(net, index).expect("a linear layer");
-                    let rule = composite.rule(&site).ok_or_else(|| ExplainError::NoRule { layer: name.clone() })?;
+                    let rule = composite
+                        .rule(&sites[linear_layers])
+                        .ok_or_else(|| ExplainError::NoRule { layer: name.clone() })?;
                     bounded.extend(rule.bounds().map(|bounds| (linear_layers, bounds)));
                     linear_layers += 1;
                     let rule = LayerRule::new(rule, &linear, &x, non_negative);

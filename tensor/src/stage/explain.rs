@@ -214,6 +214,7 @@ impl Known {
 fn refused(error: ExplainError) -> StageError {
     match error {
         ExplainError::UnknownAnalyzer { .. }
+        | ExplainError::Unfit { .. }
         | ExplainError::NoRule { .. }
         | ExplainError::ImageShape { .. }
         | ExplainError::Unreadable(_)
