@@ -24,7 +24,7 @@ struct Contributing;
 // What the front end shares with the workers.
 pub use xdlreg_core::{
     alive, clock, data, device, disk, escape, event, exit, explain, format, key, machine, metric, net, picture, plan,
-    protocol, raster, seed, settings, shown, sim, stage, stage_name, store, task, terminal, unit,
+    protocol, raster, seed, settings, shown, sim, source, stage, stage_name, store, task, terminal, unit,
 };
 
 pub use simulation::{RunSimulation, run_simulation};

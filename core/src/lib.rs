@@ -30,6 +30,7 @@ pub mod metric;
 pub mod net;
 pub mod picture;
 pub mod sim;
+pub mod source;
 
 pub mod plan;
 pub mod protocol;

@@ -23,7 +23,7 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 const SCORES: [(&str, &str); 3] = [
     ("ensemble_spearman", "rank correlation of maps"),
     ("ensemble_relative_sd", "SD of relevance over mean |R|"),
-    ("ensemble_prediction_sd", "SD of predictions in years"),
+    ("ensemble_prediction_sd", "SD of predictions in {unit}"),
 ];
 const MAX_ROWS: usize = 24;
 const TOO_MANY: &str = "because more rows cannot be read";
@@ -56,7 +56,7 @@ fn draw(study: &Study) -> Drawn {
     }
     for (column, (name, title)) in shown.iter().enumerate() {
         let area = Area::new(left + column as f64 * (PANEL + GAP), top, PANEL, height);
-        panel(&ensembles, name, title).draw(&mut sheet, area);
+        panel(&ensembles, name, &title.replace("{unit}", study.words().target.unit_name())).draw(&mut sheet, area);
     }
     left_out.write(&mut sheet, (14.0, height + 118.0), width - 28.0);
     Ok(sheet)

@@ -1,51 +1,72 @@
 //! Relevance maps in figures: tiles, mean maps and colour bars.
 
+use std::borrow::Cow;
+
 use image::RgbImage;
 
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run};
 use super::style::{BLACK, LETTER, SMALL_SIZE};
-use crate::data::Truth;
 use crate::picture::canvas::Canvas;
 use crate::picture::colormap::{bar_color, colorize, to_bytes};
 use crate::picture::mark;
 use crate::raster::Raster;
-use crate::sim::{PumpkinTruth, SIDE, Without};
 
-/// How many pixels of a tile are one of the image: enough for the arrows of lesions.
+/// How many pixels of a tile are one of the image at most: enough for the arrows of lesions.
 const MAGNIFICATION: usize = 4;
+/// About how many pixels a tile has along its longer side.
+const SHOWN: usize = 400;
 /// Pixels of a colour bar along its length.
 const BAR_PIXELS: u32 = 256;
 /// Space between the ticks of a colour bar and their labels.
 const BAR_GAP: f64 = 6.0;
 
-/// Relevance over its image in the published colours, with the true signs where asked for. The grey image is missing
-/// where the pumpkin cannot be drawn again.
+/// Relevance over its image in the published colours, with what is known of it where asked for. The grey image is missing
+/// where it was not loaded.
 pub(super) fn tile(run: &Run, explained: Explained, marked: bool) -> RgbImage {
-    let pumpkin = run.pumpkin(explained.prediction.sample);
-    let image = pumpkin.as_ref().map_or_else(|| vec![0.0; SIDE * SIDE], |pumpkin| pumpkin.redraw(Without::Nothing));
-    let side = (SIDE * MAGNIFICATION) as u32;
-    let mut canvas = Canvas::new(side, side);
-    canvas.image(0, 0, SIDE, MAGNIFICATION, &colorize(Raster::new(SIDE, SIDE, &image), explained.relevance).pixels);
-    if let Some(pumpkin) = pumpkin.filter(|_| marked) {
-        mark(&mut canvas, &PumpkinTruth(vec![pumpkin]).marks(0), (0.0, 0.0), MAGNIFICATION);
+    let (sample, relevance) = (explained.prediction.sample, explained.relevance);
+    let (height, width) = (relevance.height, relevance.width);
+    let image = run.image(sample).filter(|image| (image.height, image.width) == (height, width));
+    let grey = image.map_or_else(|| Cow::Owned(vec![0.0; height * width]), |image| image.grey());
+    // Small images are magnified more, large ones less.
+    let magnification = (SHOWN / height.max(width)).clamp(1, MAGNIFICATION);
+    let mut canvas = Canvas::new((width * magnification) as u32, (height * magnification) as u32);
+    canvas.image(0, 0, width, magnification, &colorize(Raster::new(height, width, &grey), relevance).pixels);
+    if marked {
+        mark(&mut canvas, &run.marks(sample), (0.0, 0.0), magnification);
     }
     canvas.to_rgb()
 }
 
+/// The largest area of these proportions in the middle of another one.
+pub(super) fn within(area: Area, height: usize, width: usize) -> Area {
+    let scale = (area.width / width as f64).min(area.height / height as f64);
+    let (own_width, own_height) = (scale * width as f64, scale * height as f64);
+    let (left, top) = (area.left + 0.5 * (area.width - own_width), area.top + 0.5 * (area.height - own_height));
+    Area::new(left, top, own_width, own_height)
+}
+
+/// A map of means or the like, pixel by pixel.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Field {
+    pub height: usize,
+    pub width: usize,
+    pub values: Vec<f64>,
+}
+
 /// Values between -`reach` and `reach` from blue over white to red, in which no sign is darker than the other.
-pub(super) fn diverging(values: &[f64], reach: f64) -> RgbImage {
-    picture(values, |value| blue_white_red(value / reach))
+pub(super) fn diverging(field: &Field, reach: f64) -> RgbImage {
+    picture(field, |value| blue_white_red(value / reach))
 }
 
 /// Values from 0 to `reach` from white over orange to black.
-pub(super) fn sequential(values: &[f64], reach: f64) -> RgbImage {
-    picture(values, |value| white_to_black(value / reach))
+pub(super) fn sequential(field: &Field, reach: f64) -> RgbImage {
+    picture(field, |value| white_to_black(value / reach))
 }
 
-fn picture(values: &[f64], color: impl Fn(f64) -> [u8; 3]) -> RgbImage {
-    let pixels = values.iter().flat_map(|&value| color(value)).collect();
-    RgbImage::from_raw(SIDE as u32, SIDE as u32, pixels).expect("three bytes a pixel")
+fn picture(field: &Field, color: impl Fn(f64) -> [u8; 3]) -> RgbImage {
+    let pixels = field.values.iter().flat_map(|&value| color(value)).collect();
+    RgbImage::from_raw(field.width as u32, field.height as u32, pixels).expect("three bytes a pixel")
 }
 
 fn blue_white_red(share: f64) -> [u8; 3] {
@@ -120,16 +141,18 @@ pub(super) fn significant(value: f64) -> String {
     text.replace('-', "\u{2212}")
 }
 
-/// The mean of maps, pixel by pixel. `None` for no maps.
-pub(super) fn mean<'a>(maps: impl Iterator<Item = Raster<'a>>) -> Option<Vec<f64>> {
-    let mut sums = vec![0.0; SIDE * SIDE];
-    let mut count = 0.0;
+/// The mean of maps of one size, pixel by pixel. `None` for no maps.
+pub(super) fn mean<'a>(mut maps: impl Iterator<Item = Raster<'a>>) -> Option<Field> {
+    let first = maps.next()?;
+    let (height, width) = (first.height, first.width);
+    let mut values: Vec<f64> = first.pixels.iter().map(|&value| f64::from(value)).collect();
+    let mut count = 1.0;
     for map in maps {
         count += 1.0;
-        sums.iter_mut().zip(map.pixels).for_each(|(sum, &value)| *sum += f64::from(value));
+        values.iter_mut().zip(map.pixels).for_each(|(sum, &value)| *sum += f64::from(value));
     }
-    sums.iter_mut().for_each(|sum| *sum /= count);
-    (count > 0.0).then_some(sums)
+    values.iter_mut().for_each(|sum| *sum /= count);
+    Some(Field { height, width, values })
 }
 
 /// The magnitude that all but a thousandth of the values stay below, so that a few pixels do not hide the others.
@@ -160,13 +183,22 @@ mod tests {
 
     #[test]
     fn means_and_reaches() {
-        let (one, other) = (vec![1.0_f32; SIDE * SIDE], vec![4.0_f32; SIDE * SIDE]);
-        let maps = [&one, &other].map(|map| Raster::new(SIDE, SIDE, map));
-        assert_eq!(mean(maps.into_iter()).unwrap()[7], 2.5);
+        let (one, other) = (vec![1.0_f32; 6], vec![4.0_f32; 6]);
+        let maps = [&one, &other].map(|map| Raster::new(2, 3, map));
+        assert_eq!(mean(maps.into_iter()), Some(Field { height: 2, width: 3, values: vec![2.5; 6] }));
         assert!(mean(std::iter::empty()).is_none());
         let values: Vec<f64> = (0..=1000).map(f64::from).map(|v| if v == 1000.0 { -1e9 } else { v }).collect();
         assert_eq!(reach(values.iter()), 999.0);
         assert_eq!((reach([0.0].iter()), reach([].iter()), reach([0.0, 0.0, -2.0].iter())), (1.0, 1.0, 2.0));
+    }
+
+    #[test]
+    fn images_keep_their_proportions() {
+        let area = Area::new(10.0, 20.0, 100.0, 100.0);
+        let inner = within(area, 50, 100);
+        assert_eq!((inner.left, inner.top, inner.width, inner.height), (10.0, 45.0, 100.0, 50.0));
+        let square = within(area, 98, 98);
+        assert_eq!((square.left, square.top, square.width, square.height), (10.0, 20.0, 100.0, 100.0));
     }
 
     #[test]

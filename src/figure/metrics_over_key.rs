@@ -20,11 +20,11 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 
 /// The scores that are shown, where they are known, with how they are called and what they depend on.
 const METRICS: [(&str, &str, Part); 5] = [
-    ("test_mae", "test MAE in years", Part::Network),
+    ("test_mae", "test MAE in {unit}", Part::Network),
     ("test_r2", "test R²", Part::Network),
     ("test_accuracy", "test accuracy", Part::Network),
     ("test_residual_slope", "slope of residuals", Part::Network),
-    ("relevance_zero_crossing", "relevance is zero at (years)", Part::Explanation),
+    ("relevance_zero_crossing", "relevance is zero at ({unit})", Part::Explanation),
 ];
 /// The same for classes, whose relevance is in logits.
 const ZERO_OF_CLASSES: &str = "relevance is zero at (logit)";
@@ -81,7 +81,7 @@ struct Block<'a> {
     part: Part,
     /// The runs whose networks, or explanations, differ.
     runs: Vec<&'a Run>,
-    metrics: Vec<(&'static str, &'static str)>,
+    metrics: Vec<(&'static str, String)>,
     columns: Vec<Column<'a>>,
     left_out: LeftOut,
 }
@@ -95,11 +95,13 @@ fn blocks(study: &Study) -> Vec<Block<'_>> {
         let runs = study.distinct(part);
         let known = |metric: &str| runs.iter().any(|run| run.score(metric).is_some_and(f64::is_finite));
         let classes = runs.iter().any(|run| run.task == Task::Classification);
-        let metrics: Vec<(&str, &str)> = METRICS
+        let words = study.words();
+        let metrics: Vec<(&str, String)> = METRICS
             .into_iter()
             .filter(|(metric, _, of)| (!apart || *of == part) && known(metric))
             .map(|(metric, label, of)| {
-                (metric, if of == Part::Explanation && classes { ZERO_OF_CLASSES } else { label })
+                let label = if of == Part::Explanation && classes { ZERO_OF_CLASSES } else { label };
+                (metric, label.replace("{unit}", words.target.unit_name()))
             })
             .collect();
         let (columns, left_out) = columns(&runs, keys(part));
@@ -155,7 +157,7 @@ impl Block<'_> {
             let left = lefts[place % beside.len()] + column.left();
             let top = top + 26.0 + self.row() * (place / beside.len()) as f64;
             let area = Area::new(left, top, WIDTH, column.height());
-            column.panel(&self.runs, *metric).draw(sheet, area);
+            column.panel(&self.runs, (metric.0, &metric.1)).draw(sheet, area);
         }
         let below = top + self.panels();
         for (column, left) in self.columns.iter().zip(&lefts).filter(|(column, _)| column.legend_lines() > 0) {

@@ -13,6 +13,7 @@ mod setting_curves;
 pub mod sheet;
 pub mod study;
 mod style;
+pub mod words;
 
 mod age_distribution;
 mod agreement;
@@ -41,7 +42,7 @@ mod range_tests;
 #[cfg(test)]
 mod tests;
 
-pub use heatmaps_by_age::by_age;
+pub use heatmaps_by_age::by_target;
 
 /// Why a figure cannot be drawn.
 #[derive(Debug, thiserror::Error)]

@@ -2,18 +2,18 @@
 
 use image::RgbImage;
 
-use super::by_age;
-use super::maps::{Bar, color_bar, diverging, sequential, tile};
+use super::by_target;
+use super::maps::{Bar, Field, color_bar, diverging, sequential, tile};
 use super::registry::RUN_FIGURES;
 use super::residuals::residuals;
 use super::sheet::{Area, Sheet};
-use super::study::{Prediction, Run, Sample};
+use super::study::{Prediction, Run, Stored};
 use super::tests::run;
 use crate::data::Split;
 use crate::picture::colormap::{bar_color, colorize, to_bytes};
 use crate::raster::{Raster, RasterStack};
 use crate::sim::SIDE;
-use crate::sim::{GrowthMode, Without};
+use crate::sim::{GrowthMode, Lesion, Pixel, Pumpkin, Without};
 use crate::task::Task;
 
 /// Pixels of a tile for each of the map.
@@ -21,6 +21,10 @@ const MAGNIFICATION: u32 = 4;
 
 fn human() -> Run {
     run(GrowthMode::Human, Task::Regression, 0.2)
+}
+
+fn field(values: Vec<f64>) -> Field {
+    Field { height: SIDE, width: SIDE, values }
 }
 
 /// Whether a colour is more red than blue; neither where the two are near.
@@ -32,7 +36,7 @@ fn hue([red, _, blue]: [u8; 3]) -> i32 {
 #[test]
 fn age_is_red_and_youth_is_blue_in_every_picture() {
     for (value, expected) in [(1.0, 1), (0.6, 1), (0.3, 1), (0.0, 0), (-0.3, -1), (-0.6, -1), (-1.0, -1)] {
-        let map = diverging(&vec![value; SIDE * SIDE], 1.0);
+        let map = diverging(&field(vec![value; SIDE * SIDE]), 1.0);
         assert_eq!(hue(map.get_pixel(5, 5).0), expected, "mean relevance of {value}");
     }
     for (value, expected) in [(0.25, 1), (0.6, 1), (-0.25, -1), (-0.6, -1)] {
@@ -42,16 +46,18 @@ fn age_is_red_and_youth_is_blue_in_every_picture() {
         assert!(hue(colored.pixels[0]) * expected >= 0 && colored.pixels[0] != [0; 3]);
     }
     // What knows no sign has one hue, and gets darker.
-    let light =
-        |value: f64| sequential(&vec![value; SIDE * SIDE], 1.0).get_pixel(0, 0).0.map(u32::from).iter().sum::<u32>();
+    let light = |value: f64| {
+        sequential(&field(vec![value; SIDE * SIDE]), 1.0).get_pixel(0, 0).0.map(u32::from).iter().sum::<u32>()
+    };
     assert!([0.0, 0.2, 0.4, 0.6, 0.8, 1.0].windows(2).all(|pair| light(pair[0]) > light(pair[1])));
-    assert!(hue(sequential(&vec![0.5; SIDE * SIDE], 1.0).get_pixel(0, 0).0) >= 0);
+    assert!(hue(sequential(&field(vec![0.5; SIDE * SIDE]), 1.0).get_pixel(0, 0).0) >= 0);
 }
 
 #[test]
 fn rows_of_a_map_are_rows_of_its_picture() {
     let mut values = vec![0.0; SIDE * SIDE];
     values[10 * SIDE + 60] = 1.0;
+    let values = field(values);
     for picture in [diverging(&values, 1.0), sequential(&values, 1.0)] {
         let strange: Vec<(u32, u32)> =
             picture.enumerate_pixels().filter(|(_, _, color)| color.0 != [247; 3]).map(|(x, y, _)| (x, y)).collect();
@@ -92,7 +98,7 @@ fn at(tile: &RgbImage, row: usize, col: usize) -> [u8; 3] {
 fn a_tile_shows_its_own_image_map_and_signs() {
     let run = human();
     for explained in run.explained().into_iter().take(3) {
-        let pumpkin = run.pumpkin(explained.prediction.sample).unwrap();
+        let pumpkin = &run.pumpkins().unwrap()[explained.prediction.sample];
         let image = pumpkin.redraw(Without::Nothing);
         let colored = colorize(Raster::new(SIDE, SIDE, &image), explained.relevance).pixels;
         let (plain, marked) = (tile(&run, explained, false), tile(&run, explained, true));
@@ -118,9 +124,9 @@ fn a_tile_shows_its_own_image_map_and_signs() {
 fn heatmaps_go_from_young_to_old() {
     let mut run = human();
     run.subset = Split::All;
-    let ages: Vec<f64> = by_age(&run, 5).iter().map(|explained| explained.prediction.age).collect();
+    let ages: Vec<f64> = by_target(&run, 5).iter().map(|explained| explained.prediction.target).collect();
     assert!(ages.is_sorted() && ages[0] < ages[4], "{ages:?}");
-    let all: Vec<f64> = run.explained().iter().map(|explained| explained.prediction.age).collect();
+    let all: Vec<f64> = run.explained().iter().map(|explained| explained.prediction.target).collect();
     assert!(!all.is_sorted(), "samples are in no order of age");
     let ends = [f64::INFINITY, f64::NEG_INFINITY];
     let ends = all.iter().fold(ends, |[least, most], &age| [least.min(age), most.max(age)]);
@@ -133,7 +139,7 @@ fn maps_belong_to_the_samples_that_were_explained() {
     let mut run = human();
     let of = |split: Split| {
         let samples = split.range(run.samples.len());
-        samples.map(move |sample| Prediction { sample, split, age: 40.0, prediction: sample as f64 })
+        samples.map(move |sample| Prediction { sample, split, target: 40.0, prediction: sample as f64 })
     };
     let validated: Vec<usize> = Split::Validation.range(run.samples.len()).collect();
     run.predictions = of(Split::Validation).chain(of(Split::Test)).collect();
@@ -155,7 +161,7 @@ fn maps_belong_to_the_samples_that_were_explained() {
 fn a_residual_is_what_is_predicted_too_much() {
     let run = human();
     for (residual, row) in residuals(&run).iter().zip(&run.predictions) {
-        assert_eq!(*residual, (row.age, row.prediction - row.age));
+        assert_eq!(*residual, (row.target, row.prediction - row.target));
     }
 }
 
@@ -170,15 +176,17 @@ fn texts(name: &str, run: &Run) -> Vec<String> {
 #[test]
 fn signs_over_age_are_in_the_panels_that_name_them() {
     let mut run = human();
-    let sample = |age: u32| Sample {
-        name: String::new(),
+    let whole = run.pumpkins().unwrap()[0].clone();
+    // Numbers of signs that tell which panel they are in.
+    let pumpkin = |age: u32| Pumpkin {
         age,
-        height: 80.0,
-        width: 65.0,
-        lesions: age / 20,
-        atrophies: 5 * age,
+        lesions: vec![Lesion { row: 40, col: 40, brightness: 0.2 }; age as usize / 20],
+        atrophies: vec![Pixel { row: 40, col: 40 }; 5 * age as usize],
+        ..whole.clone()
     };
-    run.samples = std::sync::Arc::new((20..=80).map(sample).collect());
+    let pumpkins: Vec<Pumpkin> = (20..=80).map(pumpkin).collect();
+    let dataset = run.stored.as_ref().unwrap().dataset.clone();
+    run.stored = Some(std::sync::Arc::new(Stored { dataset, pumpkins: Some(pumpkins) }));
     let texts = texts("05_signs_over_age", &run);
     let place =
         |text: &str| texts.iter().position(|found| found == text).unwrap_or_else(|| panic!("no {text} in {texts:?}"));

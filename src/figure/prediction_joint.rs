@@ -3,6 +3,7 @@
 use super::chart::{Axis, Chart, nice_step};
 use super::fit::{Density, JointDensity, Polynomial, steps};
 use super::kinds::{Drawn, Missing, RunFigure};
+use super::maps::significant;
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::{BLUE, GREY, PALE, SKY, VERMILION};
@@ -11,16 +12,16 @@ use crate::task::Task;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "07_prediction",
-    title: "Prediction and age",
+    title: "Prediction and {target}",
     source: "predictions.parquet",
-    caption: "Age against prediction in the test set, with lines that hold 10, 30, 50, 70 and 90 % of the density, the \
-              regression with its 95 % band, and both margins. Dashed: age = prediction.",
+    caption: "{target} against prediction in the test set, with lines that hold 10, 30, 50, 70 and 90 % of the density, the \
+              regression with its 95 % band, and both margins. Dashed: {target} = prediction.",
     draw,
 };
 
 /// Points of the density along each side: enough for smooth lines along a narrow ridge.
 const GRID: usize = 120;
-/// Width of a bin of the margins in years, for ranges in which that makes a readable histogram.
+/// Width of a bin of the margins, for ranges in which that makes a readable histogram.
 const BIN: f64 = 4.0;
 const BINS: std::ops::RangeInclusive<f64> = 8.0..=40.0;
 /// About how many bins there are in other ranges.
@@ -28,20 +29,21 @@ const OTHER_BINS: f64 = 15.0;
 
 fn draw(run: &Run) -> Drawn {
     if run.task != Task::Regression {
-        return Err(Missing("predictions in years"));
+        return Err(Missing("predictions of a regression"));
     }
     let points: Vec<(f64, f64)> = run.tested().into_iter().map(|(age, prediction)| (prediction, age)).collect();
     if points.is_empty() {
         return Err(Missing("predictions"));
     }
+    let words = run.words();
     let both = points.iter().flat_map(|&(prediction, age)| [prediction, age]);
     let (low, high) = Axis::around("", both).range;
     let bin = if BINS.contains(&((high - low) / BIN)) { BIN } else { other_bin(&points, high - low) };
     let (low, high) = ((low / bin).floor() * bin - bin, (high / bin).ceil() * bin + bin);
 
     let mut chart = Chart::new(
-        Axis::new("prediction in years", low, high).around_step(10.0),
-        Axis::new("age in years", low, high).around_step(10.0),
+        Axis::new(run.predicted(), low, high).around_step(10.0),
+        Axis::new(words.target.label(), low, high).around_step(10.0),
     )
     .dashed(&[(low, low), (high, high)], GREY, 1.0, None);
     if let Some(joint) = JointDensity::new(&points, GRID) {
@@ -58,7 +60,10 @@ fn draw(run: &Run) -> Drawn {
     let mae = points.iter().map(|(prediction, age)| (prediction - age).abs()).sum::<f64>() / points.len() as f64;
     let (predictions, ages): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
     let r = line(&predictions, &ages).r;
-    sheet.title(&format!("{} test pumpkins · MAE {mae:.2} years · r² {:.2}", points.len(), r * r));
+    let images = if words.pumpkins { "pumpkins" } else { "images" };
+    let mae = if words.pumpkins { format!("{mae:.2}") } else { significant(mae) };
+    let mae = words.target.with_unit(mae);
+    sheet.title(&format!("{} test {images} · MAE {mae} · r² {:.2}", points.len(), r * r));
     let area = Area::new(64.0, 152.0, 370.0, 370.0);
     chart.draw(&mut sheet, area);
     let margin = |values: Vec<f64>| -> (Vec<f64>, Vec<f64>, Vec<(f64, f64)>) {

@@ -10,7 +10,7 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
     title: "Where relevance crosses zero",
     source: "measurements.parquet, predictions.parquet",
     caption: "The regression of the sum of relevance on the prediction for each setting, over all of its seeds, with \
-              95 % bands. Where a line crosses zero, the explanation finds neither youth nor age. Settings \
+              95 % bands. Where a line crosses zero, the explanation speaks neither for a high {target} nor for a low one. Settings \
               whose relevance is in one unit are drawn together.",
     draw,
 };
@@ -18,7 +18,7 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 const LINES: SettingCurves = SettingCurves {
     title: "Sum of relevance and prediction",
     of: Part::Explanation,
-    labels: |run| (run.predicted().to_owned(), run.relevance("sum of relevance")),
+    labels: |run| (run.predicted(), run.relevance("sum of relevance")),
     degree: 1,
     points: Run::relevance_sums,
     y_axis: Axis::symmetric,

@@ -1,8 +1,8 @@
-//! Several explanations of the same pumpkins side by side.
+//! Several explanations of the same images side by side.
 
 use super::kinds::{Drawn, Missing, StudyFigure};
 use super::left_out::LeftOut;
-use super::maps::{Bar, color_bar, tile};
+use super::maps::{Bar, color_bar, tile, within};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run, Study};
 use super::style::{GREY, SMALL_SIZE};
@@ -10,11 +10,11 @@ use crate::plan::is_seed;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "24_same_pumpkin",
-    title: "The same pumpkins in several settings",
-    source: "relevance/*.npy, predictions.parquet, samples.parquet, spec.toml",
-    caption: "A young, a middle-aged and an old pumpkin, or one of them where settings are many, as the first run of each \
-              setting explains them. Each map is scaled by its own largest relevance. Where settings change the simulation, \
-              the pumpkins have name and age in common.",
+    title: "The same {images} in several settings",
+    source: "relevance/*.npy, datasets/*.npz, predictions.parquet, samples.parquet",
+    caption: "{images} of a low, a middle and a high {target}, or one of them where settings are many, as the first run of each \
+              setting explains them. Each map is scaled by its own largest relevance. Where settings change the data set, \
+              the {images} have name and {target} in common.",
     draw,
 };
 
@@ -22,12 +22,13 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
 const MAX_COLUMNS: usize = 6;
 const MAX_RUNS: usize = 30;
 const TOO_MANY: &str = "because more maps do not fit";
-const OTHER_DATA: &str = "because they explain other pumpkins";
+const OTHER_DATA: &str = "because they explain other images";
 const NOT_LOADED: &str = "because a report holds the maps of some settings only";
-/// Ages of the pumpkins that are shown, in years; the nearest that all runs explain.
-const AGES: [f64; 3] = [25.0, 50.0, 75.0];
-/// The same where there are too many settings for a single bank of columns.
-const AGE_OF_MANY: [f64; 1] = [60.0];
+/// Where in the range of targets the images lie that are shown; the nearest that all runs explain. Of pumpkins from 20 to 80
+/// years these are 25, 50 and 75 years.
+const SHARES: [f64; 3] = [1.0 / 12.0, 0.5, 11.0 / 12.0];
+/// The same where there are too many settings for a single bank of columns: 60 years.
+const SHARE_OF_MANY: [f64; 1] = [2.0 / 3.0];
 const SIDE: f64 = 190.0;
 const GAP: f64 = 14.0;
 const LINE: f64 = 22.0;
@@ -55,10 +56,10 @@ fn draw(study: &Study) -> Drawn {
         names(groups.iter().map(|(label, _)| label.as_str()).filter(|label| !loaded(label)).collect()),
     );
     columns.truncate(MAX_RUNS);
-    let ages = if columns.len() > MAX_COLUMNS { &AGE_OF_MANY[..] } else { &AGES };
-    let pumpkins = shared_pumpkins(&columns.iter().map(|(_, run)| *run).collect::<Vec<_>>(), ages);
-    if columns.len() < 2 || pumpkins.is_empty() {
-        return Err(Missing("maps of the same pumpkins in several settings"));
+    let shares = if columns.len() > MAX_COLUMNS { &SHARE_OF_MANY[..] } else { &SHARES };
+    let shared = shared_samples(&columns.iter().map(|(_, run)| *run).collect::<Vec<_>>(), shares);
+    if columns.len() < 2 || shared.is_empty() {
+        return Err(Missing("maps of the same images in several settings"));
     }
     let width = columns.len().min(MAX_COLUMNS) as f64 * (SIDE + GAP);
     let heads: Vec<Vec<String>> = columns.iter().map(|(_, run)| head(run)).collect();
@@ -68,11 +69,11 @@ fn draw(study: &Study) -> Drawn {
     for bank in heads.chunks(MAX_COLUMNS) {
         let lines = bank.iter().map(Vec::len).max().unwrap_or(0) as f64;
         tops.push((below, below + HEAD_LINE * lines + LINE - 8.0));
-        below += HEAD_LINE * lines + LINE + pumpkins.len() as f64 * (SIDE + LINE + GAP);
+        below += HEAD_LINE * lines + LINE + shared.len() as f64 * (SIDE + LINE + GAP);
     }
     let whole = GAP + width + 90.0;
     let mut sheet = Sheet::new(whole, below + left_out.height(whole - 2.0 * GAP));
-    sheet.title(title(&columns));
+    sheet.title(&study.words().fill(title(&columns)));
     for (place, ((_, run), lines)) in columns.iter().zip(&heads).enumerate() {
         let left = GAP + (place % MAX_COLUMNS) as f64 * (SIDE + GAP);
         let (above, first) = tops[place / MAX_COLUMNS];
@@ -80,13 +81,13 @@ fn draw(study: &Study) -> Drawn {
             let y = above + 6.0 + HEAD_LINE * line as f64;
             sheet.text(left + 0.5 * SIDE, y, text, Lettering::centred().size(SMALL_SIZE));
         }
-        for (row, name) in pumpkins.iter().enumerate() {
+        for (row, name) in shared.iter().enumerate() {
             let top = first + row as f64 * (SIDE + LINE + GAP);
             let Some(explained) = find(run, name) else { continue };
-            let title =
-                format!("{:.0} years, predicted {:.1}", explained.prediction.age, explained.prediction.prediction);
+            let title = predicted(run, &explained);
             sheet.text(left + 0.5 * SIDE, top - 6.0, &title, Lettering::centred().size(SMALL_SIZE).color(GREY));
-            sheet.picture(Area::new(left, top, SIDE, SIDE), tile(run, explained, true));
+            let area = within(Area::new(left, top, SIDE, SIDE), explained.relevance.height, explained.relevance.width);
+            sheet.picture(area, tile(run, explained, true));
         }
     }
     let bar = Area::new(GAP + width + 10.0, tops[0].1, 14.0, SIDE);
@@ -112,11 +113,11 @@ fn title(columns: &[(&str, &Run)]) -> &'static str {
     let keys = runs().flat_map(|run| &run.varied).map(|(key, _)| key.as_str()).filter(|key| !is_seed(key));
     let differing: Vec<&str> = keys.filter(differs).collect();
     if runs().any(|run| run.samples != first.samples) {
-        "Pumpkins of the same name and age in several settings"
+        "{images} of the same name and {target} in several settings"
     } else if !differing.is_empty() && differing.iter().all(|key| key.starts_with("explain.")) {
-        "The same pumpkins, several explanations"
+        "The same {images}, several explanations"
     } else {
-        "The same pumpkins, several networks"
+        "The same {images}, several networks"
     }
 }
 
@@ -128,24 +129,29 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Whether two runs have the same pumpkins; the same name may be given at another age.
-fn same_data(one: &Run, other: &Run) -> bool {
-    let names = |run: &Run| run.samples.iter().map(|sample| (sample.name.clone(), sample.age)).collect::<Vec<_>>();
-    one.samples.len() == other.samples.len() && names(one) == names(other)
+/// "66 years, predicted 67.1".
+pub(super) fn predicted(run: &Run, explained: &Explained) -> String {
+    let told = run.told(explained.prediction.prediction);
+    format!("{}, predicted {told}", run.words().value(explained.prediction.target))
 }
 
-/// The map of the pumpkin with this name.
+/// Whether two runs have the same samples; the same name may be given at another target.
+fn same_data(one: &Run, other: &Run) -> bool {
+    one.samples == other.samples
+}
+
+/// The map of the sample with this name.
 pub(super) fn find<'a>(run: &'a Run, name: &str) -> Option<Explained<'a>> {
     run.explained().into_iter().find(|explained| name_of(run, explained).as_deref() == Some(name))
 }
 
-/// Name and age, which together tell pumpkins of different data sets apart.
+/// Name and target, which together tell samples of different data sets apart.
 fn name_of(run: &Run, explained: &Explained) -> Option<String> {
-    run.samples.get(explained.prediction.sample).map(|sample| format!("{}, {}", sample.name, sample.age))
+    run.samples.get(explained.prediction.sample).map(|sample| format!("{}, {}", sample.name, sample.target))
 }
 
-/// The names of pumpkins near these ages that every one of the runs explains.
-pub(super) fn shared_pumpkins(runs: &[&Run], ages: &[f64]) -> Vec<String> {
+/// The names of samples near these shares of the range of targets that every one of the runs explains.
+pub(super) fn shared_samples(runs: &[&Run], shares: &[f64]) -> Vec<String> {
     let Some((first, rest)) = runs.split_first() else { return Vec::new() };
     let names = |run: &Run| -> std::collections::HashSet<String> {
         run.explained().iter().filter_map(|explained| name_of(run, explained)).collect()
@@ -154,13 +160,14 @@ pub(super) fn shared_pumpkins(runs: &[&Run], ages: &[f64]) -> Vec<String> {
     let shared: Vec<(f64, String)> = first
         .explained()
         .iter()
-        .filter_map(|explained| Some((explained.prediction.age, name_of(first, explained)?)))
+        .filter_map(|explained| Some((explained.prediction.target, name_of(first, explained)?)))
         .filter(|(_, name)| rest.iter().all(|names| names.contains(name)))
         .collect();
     let mut chosen: Vec<String> = Vec::new();
-    for age in ages {
+    let (low, high) = first.shown_range();
+    for target in shares.iter().map(|share| low + share * (high - low)) {
         let free = shared.iter().filter(|(_, name)| !chosen.iter().any(|known| known == name));
-        let nearest = free.min_by(|a, b| (a.0 - age).abs().total_cmp(&(b.0 - age).abs()));
+        let nearest = free.min_by(|a, b| (a.0 - target).abs().total_cmp(&(b.0 - target).abs()));
         chosen.extend(nearest.map(|(_, name)| name.clone()));
     }
     chosen

@@ -4,17 +4,16 @@ use kuva::plot::LegendPosition;
 
 use super::chart::{Axis, Chart};
 use super::kinds::{Drawn, Missing, RunFigure};
-use super::pumpkin::{NOT_REDRAWN, show};
+use super::pumpkin::{NO_IMAGES, NO_PUMPKINS, show};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLUE, ORANGE};
 use crate::data::Split;
-use crate::sim::Without;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "04_senior_and_junior",
     title: "Senior and junior pumpkin",
-    source: "samples.parquet, spec.toml",
+    source: "datasets/*.npz",
     caption: "An old and a young pumpkin of the test set, and how often each intensity occurs in them (logarithmic): \
               background and atrophies at 0, tissue around 0.8, lesions beyond.",
     draw,
@@ -26,18 +25,19 @@ const AGES: [(&str, f64, &str); 2] = [("Senior", 77.0, BLUE), ("Junior", 22.0, O
 const BIN: f64 = 0.01;
 
 fn draw(run: &Run) -> Drawn {
+    run.simulation().ok_or(NO_PUMPKINS)?;
     let mut sheet = Sheet::new(1000.0, 380.0);
     let mut histograms = Vec::new();
     for (index, (name, age, color)) in AGES.into_iter().enumerate() {
-        let distance = |row: &&super::study::Prediction| (row.age - age).abs();
+        let distance = |row: &&super::study::Prediction| (row.target - age).abs();
         let nearest = run.predictions_of(Split::Test).min_by(|a, b| distance(a).total_cmp(&distance(b)));
-        let pumpkin = run.pumpkin(nearest.ok_or(Missing("predictions"))?.sample).ok_or(NOT_REDRAWN)?;
-        let image = pumpkin.redraw(Without::Nothing);
+        let sample = nearest.ok_or(Missing("predictions"))?.sample;
+        let image = run.image(sample).ok_or(NO_IMAGES)?;
         let area = Area::new(48.0 + 300.0 * index as f64, 54.0, 264.0, 264.0);
-        let name = format!("{name}, {} years", pumpkin.age);
+        let name = format!("{name}, {}", run.words().value(run.samples.get(sample).ok_or(NO_IMAGES)?.target));
         sheet.text(area.left + 0.5 * area.width, 36.0, &name, Lettering::centred());
-        show(&mut sheet, area, &image, true);
-        histograms.push((name, color, image));
+        show(&mut sheet, area, image, true);
+        histograms.push((name, color, image.pixels));
     }
     let highest = histograms.iter().flat_map(|(_, _, image)| counts(image)).map(|bin| bin.1).fold(1.0, f64::max);
     let top = 10_f64.powf(highest.log10().ceil());

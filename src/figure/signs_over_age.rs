@@ -1,56 +1,52 @@
 //! Published figure 5: the signs of age over age.
 
 use super::chart::{Axis, Chart};
-use super::kinds::{Drawn, Missing, RunFigure};
-use super::pumpkin::NOT_REDRAWN;
+use super::kinds::{Drawn, RunFigure};
+use super::pumpkin::{NO_IMAGES, NO_PUMPKINS};
 use super::sheet::{Area, Sheet};
 use super::study::Run;
 use super::style::BLUE;
-use crate::sim::GrowthMode;
+use crate::sim::{GrowthMode, Pumpkin};
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "05_signs_over_age",
     title: "Signs over age",
-    source: "samples.parquet",
+    source: "datasets/*.npz",
     caption: "What ageing does to every pumpkin of the data set: numbers of atrophies and of lesions; height and width \
               where pumpkins only grow; the brightness of the tumour where they do not.",
     draw,
 };
 
 fn draw(run: &Run) -> Drawn {
-    if run.samples.is_empty() {
-        return Err(Missing("the data set's samples"));
-    }
-    let over_age = |value: fn(&super::study::Sample) -> f64| -> Vec<(f64, f64)> {
-        let mut points: Vec<_> = run.samples.iter().map(|sample| (f64::from(sample.age), value(sample))).collect();
+    let settings = run.simulation().ok_or(NO_PUMPKINS)?;
+    let pumpkins = run.pumpkins().ok_or(NO_IMAGES)?;
+    let over_age = |value: fn(&Pumpkin) -> f64| -> Vec<(f64, f64)> {
+        let mut points: Vec<_> = pumpkins.iter().map(|pumpkin| (f64::from(pumpkin.age), value(pumpkin))).collect();
         // Equal points are drawn once.
         points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         points.dedup();
         points
     };
-    let panels = match run.data.growth_mode {
+    let panels = match settings.growth_mode {
         GrowthMode::Human => vec![
-            ("number of atrophies", over_age(|sample| f64::from(sample.atrophies))),
-            ("number of lesions", over_age(|sample| f64::from(sample.lesions))),
+            ("number of atrophies", over_age(|pumpkin| pumpkin.atrophies.len() as f64)),
+            ("number of lesions", over_age(|pumpkin| pumpkin.lesions.len() as f64)),
         ],
         GrowthMode::Eternal | GrowthMode::TangPing => {
             vec![
-                ("height in pixels", over_age(|sample| sample.height)),
-                ("width in pixels", over_age(|sample| sample.width)),
+                ("height in pixels", over_age(|pumpkin| f64::from(pumpkin.height))),
+                ("width in pixels", over_age(|pumpkin| f64::from(pumpkin.width))),
             ]
         }
         GrowthMode::NoGrowth => {
-            let brightness = |index| {
-                let pumpkin = run.pumpkin(index).ok_or(NOT_REDRAWN)?;
-                Ok(pumpkin.tumour.map(|tumour| (f64::from(pumpkin.age), f64::from(tumour.brightness))))
-            };
-            let tumours = (0..run.samples.len()).filter_map(|index| brightness(index).transpose());
-            vec![("brightness of the tumour", tumours.collect::<Result<_, Missing>>()?)]
+            let brightness =
+                |pumpkin: &Pumpkin| pumpkin.tumour.map(|tumour| (f64::from(pumpkin.age), f64::from(tumour.brightness)));
+            vec![("brightness of the tumour", pumpkins.iter().filter_map(brightness).collect())]
         }
     };
     let mut sheet = Sheet::new(560.0, 76.0 + 280.0 * panels.len() as f64);
     sheet.title("Signs over age");
-    let (low, high) = (f64::from(run.data.min_age), f64::from(run.data.max_age));
+    let (low, high) = (f64::from(settings.min_age), f64::from(settings.max_age));
     for (index, (label, points)) in panels.iter().enumerate() {
         let label_x = if index + 1 == panels.len() { "age in years" } else { "" };
         let x = Axis::new(label_x, low - 1.5, high + 1.5).around_step(10.0);

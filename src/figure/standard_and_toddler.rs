@@ -1,15 +1,16 @@
 //! Published figure 3: pumpkins before ageing.
 
 use super::kinds::{Drawn, RunFigure};
-use super::pumpkin::show;
+use super::pumpkin::{NO_PUMPKINS, show};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
-use crate::sim::{Without, draw_member};
+use crate::raster::Raster;
+use crate::sim::{SHAPE, Without, draw_member};
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "03_standard_and_toddler",
     title: "Standard and toddler pumpkin",
-    source: "spec.toml",
+    source: "plan.json",
     caption: "How size depends on age: an adult and a child of this growth mode, without any sign of age (axes in \
               pixels).",
     draw,
@@ -19,13 +20,15 @@ pub(super) const FIGURE: RunFigure = RunFigure {
 const AGES: [(&str, u32); 2] = [("Standard pumpkin", 66), ("Toddler pumpkin", 2)];
 
 fn draw(run: &Run) -> Drawn {
+    let settings = run.simulation().ok_or(NO_PUMPKINS)?;
     let mut sheet = Sheet::new(700.0, 400.0);
     for (index, (name, age)) in AGES.into_iter().enumerate() {
-        let pumpkin = draw_member(age, run.data.growth_mode, run.data.seed, index);
+        let pumpkin = draw_member(age, settings.growth_mode, settings.seed, index);
         let area = Area::new(54.0 + 335.0 * index as f64, 50.0, 295.0, 295.0);
         let title = format!("{name}, {age} years");
         sheet.text(area.left + 0.5 * area.width, 34.0, &title, Lettering::centred());
-        show(&mut sheet, area, &pumpkin.redraw(Without::Signs), true);
+        let image = pumpkin.redraw(Without::Signs);
+        show(&mut sheet, area, Raster::of(SHAPE, &image), true);
     }
     Ok(sheet)
 }

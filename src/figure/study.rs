@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::data::Split;
+use super::maps::significant;
+use super::words::Words;
+use crate::data::{Dataset, Mark, Split, Target};
 use crate::event::Epoch;
 use crate::plan::{REPLICATE, is_seed};
 use crate::raster::{Raster, RasterStack};
-use crate::sim::{Pumpkin, PumpkinSettings, draw_member};
+use crate::sim::{Pumpkin, PumpkinSettings};
+use crate::source::Source;
 use crate::task::Task;
 
 /// The score of a sample that says how much relevance there is.
@@ -37,23 +40,24 @@ pub struct Prediction {
     /// Index in the data set.
     pub sample: usize,
     pub split: Split,
-    /// In years.
-    pub age: f64,
-    /// In years, or the probability of "old".
+    pub target: f64,
+    /// The target, or the probability of the upper class.
     pub prediction: f64,
 }
 
-/// What the tables tell of a pumpkin.
+/// What the tables tell of a sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     pub name: String,
-    /// In years.
-    pub age: u32,
-    /// In pixels.
-    pub height: f64,
-    pub width: f64,
-    pub lesions: u32,
-    pub atrophies: u32,
+    pub target: f64,
+}
+
+/// A data set as it is stored.
+#[derive(Debug)]
+pub struct Stored {
+    pub dataset: Dataset,
+    /// The records of pumpkins, where they are such.
+    pub pumpkins: Option<Vec<Pumpkin>>,
 }
 
 /// A score, in long form.
@@ -74,10 +78,14 @@ pub struct Run {
     /// What was varied: dotted keys and their values in this run.
     pub varied: Vec<(String, Value)>,
     pub task: Task,
-    pub data: PumpkinSettings,
+    /// Where its data set comes from.
+    pub source: Source,
+    /// The data set itself, where it was loaded.
+    pub stored: Option<Arc<Stored>>,
     /// The unit of its relevance, such as "years".
     pub unit: String,
-    /// What tells its network, and its maps, from those of other runs.
+    /// What tells its data set, its network and its maps from those of other runs.
+    pub dataset: String,
     pub network: String,
     pub explanation: String,
     /// How it was explained, such as "lrp.sequential_preset_a".
@@ -110,9 +118,9 @@ impl Run {
         self.predictions.iter().filter(move |row| split == Split::All || row.split == split)
     }
 
-    /// (age, prediction) of the test set, in years.
+    /// (target, prediction) of the test set.
     pub fn tested(&self) -> Vec<(f64, f64)> {
-        self.predictions_of(Split::Test).map(|row| (row.age, row.prediction)).collect()
+        self.predictions_of(Split::Test).map(|row| (row.target, row.prediction)).collect()
     }
 
     /// The score of the whole run with this name.
@@ -134,9 +142,9 @@ impl Run {
         rows.map(|(index, (prediction, relevance))| Explained { index, prediction, relevance }).collect()
     }
 
-    /// The explained sample nearest to an age, the first of several.
-    pub fn explained_near(&self, age: f64) -> Option<Explained<'_>> {
-        let distance = |sample: &Explained| (sample.prediction.age - age).abs();
+    /// The explained sample nearest to a target, the first of several.
+    pub fn explained_near(&self, target: f64) -> Option<Explained<'_>> {
+        let distance = |sample: &Explained| (sample.prediction.target - target).abs();
         self.explained().into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))
     }
 
@@ -144,13 +152,48 @@ impl Run {
         self.predictions.binary_search_by_key(&sample, |row| row.sample).ok().map(|row| &self.predictions[row])
     }
 
-    /// The pumpkin at this index, drawn again from the recorded settings. None where it is another than the one in
-    /// the table, because it was drawn by another version of the simulation.
-    pub fn pumpkin(&self, sample: usize) -> Option<Pumpkin> {
-        let known = self.samples.get(sample)?;
-        let pumpkin = draw_member(known.age, self.data.growth_mode, self.data.seed, sample);
-        let same = pumpkin.name == known.name && f64::from(pumpkin.height) == known.height;
-        same.then_some(pumpkin)
+    /// The stored image of a sample.
+    pub fn image(&self, sample: usize) -> Option<Raster<'_>> {
+        let images = &self.stored.as_ref()?.dataset.images;
+        (sample < images.len()).then(|| images.get(sample))
+    }
+
+    /// What is known of a sample's image beforehand, to be marked.
+    pub fn marks(&self, sample: usize) -> Vec<Mark> {
+        let truth = self.stored.as_ref().and_then(|stored| stored.dataset.truth.as_deref());
+        truth.map(|truth| truth.marks(sample)).unwrap_or_default()
+    }
+
+    /// The records of its pumpkins, where they are such and were loaded.
+    pub fn pumpkins(&self) -> Option<&[Pumpkin]> {
+        self.stored.as_ref()?.pumpkins.as_deref()
+    }
+
+    /// The settings of its pumpkins, where they are such.
+    pub fn simulation(&self) -> Option<&PumpkinSettings> {
+        self.source.pumpkins()
+    }
+
+    /// The range of targets over which shown samples are chosen: 20 to 80 years for pumpkins, whatever their ages, as published.
+    pub fn shown_range(&self) -> (f64, f64) {
+        if self.simulation().is_some() { (20.0, 80.0) } else { self.range().unwrap_or((0.0, 1.0)) }
+    }
+
+    pub fn words(&self) -> Words {
+        Words { target: self.source.target(), pumpkins: self.simulation().is_some() }
+    }
+
+    /// The least and the largest target: of all that could be drawn, or else of the data set.
+    pub fn range(&self) -> Option<(f64, f64)> {
+        match self.simulation() {
+            Some(settings) => Some((f64::from(settings.min_age), f64::from(settings.max_age))),
+            None => {
+                let targets = self.samples.iter().map(|sample| sample.target);
+                targets.fold(None, |range, at| {
+                    Some(range.map_or((at, at), |(low, high): (f64, f64)| (low.min(at), high.max(at))))
+                })
+            }
+        }
     }
 
     /// What was varied, seeds left out: "target_bias 55, output_bias zero". Empty where nothing else was.
@@ -175,11 +218,17 @@ impl Run {
         format!("{quantity} in {}", self.unit)
     }
 
+    /// A prediction in words: ages with a tenth of a year, others with as many digits as they need.
+    pub fn told(&self, prediction: f64) -> String {
+        if self.simulation().is_some() { format!("{prediction:.1}") } else { significant(prediction) }
+    }
+
     /// How predictions are labelled.
-    pub fn predicted(&self) -> &'static str {
-        match self.task {
-            Task::Regression => "prediction in years",
-            Task::Classification => "prediction: probability of old",
+    pub fn predicted(&self) -> String {
+        match (self.task, self.simulation()) {
+            (Task::Regression, _) => self.source.target().label_of("prediction"),
+            (Task::Classification, Some(_)) => "prediction: probability of old".to_owned(),
+            (Task::Classification, None) => format!("prediction: probability of a high {}", self.source.target().name),
         }
     }
 
@@ -265,6 +314,11 @@ pub struct Study {
 }
 
 impl Study {
+    /// The words for its data sets, which have one target: those of its first run.
+    pub fn words(&self) -> Words {
+        self.runs.first().map_or(Words { target: Target::new("target", ""), pumpkins: false }, Run::words)
+    }
+
     /// Runs that differ by nothing but seeds, in the order in which they first appear.
     pub fn groups(&self) -> Vec<(String, Vec<&Run>)> {
         let mut groups: Vec<(String, Vec<&Run>)> = Vec::new();

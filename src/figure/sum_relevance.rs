@@ -17,7 +17,7 @@ pub(super) const FIGURE: RunFigure = RunFigure {
     source: "measurements.parquet, predictions.parquet",
     caption: "The sum over each map against the prediction it explains, with the regression. Where layer-wise relevance \
               propagation starts from the prediction, it crosses zero at the output bias: relevance then says by how much an \
-              image lies above or below that, not how old it is.",
+              image lies above or below that, not what its {target} is.",
     draw,
 };
 
@@ -41,8 +41,12 @@ fn draw(run: &Run) -> Drawn {
         chart = chart.at_x(at, color, dashes).explain(&format!("{name} {}", significant(at)), color, dashes);
     }
     let mut sheet = Sheet::new(560.0, 400.0);
-    let unit = if run.task == Task::Regression { " years" } else { "" };
-    let crossing = run.score("relevance_zero_crossing").map(|at| format!(" · zero at {}{unit}", significant(at)));
+    let target = run.words().target;
+    let told = |at: f64| match run.task {
+        Task::Regression => target.with_unit(significant(at)),
+        Task::Classification => significant(at),
+    };
+    let crossing = run.score("relevance_zero_crossing").map(|at| format!(" · zero at {}", told(at)));
     sheet.title(&format!("Sum of relevance{}", crossing.unwrap_or_default()));
     chart.legend(LegendPosition::InsideTopLeft).draw(&mut sheet, Area::new(64.0, 72.0, 470.0, 266.0));
     Ok(sheet)

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::registry::{RUN_FIGURES, STUDY_FIGURES};
-use super::study::{Ensemble, Prediction, Run, Sample, Score, Study, Value};
+use super::study::{Ensemble, Prediction, Run, Sample, Score, Stored, Study, Value};
 use crate::data::Split;
 use crate::event::{Epoch, silent};
 use crate::raster::RasterStack;
 use crate::sim::SIDE;
-use crate::sim::{GrowthMode, PumpkinSettings, simulate};
+use crate::sim::{GrowthMode, Pumpkin, PumpkinSettings, simulate};
+use crate::source::Source;
 use crate::task::Task;
 
 const SAMPLES: usize = 120;
@@ -29,13 +30,13 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
             let age = f64::from(dataset.pumpkins[sample].age);
             let years = age + pull * (50.0 - age);
             let prediction = if task == Task::Regression { years } else { years / 100.0 };
-            Prediction { sample, split: Split::Test, age, prediction }
+            Prediction { sample, split: Split::Test, target: age, prediction }
         })
         .collect();
     let pixels: Vec<f32> = predictions
         .iter()
         .flat_map(|row| {
-            let share = ((row.age - 50.0) / 3000.0) as f32;
+            let share = ((row.target - 50.0) / 3000.0) as f32;
             dataset.images.get(row.sample).pixels.iter().map(move |pixel| pixel * share)
         })
         .collect();
@@ -48,8 +49,8 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
     let mut scores = vec![score(None, "test_mae", None, 3.0 + pull)];
     for row in &predictions {
         scores.push(score(Some(row.sample), "sum_relevance", None, row.prediction - 50.0));
-        scores.push(score(Some(row.sample), "causal_years", Some("lesions"), row.age / 10.0));
-        scores.push(score(Some(row.sample), "causal_relevance", Some("lesions"), row.age / 12.0 - 1.0));
+        scores.push(score(Some(row.sample), "causal_years", Some("lesions"), row.target / 10.0));
+        scores.push(score(Some(row.sample), "causal_relevance", Some("lesions"), row.target / 12.0 - 1.0));
     }
     let loss = |epoch: usize| 100.0 / epoch as f64;
     let epochs = (1..=6).map(|epoch| Epoch {
@@ -60,14 +61,9 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
         val_mae: loss(epoch),
         epoch_seconds: 1.0,
     });
-    let samples = dataset.pumpkins.iter().map(|pumpkin| Sample {
-        name: pumpkin.name.clone(),
-        age: pumpkin.age,
-        height: pumpkin.height.into(),
-        width: pumpkin.width.into(),
-        lesions: pumpkin.lesions.len() as u32,
-        atrophies: pumpkin.atrophies.len() as u32,
-    });
+    let sample = |pumpkin: &Pumpkin| Sample { name: pumpkin.name.clone(), target: pumpkin.age.into() };
+    let samples: Vec<Sample> = dataset.pumpkins.iter().map(sample).collect();
+    let stored = Stored { pumpkins: Some(dataset.pumpkins.clone()), dataset: dataset.into() };
     // Every run has a network of its own.
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let number = RUNS.fetch_add(1, Ordering::Relaxed);
@@ -75,7 +71,9 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
         id: "0123456789".to_owned(),
         varied: Vec::new(),
         task,
-        data,
+        source: Source::Pumpkins(data),
+        stored: Some(Arc::new(stored)),
+        dataset: "data".to_owned(),
         unit: "years".to_owned(),
         network: format!("network {number}"),
         explanation: format!("explanation {number}"),
@@ -83,7 +81,7 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
         subset: Split::Test,
         epochs: epochs.collect(),
         predictions,
-        samples: Arc::new(samples.collect()),
+        samples: Arc::new(samples),
         scores,
         maps: Some(Arc::new(RasterStack::new(SIDE, SIDE, pixels))),
     }
@@ -125,6 +123,7 @@ fn what_is_missing_or_does_not_vary_is_no_reason_to_panic() {
         samples: Arc::default(),
         scores: Vec::new(),
         maps: None,
+        stored: None,
         ..whole.clone()
     };
     assert_eq!(lacks(&bare).len(), RUN_FIGURES.len() - 1, "the standard pumpkin needs settings alone");
@@ -132,8 +131,9 @@ fn what_is_missing_or_does_not_vary_is_no_reason_to_panic() {
     assert_eq!(lacks(&run(GrowthMode::Human, Task::Regression, 1.0)), [""; 0]);
     let one = Run { predictions: whole.predictions[..1].to_vec(), ..whole.clone() };
     assert_eq!(lacks(&one), [""; 0]);
-    let other = Run { data: PumpkinSettings { seed: 6, ..whole.data.clone() }, ..whole };
-    assert_eq!(lacks(&other), ["02_pumpkin", "04_senior_and_junior"], "pumpkins of another simulation are not shown");
+    let unloaded = Run { stored: None, ..whole };
+    let expected = ["02_pumpkin", "04_senior_and_junior", "05_signs_over_age"];
+    assert_eq!(lacks(&unloaded), expected, "images are read, not simulated");
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn decades_of_ages_end_with_the_oldest_age() {
     let mut run = run(GrowthMode::Human, Task::Regression, 0.2);
     let ages = [20.0, 29.0, 30.0, 41.0, 69.0, 70.0, 79.0, 80.0, 80.0, 35.0, 29.0, 75.0];
     assert_eq!(run.predictions.len(), ages.len());
-    run.predictions.iter_mut().zip(ages).for_each(|(row, age)| row.age = age);
+    run.predictions.iter_mut().zip(ages).for_each(|(row, age)| row.target = age);
     let figure = RUN_FIGURES.iter().find(|figure| figure.name == "11_relevance_by_age").unwrap();
     let svg = (figure.draw)(&run).unwrap().to_svg().unwrap();
     let titles: Vec<&str> = svg

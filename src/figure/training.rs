@@ -26,9 +26,11 @@ fn draw(run: &Run) -> Drawn {
     }
     let mae: Quantity = (|epoch| epoch.train_mae, |epoch| epoch.val_mae);
     let loss: Quantity = (|epoch| epoch.train_loss, |epoch| epoch.val_loss);
+    let target = run.words().target;
+    let squared = if target.unit.is_empty() { "loss".to_owned() } else { format!("loss in {}²", target.unit) };
     let panels = match run.task {
-        Task::Regression => vec![("mean absolute error in years", mae), ("loss in years²", loss)],
-        Task::Classification => vec![("loss", loss)],
+        Task::Regression => vec![(target.label_of("mean absolute error"), mae), (squared, loss)],
+        Task::Classification => vec![("loss".to_owned(), loss)],
     };
     let mut sheet = Sheet::new(70.0 + 430.0 * panels.len() as f64, 380.0);
     sheet.title("Training");

@@ -10,17 +10,15 @@ use crate::metric::statistics::line;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "12_years_per_sign",
-    title: "Years and relevance of signs",
+    title: "What signs are worth, and their relevance",
     source: "measurements.parquet",
-    caption: "By how many years the prediction falls when all signs of a kind are taken out of an image (the causal \
+    caption: "By how many {unit} the prediction falls when all signs of a kind are taken out of an image (the causal \
               truth), against the relevance over their pixels; an image a point. Dashed, where \
-              relevance is in years: it tells the truth.",
+              relevance is in {unit}: it tells the truth.",
     draw,
 };
 
 const COLUMNS: usize = 3;
-/// The unit in which relevance can be equal to what signs are worth.
-const YEARS_UNIT: &str = "years";
 /// The scores that are compared.
 pub(super) const YEARS: &str = "causal_years";
 pub(super) const RELEVANCE: &str = "causal_relevance";
@@ -40,16 +38,19 @@ fn draw(run: &Run) -> Drawn {
     let columns = panels.len().min(COLUMNS);
     let rows = panels.len().div_ceil(COLUMNS);
     let mut sheet = Sheet::new(30.0 + 360.0 * columns as f64, 50.0 + 376.0 * rows as f64);
-    sheet.title("Years and relevance of signs");
+    sheet.title(&run.words().fill("{unit} and relevance of signs"));
     for (place, (sign, pairs)) in panels.iter().enumerate() {
         let (row, column) = (place / COLUMNS, place % COLUMNS);
         let area = Area::new(64.0 + 360.0 * column as f64, 110.0 + 376.0 * row as f64, 290.0, 246.0);
-        let x = Axis::around("years without them", pairs.iter().map(|pair| pair.0).chain([0.0]));
+        let x = Axis::around(
+            run.words().target.unit_name().to_owned() + " without them",
+            pairs.iter().map(|pair| pair.0).chain([0.0]),
+        );
         let y = Axis::symmetric(run.relevance("relevance over them"), pairs.iter().map(|pair| pair.1));
         let (low, high) = (x.range.0.max(y.range.0), x.range.1.min(y.range.1));
         let mut chart = Chart::new(x, y).zero();
         // Relevance in another unit has no truth to be equal to.
-        if run.unit == YEARS_UNIT {
+        if run.unit == run.words().target.unit_name() {
             chart = chart.dashed(&[(low, low), (high, high)], GREY, 1.2, None);
         }
         chart = chart.points(pairs, BLUE, 2.6, None);

@@ -1,11 +1,14 @@
 //! Which of many runs are shown with figures and maps of their own.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ReportError;
 use super::folder::Results;
-use crate::figure::study::{Run, Study};
-use crate::store::arrays;
+use crate::figure::study::{Run, Stored, Study};
+use crate::store::dataset::{self, DatasetError};
+use crate::store::{arrays, pumpkins};
 
 /// Runs with figures of their own.
 const FIGURE_RUNS: usize = 6;
@@ -25,12 +28,15 @@ pub struct Chosen {
     pub gallery: Vec<usize>,
     /// Runs whose maps are shown where they are there.
     wanted: Vec<usize>,
+    /// Data sets that are shown where they are there.
+    datasets: Vec<String>,
 }
 
 impl Chosen {
-    /// The ids of the runs whose maps make a difference.
-    pub fn sources(&self) -> impl Iterator<Item = &str> {
-        self.wanted.iter().map(|&run| self.study.runs[run].id.as_str())
+    /// The files whose contents make a difference, beside the tables.
+    pub fn sources(&self) -> Vec<String> {
+        let maps = self.wanted.iter().map(|&run| format!("relevance/{}.npy", self.study.runs[run].id));
+        maps.chain(self.datasets.iter().map(|key| format!("datasets/{key}.npz"))).collect()
     }
 }
 
@@ -56,11 +62,34 @@ pub fn choose(results: &Results, wanted: &[String]) -> Result<Chosen, ReportErro
             break;
         }
         bytes += size;
-        study.runs[index].maps = Some(Arc::new(arrays::read_stack(&path)?));
+        study.runs[index].maps = Some(Arc::new(arrays::read_stack(&path)?.folded()));
         gallery.push(index);
     }
-    let figures = order.into_iter().take(FIGURE_RUNS.max(wanted.len())).collect();
-    Ok(Chosen { study, figures, gallery, wanted: shown })
+    let figures: Vec<usize> = order.into_iter().take(FIGURE_RUNS.max(wanted.len())).collect();
+    let datasets = load_datasets(results, &mut study, figures.iter().chain(&gallery))?;
+    Ok(Chosen { study, figures, gallery, wanted: shown, datasets })
+}
+
+/// Loads the data sets of some runs, each once. Returns their keys.
+fn load_datasets<'a>(
+    results: &Results,
+    study: &mut Study,
+    runs: impl Iterator<Item = &'a usize>,
+) -> Result<Vec<String>, ReportError> {
+    let mut loaded: BTreeMap<String, Option<Arc<Stored>>> = BTreeMap::new();
+    for &index in runs {
+        let run = &study.runs[index];
+        if !loaded.contains_key(&run.dataset) {
+            let read = |path: PathBuf| -> Result<Arc<Stored>, DatasetError> {
+                let pumpkins = run.simulation().map(|_| pumpkins::load_pumpkins(&path)).transpose()?;
+                Ok(Arc::new(Stored { dataset: dataset::load(&path)?, pumpkins }))
+            };
+            let stored = results.dataset(run)?.map(read).transpose()?;
+            loaded.insert(run.dataset.clone(), stored);
+        }
+        study.runs[index].stored = loaded[&study.runs[index].dataset].clone();
+    }
+    Ok(loaded.into_keys().collect())
 }
 
 /// Runs in the order in which they deserve to be shown: one of each setting, some more of the first setting, the rest.

@@ -11,6 +11,7 @@ use crate::disk::{Folder, Kind};
 use crate::figure::FigureError;
 use crate::figure::kinds::Drawn;
 use crate::figure::registry::{RUN_FIGURES, STUDY_FIGURES};
+use crate::figure::words::Words;
 use crate::key::is_run_id;
 
 /// Where figures are, in a results folder.
@@ -22,7 +23,7 @@ pub struct Figure {
     pub run_id: Option<String>,
     /// Its files without ending, relative to the results folder.
     pub path: String,
-    pub title: &'static str,
+    pub title: String,
     pub caption: String,
     pub source: &'static str,
     /// Width and height in units.
@@ -34,7 +35,7 @@ pub struct Figure {
 /// A figure that lacks something.
 pub struct NotDrawn {
     pub run_id: Option<String>,
-    pub title: &'static str,
+    pub title: String,
     /// What it needs.
     pub needs: String,
 }
@@ -53,13 +54,13 @@ pub fn draw(chosen: &Chosen) -> Result<Figures, FigureError> {
         let run = &study.runs[index];
         let folder = if alone { FOLDER.to_owned() } else { format!("{FOLDER}/{}", run.id) };
         RUN_FIGURES.par_iter().map(move |figure| {
-            let path = format!("{folder}/{}", figure.name);
-            finish((figure.draw)(run), Some(run.id.clone()), path, figure.title, figure.caption, figure.source)
+            let about = About { words: &run.words(), name: figure.name, title: figure.title, caption: figure.caption };
+            finish((figure.draw)(run), Some(run.id.clone()), &folder, about, figure.source)
         })
     });
     let of_study = STUDY_FIGURES.par_iter().map(|figure| {
-        let path = format!("{FOLDER}/{}", figure.name);
-        finish((figure.draw)(study), None, path, figure.title, figure.caption, figure.source)
+        let about = About { words: &study.words(), name: figure.name, title: figure.title, caption: figure.caption };
+        finish((figure.draw)(study), None, FOLDER, about, figure.source)
     });
     let mut figures = Figures::default();
     for result in of_study.chain(of_runs).collect::<Vec<_>>() {
@@ -71,23 +72,34 @@ pub fn draw(chosen: &Chosen) -> Result<Figures, FigureError> {
     Ok(figures)
 }
 
+/// What a figure is called, before the words for its data set are put in.
+struct About<'a> {
+    words: &'a Words,
+    name: &'a str,
+    title: &'a str,
+    caption: &'a str,
+}
+
 fn finish(
     drawn: Drawn,
     run_id: Option<String>,
-    path: String,
-    title: &'static str,
-    caption: &'static str,
+    folder: &str,
+    About { words, name, title, caption }: About,
     source: &'static str,
 ) -> Result<Result<Figure, NotDrawn>, FigureError> {
+    let (title, caption) = (words.fill(title), words.fill(caption));
     let sheet = match drawn {
         Ok(sheet) => sheet,
         Err(missing) => return Ok(Err(NotDrawn { run_id, title, needs: missing.to_string() })),
     };
     Ok(Ok(Figure {
         run_id,
-        path,
+        path: format!("{folder}/{}", words.file_name(name)),
         title,
-        caption: std::iter::once(caption).chain(sheet.notes().iter().map(String::as_str)).collect::<Vec<_>>().join(" "),
+        caption: std::iter::once(caption.as_str())
+            .chain(sheet.notes().iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join(" "),
         source,
         size: sheet.size(),
         svg: sheet.to_svg()?,

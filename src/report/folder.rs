@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-
 use super::ReportError;
 use crate::data::Split;
 use crate::disk::Folder;
@@ -14,7 +12,10 @@ use crate::figure::registry::SAMPLE_SCORES;
 use crate::figure::study::{self, Ensemble, Prediction, Run, Sample, Score, Study, Value};
 use crate::key::may_name_run;
 use crate::metric::ENSEMBLE_METRICS;
-use crate::sim::{self, PumpkinSettings};
+use crate::plan::{FrozenPlan, PLAN, Plan, PlannedRun};
+use crate::source::Source;
+use crate::stage::Job;
+use crate::stage_name::StageName;
 use crate::tables;
 use crate::tables::{Cells, Table, Texts};
 use crate::task::Task;
@@ -54,14 +55,17 @@ impl Results {
         let settings: toml::Table = spec.parse().map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
         let provenance = folder.read("provenance.json").ok();
         let provenance = provenance.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        let text = |key: &str| get(&settings, key).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+        let experiment = settings.get("experiment");
+        let text = |key: &str| {
+            experiment.and_then(|section| section.get(key)).and_then(toml::Value::as_str).unwrap_or_default().to_owned()
+        };
+        let plan = FrozenPlan::read(&folder);
+        let plan =
+            plan.map_err(|error| ReportError::Unreadable { path: path.join(PLAN), reason: error.to_string() })?;
         let table = Table::read(&path.join("runs.parquet"), None)?;
-        let name = text("experiment.name");
-        let runs = read_runs(path, &table, &settings).map_err(|error| match error {
-            ReadError::Report(error) => error,
-            ReadError::Setting(reason) => unreadable(reason),
-        })?;
-        let description = text("experiment.description");
+        let name = text("name");
+        let runs = read_runs(path, &table, &plan.plan)?;
+        let description = text("description");
         Ok(Self {
             path: path.to_owned(),
             study: Study { name: name.clone(), runs, ensembles: read_ensembles(path)? },
@@ -86,33 +90,64 @@ impl Results {
         }
     }
 
+    /// The file with the data set of a run; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`ReportError`] for a link, or something else that is not a plain file.
+    pub fn dataset(&self, run: &Run) -> Result<Option<PathBuf>, ReportError> {
+        let (folder, name) = (Folder::at(&self.path), format!("datasets/{}.npz", run.dataset));
+        match folder.file(&name) {
+            Ok(path) => Ok(Some(path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ReportError::Unreadable { path: folder.path_of(&name), reason: error.to_string() }),
+        }
+    }
+
     /// Whether a column of the runs' table is a setting that differs between runs, or counts repetitions.
     pub fn is_setting(column: &str) -> bool {
         column.contains('.') || column == "replicate"
     }
 }
 
-enum ReadError {
-    Report(ReportError),
-    /// A setting that is not understood.
-    Setting(String),
+/// What a run was planned as.
+struct Planned<'a> {
+    source: &'a Source,
+    task: Task,
+    analyzer: &'a str,
+    subset: Split,
+    /// The keys of its data set, its network and its maps.
+    keys: [String; 3],
 }
 
-impl<E: Into<ReportError>> From<E> for ReadError {
-    fn from(error: E) -> Self {
-        Self::Report(error.into())
+impl<'a> Planned<'a> {
+    fn of(plan: &'a Plan, run: &PlannedRun) -> Option<Self> {
+        let task = |stage| plan.tasks.get(run.tasks[stage]);
+        let [dataset, network, maps] = [StageName::Simulate, StageName::Train, StageName::Explain].map(task);
+        let (dataset, network, maps) = (dataset?, network?, maps?);
+        let (Job::Simulate { data }, Job::Train { model, .. }, Job::Explain { explain, .. }) =
+            (&dataset.job, &network.job, &maps.job)
+        else {
+            return None;
+        };
+        Some(Self {
+            source: data,
+            task: model.task,
+            analyzer: &explain.analyzer,
+            subset: explain.subset,
+            keys: [dataset, network, maps].map(|task| task.key.to_string()),
+        })
     }
 }
 
-fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<Run>, ReadError> {
+fn read_runs(path: &Path, table: &Table, plan: &Plan) -> Result<Vec<Run>, ReportError> {
     let none = Texts::default();
     let text = |name: &str| table.texts(name).unwrap_or(&none);
-    let (ids, states, data_keys) = (text("run_id"), text("status"), text("simulate_key"));
-    let key_of = |stage: &str, row: usize| text(stage).get(row).unwrap_or_default().to_owned();
+    let (ids, states) = (text("run_id"), text("status"));
+    let planned: HashMap<&str, &PlannedRun> = plan.runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
+    let mut subsets: Vec<Split> = plan.runs.iter().filter_map(|run| Some(Planned::of(plan, run)?.subset)).collect();
+    subsets.dedup();
     let mut epochs = read_epochs(path)?;
-    let subset = setting(settings, "explain.subset")?.unwrap_or(Split::Test);
-    let needed = if table.columns.iter().any(|(name, _)| name == "explain.subset") { Split::All } else { subset };
-    let mut predictions = read_predictions(path, needed)?;
+    let mut predictions = read_predictions(path, if let [subset] = subsets[..] { subset } else { Split::All })?;
     let mut scores = read_scores(path)?;
     let mut units = read_units(path)?;
     let samples = read_samples(path)?;
@@ -120,31 +155,35 @@ fn read_runs(path: &Path, table: &Table, settings: &toml::Table) -> Result<Vec<R
     for row in (0..table.rows).filter(|&row| states.get(row) == Some("done")) {
         let Some(id) = ids.get(row) else { continue };
         if !may_name_run(id) {
-            return Err(ReportError::NotARun { path: path.join("runs.parquet"), id: id.to_owned() }.into());
+            return Err(ReportError::NotARun { path: path.join("runs.parquet"), id: id.to_owned() });
         }
-        let varied = varied(table, row);
-        let own = overlay(settings, table, row);
+        let Some(planned) = planned.get(id).and_then(|run| Planned::of(plan, run)) else {
+            let reason = format!("it has no run {id}, which is in runs.parquet");
+            return Err(ReportError::Unreadable { path: path.join(PLAN), reason });
+        };
+        let Planned { source, task, analyzer, subset, keys: [dataset, network, explanation] } = planned;
         let mut of_run = scores.remove(id).unwrap_or_default();
         let of_table = table.columns.iter().filter(|(name, _)| is_score(name)).filter_map(|(name, _)| {
             let value = table.number(name, row).filter(|value| value.is_finite())?;
             Some(Score { sample: None, metric: name.clone(), sign: None, value })
         });
         of_run.extend(of_table);
-        let task = setting(&own, "model.task")?.unwrap_or(Task::Regression);
         let unit = units.remove(id).and_then(|units| units.into_iter().next());
         runs.push(Run {
             id: id.to_owned(),
-            varied,
+            varied: varied(table, row),
             task,
-            unit: unit.unwrap_or_else(|| Units::of(task, &sim::age(), Unit::OUTPUT).of_relevance()),
-            network: key_of("train_key", row),
-            explanation: key_of("explain_key", row),
-            data: setting::<PumpkinSettings>(&own, "data")?.unwrap_or_default(),
-            analyzer: setting(&own, "explain.analyzer")?.unwrap_or_default(),
-            subset: setting(&own, "explain.subset")?.unwrap_or(Split::Test),
+            source: source.clone(),
+            stored: None,
+            unit: unit.unwrap_or_else(|| Units::of(task, &source.target(), Unit::OUTPUT).of_relevance()),
+            samples: samples.get(&dataset).cloned().unwrap_or_default(),
+            dataset,
+            network,
+            explanation,
+            analyzer: analyzer.to_owned(),
+            subset,
             epochs: epochs.remove(id).unwrap_or_default(),
             predictions: predictions.remove(id).unwrap_or_default(),
-            samples: data_keys.get(row).and_then(|key| samples.get(key).cloned()).unwrap_or_default(),
             scores: of_run,
             maps: None,
         });
@@ -177,49 +216,6 @@ fn plain_number(text: &str) -> String {
     let begins = text.starts_with(|first: char| first.is_ascii_digit() || first == '-');
     let fraction = text.parse::<f64>().ok().filter(|_| begins && text.parse::<i128>().is_err());
     fraction.map_or_else(|| text.to_owned(), |number| number.to_string())
-}
-
-/// The settings of a run: those of the spec, with what was varied laid over them.
-fn overlay(settings: &toml::Table, table: &Table, row: usize) -> toml::Table {
-    let mut own = settings.clone();
-    let varied = varied(table, row);
-    for (key, _) in &table.columns {
-        let Some((section, name)) = key.split_once('.') else { continue };
-        let Some(section) = own.entry(section).or_insert_with(|| toml::Table::new().into()).as_table_mut() else {
-            continue;
-        };
-        let Some((_, value)) = varied.iter().find(|(known, _)| known == key) else {
-            // This run has no such setting.
-            section.remove(name);
-            continue;
-        };
-        let value = match value {
-            Value::Integer(integer) => toml::Value::Integer(*integer),
-            Value::Number(number) if number.fract() == 0.0 => toml::Value::Integer(*number as i64),
-            Value::Number(number) => toml::Value::Float(*number),
-            // Lists and the like are written as in a spec.
-            Value::Text(text) => format!("value = {text}")
-                .parse::<toml::Table>()
-                .ok()
-                .and_then(|mut table| table.remove("value"))
-                .unwrap_or_else(|| toml::Value::String(text.clone())),
-        };
-        section.insert(name.to_owned(), value);
-    }
-    own
-}
-
-/// The value under a dotted key.
-fn get<'a>(settings: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
-    let mut parts = key.split('.');
-    let first = settings.get(parts.next()?)?;
-    parts.try_fold(first, |value, part| value.get(part))
-}
-
-fn setting<T: DeserializeOwned>(settings: &toml::Table, key: &str) -> Result<Option<T>, ReadError> {
-    let value = get(settings, key).cloned();
-    let value = value.map(|value| T::deserialize(value).map_err(|error| format!("{key}: {}", error.message())));
-    value.transpose().map_err(ReadError::Setting)
 }
 
 /// Rows of a table by run; none where there is no such table.
@@ -259,7 +255,7 @@ fn read_epochs(path: &Path) -> Result<HashMap<String, Vec<Epoch>>, ReportError> 
 
 /// The predictions of the test set and of the part that is explained.
 fn read_predictions(path: &Path, explained: Split) -> Result<HashMap<String, Vec<Prediction>>, ReportError> {
-    let columns = ["run_id", "split", "sample", "age", "prediction"];
+    let columns = ["run_id", "split", "sample", "target", "prediction"];
     by_run(&path.join("predictions.parquet"), &columns, |table, row| {
         let name = table.texts("split")?.get(row)?;
         let split = [Split::Train, Split::Validation, Split::Test].into_iter().find(|split| split.name() == name)?;
@@ -269,7 +265,7 @@ fn read_predictions(path: &Path, explained: Split) -> Result<HashMap<String, Vec
         Some(Prediction {
             sample: table.number("sample", row)? as usize,
             split,
-            age: table.number("age", row)?,
+            target: table.number("target", row)?,
             prediction: table.number("prediction", row)?,
         })
     })
@@ -300,16 +296,9 @@ fn read_units(path: &Path) -> Result<HashMap<String, Vec<String>>, ReportError> 
 
 /// The samples of every data set, by the key of its simulation.
 fn read_samples(path: &Path) -> Result<HashMap<String, Arc<Vec<Sample>>>, ReportError> {
-    let columns = ["simulate_key", "name", "age", "height", "width", "n_lesions", "n_atrophies"];
+    let columns = ["simulate_key", "name", "target"];
     let samples = by_run(&path.join("samples.parquet"), &columns, |table, row| {
-        Some(Sample {
-            name: table.texts("name")?.get(row)?.to_owned(),
-            age: table.number("age", row)? as u32,
-            height: table.number("height", row)?,
-            width: table.number("width", row)?,
-            lesions: table.number("n_lesions", row)? as u32,
-            atrophies: table.number("n_atrophies", row)? as u32,
-        })
+        Some(Sample { name: table.texts("name")?.get(row)?.to_owned(), target: table.number("target", row)? })
     })?;
     Ok(samples.into_iter().map(|(key, samples)| (key, Arc::new(samples))).collect())
 }
@@ -361,19 +350,6 @@ mod tests {
             ("test_mae", Cells::Numbers(vec![5.0, 6.0])),
         ];
         Table { rows: 2, columns: columns.map(|(name, cells)| (name.to_owned(), cells)).into() }
-    }
-
-    #[test]
-    fn a_run_has_the_settings_of_its_row_and_no_others() {
-        let spec = "[data]\ntarget_bias = 55.0\ndistribution = 'biased'\nseed = 7\n[model]\nseed = 1\n";
-        let settings: toml::Table = spec.parse().unwrap();
-        let expected = [
-            "[data]\ntarget_bias = 30\ndistribution = 'biased'\nseed = 7\n[model]\nseed = 3\n[explain]\nreference = { flooding = 70 }\n",
-            "[data]\ndistribution = 'uniform'\nseed = 7\n[model]\n[explain]\n",
-        ];
-        for (row, expected) in expected.into_iter().enumerate() {
-            assert_eq!(overlay(&settings, &table(), row), expected.parse::<toml::Table>().unwrap(), "row {row}");
-        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The maps that a page shows on its own: pumpkins, signs and relevance.
+//! The maps that a page shows on its own: images, what is known of them, and relevance.
 
 use std::collections::HashMap;
 
@@ -8,36 +8,46 @@ use super::ReportError;
 use super::choice::Chosen;
 use super::embed;
 use super::folder::Results;
-use crate::figure::by_age;
+use crate::data::{Mark, Region};
+use crate::figure::by_target;
 use crate::figure::study::{Explained, Run};
 use crate::picture::colormap::shown_scale;
-use crate::sim::SIDE;
-use crate::sim::{Pumpkin, Without};
 
-/// Pumpkins of each run.
-const PUMPKINS: usize = 20;
+/// Samples of each run.
+const SAMPLES: usize = 20;
 
 /// What the page needs to draw heatmaps.
 #[derive(Debug, Serialize)]
 pub struct Gallery {
-    /// Height and width of an image in pixels.
-    side: usize,
-    /// The images of all pumpkins, packed.
+    /// What is predicted, and its unit.
+    target: String,
+    unit: String,
+    /// What images are called, such as "pumpkin".
+    image: String,
+    /// The images of all samples, packed.
     images: String,
-    pumpkins: Vec<Shown>,
+    samples: Vec<Shown>,
     runs: Vec<RunMaps>,
 }
 
 #[derive(Debug, Serialize)]
 struct Shown {
     name: String,
-    age: f64,
-    /// Row and column of each lesion in turn.
-    lesions: Vec<u16>,
-    /// Index of each atrophied pixel.
-    atrophies: Vec<usize>,
-    /// First row, row after the last, first column, column after the last.
-    tumour: Option<[u16; 4]>,
+    target: f64,
+    /// The target with its unit.
+    told: String,
+    height: usize,
+    width: usize,
+    /// Where its pixels begin among those of all images.
+    start: usize,
+    /// Index of each pixel that is marked by a square, or within a user's region.
+    squares: Vec<usize>,
+    /// Row and column of each pixel that an arrow points at in turn.
+    arrows: Vec<usize>,
+    /// First row, row after the last, first column, column after the last, of each outline.
+    outlines: Vec<[usize; 4]>,
+    /// Names and pixels of what is known to matter.
+    regions: Vec<(String, Vec<usize>)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,10 +64,15 @@ struct RunMaps {
 
 #[derive(Debug, Serialize)]
 struct Entry {
-    pumpkin: usize,
+    /// Index of its image among the shown samples.
+    image: usize,
+    /// Where its map begins among those of the run.
+    start: usize,
     /// Index in the data set, as in tables and the names of heatmaps.
     sample: usize,
     prediction: f64,
+    /// The prediction as it is told beside the target.
+    predicted: String,
     /// Largest magnitude of the map in its unit.
     scale: f32,
     /// The relevance shown as 1 on the colour bar, in its unit.
@@ -68,31 +83,35 @@ struct Entry {
 
 /// Gathers the maps of the chosen runs.
 pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError> {
-    let mut pumpkins: Vec<Shown> = Vec::new();
-    let mut images: Vec<Vec<f32>> = Vec::new();
+    let mut samples: Vec<Shown> = Vec::new();
+    let (mut images, mut pixels): (Vec<Vec<f32>>, usize) = (Vec::new(), 0);
     let mut known: HashMap<(String, u64), usize> = HashMap::new();
     let mut runs = Vec::new();
     for run in chosen.gallery.iter().map(|&index| &chosen.study.runs[index]) {
-        let explained = by_age(run, PUMPKINS);
+        let explained = by_target(run, SAMPLES);
         let (maps, scales) = embed::maps(explained.iter().map(|explained| explained.relevance.pixels));
-        let mut entries = Vec::new();
+        let (mut entries, mut start) = (Vec::new(), 0);
         for (explained, scale) in explained.iter().zip(scales) {
             let name =
                 run.samples.get(explained.prediction.sample).map_or_else(String::new, |sample| sample.name.clone());
-            let pumpkin = *known.entry((name.clone(), explained.prediction.age.to_bits())).or_insert_with(|| {
-                let pumpkin = run.pumpkin(explained.prediction.sample);
-                images.push(image(pumpkin.as_ref()));
-                pumpkins.push(shown(name, explained, pumpkin.as_ref()));
-                pumpkins.len() - 1
+            let image = *known.entry((name.clone(), explained.prediction.target.to_bits())).or_insert_with(|| {
+                let image = image(run, explained);
+                samples.push(shown(name, run, explained, pixels));
+                pixels += image.len();
+                images.push(image);
+                samples.len() - 1
             });
             entries.push(Entry {
-                pumpkin,
+                image,
+                start,
                 sample: explained.prediction.sample,
                 prediction: explained.prediction.prediction,
+                predicted: run.told(explained.prediction.prediction),
                 scale,
                 shown: shown_scale(explained.relevance),
                 sum: explained.relevance.sum(),
             });
+            start += explained.relevance.pixels.len();
         }
         runs.push(RunMaps {
             id: run.id.clone(),
@@ -103,7 +122,15 @@ pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError
             entries,
         });
     }
-    Ok(Gallery { side: SIDE, images: embed::images(images.iter().map(Vec::as_slice)), pumpkins, runs })
+    let words = chosen.study.words();
+    Ok(Gallery {
+        image: words.fill("{image}").to_lowercase(),
+        target: words.target.name,
+        unit: words.target.unit,
+        images: embed::images(images.iter().map(Vec::as_slice)),
+        samples,
+        runs,
+    })
 }
 
 /// What a run is called among the others.
@@ -114,19 +141,42 @@ fn label(run: &Run, results: &Results) -> String {
     [run.label(), run.seeds()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// The pumpkin's image; black where it cannot be drawn again.
-fn image(pumpkin: Option<&Pumpkin>) -> Vec<f32> {
-    pumpkin.map_or_else(|| vec![0.0; SIDE * SIDE], |pumpkin| pumpkin.redraw(Without::Nothing))
+/// The image in grey, from 0 to 1; black where it was not loaded.
+fn image(run: &Run, explained: &Explained) -> Vec<f32> {
+    /// Values beyond this are grey levels rather than intensities.
+    const GREY_LEVELS: f32 = 1.5;
+    let (sample, relevance) = (explained.prediction.sample, explained.relevance);
+    let image = run.image(sample).filter(|image| (image.height, image.width) == (relevance.height, relevance.width));
+    let Some(image) = image else { return vec![0.0; relevance.pixels.len()] };
+    let brightest = image.pixels.iter().fold(0.0_f32, |most, &value| most.max(value));
+    let most = if brightest > GREY_LEVELS { brightest } else { 1.0 };
+    image.grey().iter().map(|value| value / most).collect()
 }
 
-fn shown(name: String, explained: &Explained, pumpkin: Option<&Pumpkin>) -> Shown {
-    let lesions = pumpkin.map_or(&[][..], |pumpkin| &pumpkin.lesions);
-    let atrophies = pumpkin.map_or(&[][..], |pumpkin| &pumpkin.atrophies);
-    Shown {
+fn shown(name: String, run: &Run, explained: &Explained, start: usize) -> Shown {
+    let (sample, target) = (explained.prediction.sample, explained.prediction.target);
+    let (height, width) = (explained.relevance.height, explained.relevance.width);
+    let truth = run.stored.as_ref().and_then(|stored| stored.dataset.truth.as_deref());
+    let regions = truth.map(|truth| truth.regions(sample)).unwrap_or_default();
+    let mut shown = Shown {
         name,
-        age: explained.prediction.age,
-        lesions: lesions.iter().flat_map(|lesion| [lesion.row, lesion.col]).collect(),
-        atrophies: atrophies.iter().map(|pixel| pixel.index()).collect(),
-        tumour: pumpkin.and_then(|pumpkin| pumpkin.tumour).map(|t| [t.row0, t.row1, t.col0, t.col1]),
+        target,
+        told: run.words().value(target),
+        height,
+        width,
+        start,
+        squares: Vec::new(),
+        arrows: Vec::new(),
+        outlines: Vec::new(),
+        regions: regions.into_iter().map(|Region { name, pixels }| (name.into_owned(), pixels)).collect(),
+    };
+    for mark in run.marks(sample) {
+        match mark {
+            Mark::Square { row, col } => shown.squares.push(row * width + col),
+            Mark::Arrow { row, col } => shown.arrows.extend([row, col]),
+            Mark::Outline { rows, cols } => shown.outlines.push([rows[0], rows[1], cols[0], cols[1]]),
+            Mark::Contour { pixels, .. } => shown.squares.extend(pixels),
+        }
     }
+    shown
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::Folder;
 use crate::store::Receipt;
 use crate::store::arrays::ArrayError;
+use crate::store::dataset::DatasetError;
 use crate::tables::{self, UnreadableTable};
 
 pub use folder::Results;
@@ -25,6 +26,8 @@ pub enum ReportError {
     Table(#[from] UnreadableTable),
     #[error(transparent)]
     Array(#[from] ArrayError),
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
     #[error("cannot read {}: {reason}", path.display())]
     Unreadable { path: PathBuf, reason: String },
     #[error("cannot write {}: {source}", path.display())]
@@ -42,8 +45,15 @@ const PAGE: &str = "report.html";
 /// What a report was made of, and its files.
 const RECEIPT: &str = ".report.json";
 /// What a report is made of, beside maps and the tables of ensembles.
-const SOURCES: [&str; 6] =
-    ["spec.toml", "runs.parquet", "epochs.parquet", "predictions.parquet", "measurements.parquet", "samples.parquet"];
+const SOURCES: [&str; 7] = [
+    "spec.toml",
+    "plan.json",
+    "runs.parquet",
+    "epochs.parquet",
+    "predictions.parquet",
+    "measurements.parquet",
+    "samples.parquet",
+];
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +83,7 @@ pub fn write(folder: &Path, wanted: &[String]) -> Result<Made, ReportError> {
     let mut receipt = Receipt::of(&own, &sources).map_err(unwritable)?;
     let results = Results::read(folder)?;
     let chosen = choice::choose(&results, wanted)?;
-    let maps = chosen.sources().map(|id| format!("relevance/{id}.npy")).collect::<Vec<_>>();
-    receipt.add_sources(&own, &maps).map_err(unwritable)?;
+    receipt.add_sources(&own, &chosen.sources()).map_err(unwritable)?;
     let figures = figures::draw(&chosen)?;
     let mut files = figures::save(&figures, &own)?;
     let gallery = gallery::gather(&results, &chosen)?;

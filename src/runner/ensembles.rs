@@ -125,10 +125,10 @@ impl Ensemble {
     }
 
     /// Index in the data set of every image that members explain.
-    fn samples(&self, plan: &Plan, records: &[RunRecord]) -> std::ops::Range<usize> {
+    fn samples(&self, plan: &Plan, records: &[RunRecord]) -> Vec<usize> {
         let run = self.runs[0];
         match &plan.tasks[plan.runs[run].tasks[StageName::Explain]].job {
-            Job::Explain { explain, .. } => explain.subset.range(records[run].predictions.len()),
+            Job::Explain { explain, .. } => records[run].partition.samples(explain.subset),
             job => unreachable!("the third task of a run explains, it does not {}", job.stage()),
         }
     }
@@ -137,10 +137,9 @@ impl Ensemble {
         let samples = self.samples(plan, records);
         let member = |&run: &usize| {
             let record: &RunRecord = &records[run];
-            let predictions = &record.predictions[samples.clone()];
             Member {
                 relevance: results.join("relevance").join(format!("{}.npy", record.run_id)),
-                predictions: predictions.iter().map(|(_, prediction)| *prediction).collect(),
+                predictions: samples.iter().map(|&sample| record.predictions[sample].1).collect(),
                 flawed: record.flaws.keys().copied().collect(),
             }
         };
@@ -160,9 +159,9 @@ impl Ensemble {
             let (flawed, all) = (flawed.len(), self.samples(plan, records).len());
             format!("of {flawed} of {all} images a member has a map that means nothing: they have no scores of maps")
         });
-        let images = self.samples(plan, records).zip(images).map(|(sample, agreement)| EnsembleImage {
+        let images = self.samples(plan, records).into_iter().zip(images).map(|(sample, agreement)| EnsembleImage {
             sample,
-            age: first.predictions[sample].0,
+            target: first.predictions[sample].0,
             prediction: agreement.prediction,
             scores: agreement.scores,
         });
@@ -170,6 +169,7 @@ impl Ensemble {
             ensemble_id: self.id.clone(),
             settings,
             run_ids: self.runs.iter().map(|&run| records[run].run_id.clone()).collect(),
+            target: first.target.clone(),
             metrics: names.collect(),
             images: images.collect(),
             note,

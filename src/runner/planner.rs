@@ -49,7 +49,7 @@ impl Planner {
 
     fn add_pipeline(&mut self, spec: &ExperimentSpec, compute: Compute) -> PerStage<usize> {
         let (subset, engine) = (spec.explain.subset, spec.run.engine);
-        let (simulate, dataset) = self.add(Job::Simulate { data: spec.data.clone() }, &[]);
+        let (simulate, dataset) = self.add(Job::Simulate { data: spec.data.to_source() }, &[]);
         let train = Job::Train {
             dataset: dataset.clone(),
             model: spec.model.clone(),
@@ -140,7 +140,7 @@ fn readable(value: &Value) -> Value {
 /// Names a run by what it computes. How it is drawn or executed makes no other run.
 pub fn run_id(spec: &ExperimentSpec) -> String {
     let inputs = serde_json::json!({
-        "data": spec.data, "model": spec.model, "train": spec.train, "explain": spec.explain,
+        "data": spec.data.to_source().inputs(), "model": spec.model, "train": spec.train, "explain": spec.explain,
         "evaluate": spec.evaluate,
     });
     Key::of(&inputs).run_id().to_owned()
@@ -228,7 +228,7 @@ mod tests {
         let [dataset, network, relevance] = [StageName::Simulate, StageName::Train, StageName::Explain].map(key);
         let (compute, engine) = (Compute::Cuda(1), EngineChoice::Libtorch);
         let expected = [
-            Job::Simulate { data: spec.data.clone() },
+            Job::Simulate { data: spec.data.to_source() },
             Job::Train {
                 dataset: dataset.clone(),
                 model: spec.model.clone(),

@@ -5,22 +5,22 @@ use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 
+use crate::data::{Partition, Target};
 use crate::error::{Error, Result};
 use crate::event::{Epoch, RunStatus};
 use crate::metric::Measurement;
 use crate::plan::{Plan, PlannedRun};
-use crate::sim::Pumpkin;
-use crate::stage::{Explained, files};
+use crate::stage::{Explained, Job, files};
 use crate::stage_name::{PerStage, StageName};
-use crate::store::{Check, Entry, Lookup, Store, arrays, pumpkins};
-use crate::tables::{DatasetRecord, RunRecord};
+use crate::store::{Check, Entry, Lookup, Store, arrays, dataset, pumpkins};
+use crate::tables::{DatasetRecord, RunRecord, SampleRecords};
 
 /// Reads finished stages, each entry and data set once.
 pub struct Reader<'a> {
     plan: &'a Plan,
     store: &'a Store,
     entries: HashMap<usize, Rc<Entry>>,
-    datasets: HashMap<usize, Rc<Vec<Pumpkin>>>,
+    datasets: HashMap<usize, Rc<SampleRecords>>,
 }
 
 impl<'a> Reader<'a> {
@@ -56,14 +56,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn dataset(&mut self, task: usize) -> Result<Rc<Vec<Pumpkin>>> {
-        if let Some(pumpkins) = self.datasets.get(&task) {
-            return Ok(Rc::clone(pumpkins));
+    fn dataset(&mut self, task: usize) -> Result<Rc<SampleRecords>> {
+        if let Some(samples) = self.datasets.get(&task) {
+            return Ok(Rc::clone(samples));
         }
-        let pumpkins = pumpkins::load_pumpkins(&self.entry(task)?.file(files::DATA)).map_err(unreadable)?;
-        let pumpkins = Rc::new(pumpkins);
-        self.datasets.insert(task, Rc::clone(&pumpkins));
-        Ok(pumpkins)
+        let path = self.entry(task)?.file(files::DATA);
+        let dataset::Samples { targets, target, partition, names } =
+            dataset::load_samples(&path).map_err(unreadable)?;
+        let simulated = matches!(&self.plan.tasks[task].job, Job::Simulate { data } if data.pumpkins().is_some());
+        let pumpkins = simulated.then(|| pumpkins::load_pumpkins(&path)).transpose().map_err(unreadable)?;
+        let samples = Rc::new(SampleRecords { target, targets, partition, names, pumpkins });
+        self.datasets.insert(task, Rc::clone(&samples));
+        Ok(samples)
     }
 
     /// What the tables tell of a run, from the stages that it finished. Its status is that of a pending one.
@@ -81,8 +85,9 @@ impl<'a> Reader<'a> {
         if let (Some(_), Some(train)) = (&entries[StageName::Simulate], &entries[StageName::Train]) {
             record.epochs = read_json::<Vec<Epoch>>(train, files::EPOCHS)?;
             let predictions = arrays::read_vector(&train.file(files::PREDICTIONS)).map_err(unreadable)?;
-            let pumpkins = self.dataset(run.tasks[StageName::Simulate])?;
-            record.predictions = pumpkins.iter().map(|pumpkin| pumpkin.age).zip(predictions).collect();
+            let samples = self.dataset(run.tasks[StageName::Simulate])?;
+            record.partition = samples.partition.clone();
+            record.predictions = samples.targets.iter().copied().zip(predictions).collect();
         }
         if let Some(explain) = &entries[StageName::Explain] {
             let Explained { findings, flaws, .. } = read_json(explain, files::EXPLAINED)?;
@@ -99,7 +104,7 @@ impl<'a> Reader<'a> {
         let mut records = Vec::new();
         for (index, task) in self.plan.tasks.iter().enumerate() {
             if done[index] && task.stage() == StageName::Simulate {
-                records.push(DatasetRecord { key: task.key.to_string(), pumpkins: self.dataset(index)? });
+                records.push(DatasetRecord { key: task.key.to_string(), samples: self.dataset(index)? });
             }
         }
         Ok(records)
@@ -120,12 +125,22 @@ impl RunRecord {
             total_seconds: None,
             peak_memory_bytes: None,
             epochs: Vec::new(),
+            target: target_of(plan, run),
+            partition: Partition::in_order(0),
             predictions: Vec::new(),
             findings: Vec::new(),
             flaws: BTreeMap::new(),
             note: None,
             measurements: Vec::new(),
         }
+    }
+}
+
+/// What a run predicts.
+fn target_of(plan: &Plan, run: &PlannedRun) -> Target {
+    match &plan.tasks[run.tasks[StageName::Simulate]].job {
+        Job::Simulate { data } => data.target(),
+        job => unreachable!("the first task of a run makes its data set, it does not {}", job.stage()),
     }
 }
 

@@ -8,7 +8,7 @@ use super::journal::EVENTS;
 use super::reader::Reader;
 use crate::disk::{Folder, Kind, temporary};
 use crate::error::{Error, Result};
-use crate::key::is_run_id;
+use crate::key::{Key, is_run_id};
 use crate::plan::PLAN;
 use crate::plan::{Plan, PlannedRun};
 use crate::stage::files;
@@ -23,6 +23,9 @@ const RELEVANCE: &str = "relevance";
 const LEDGER: &str = "ledger";
 const HEATMAPS: &str = "heatmaps";
 const FIGURES: &str = "figures";
+/// The data sets of the runs, by the keys of their first stages.
+const DATASETS: &str = "datasets";
+const DATASET_ENDING: &str = ".npz";
 /// The maps of ensembles.
 pub const ENSEMBLES: &str = "relevance/ensembles";
 
@@ -122,7 +125,7 @@ impl ResultsFolder {
     /// Refuses a folder in which something else lies where its own folders and logs belong: nothing is written through
     /// links, and before long work is done it is known that its results can be put into place.
     pub fn check(&self) -> Result<()> {
-        let known = OF_RUNS.iter().map(|(name, _)| *name).chain([LOGS, ENSEMBLES]);
+        let known = OF_RUNS.iter().map(|(name, _)| *name).chain([LOGS, ENSEMBLES, DATASETS]);
         let logs = self.logs().list().into_iter().flatten().filter(|log| log.name.ends_with(".log"));
         let checked = known
             .map(|name| self.folder.folder(name).exists().map(drop))
@@ -142,6 +145,7 @@ impl ResultsFolder {
     /// Puts the files of a finished run where users look for them; what is there already stays.
     pub fn publish(&self, run: &PlannedRun, reader: &mut Reader) -> Result<()> {
         let entry = |reader: &mut Reader, stage| reader.entry(run.tasks[stage]);
+        let dataset = entry(reader, StageName::Simulate)?;
         let train = entry(reader, StageName::Train)?;
         let explain = entry(reader, StageName::Explain)?;
         let render = entry(reader, StageName::Render)?;
@@ -151,6 +155,7 @@ impl ResultsFolder {
             let placed = folder.make().and_then(|()| place_file(entry, name, &folder, &target));
             placed.map_err(|error| Error::io("write", &folder.path_of(&target), &error))
         };
+        place(&dataset, files::DATA, DATASETS, format!("{}{DATASET_ENDING}", dataset.manifest.key))?;
         place(&train, files::MODEL, MODELS, format!("{id}.safetensors"))?;
         place(&explain, files::RELEVANCE, RELEVANCE, format!("{id}.npy"))?;
         if explain.has(files::LEDGER) {
@@ -177,6 +182,14 @@ impl ResultsFolder {
                 }
             }
         }
+        let keys: HashSet<String> = plan.tasks.iter().map(|task| task.key.to_string()).collect();
+        let folder = self.folder.folder(DATASETS);
+        for item in folder.list()? {
+            let key = item.name.strip_suffix(DATASET_ENDING);
+            if key.is_some_and(|key| Key::parse(key).is_some() && !keys.contains(key)) {
+                folder.remove_all(&item.name)?;
+            }
+        }
         Ok(())
     }
 
@@ -184,6 +197,7 @@ impl ResultsFolder {
     pub fn remove_leftovers(&self) {
         self.folder.remove_temporary(false);
         OF_RUNS.iter().for_each(|(name, _)| self.folder.folder(name).remove_temporary(true));
+        self.folder.folder(DATASETS).remove_temporary(true);
     }
 }
 

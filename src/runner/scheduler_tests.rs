@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use super::*;
 use crate::plan::PlannedTask;
 use crate::sim::PumpkinSettings;
+use crate::source::Source;
 
 /// Plays what was written down for each task, one list for each time that it is submitted; without one it is done.
 #[derive(Default)]
@@ -101,7 +102,8 @@ impl Witness {
 /// Tasks by the tasks that they build on.
 fn plan(upstream: &[&[usize]]) -> Plan {
     let task = |(index, upstream): (usize, &&[usize])| {
-        let job = Job::Simulate { data: PumpkinSettings { seed: index as u64, ..PumpkinSettings::default() } };
+        let data = PumpkinSettings { seed: index as u64, ..PumpkinSettings::default() };
+        let job = Job::Simulate { data: Source::Pumpkins(data) };
         PlannedTask { key: job.key(), job, upstream: upstream.to_vec(), runs: Vec::new() }
     };
     Plan { runs: Vec::new(), tasks: upstream.iter().enumerate().map(task).collect() }

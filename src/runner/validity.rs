@@ -38,13 +38,13 @@ fn not_finite(record: &RunRecord) -> Option<String> {
 /// the training set, the only one that a network may know; a note, where it is that of the test set alone.
 fn against_means(record: &RunRecord, task: Task) -> (Option<String>, Option<String>) {
     let (predictions, targets) = (&record.predictions, targets(record, task));
-    let of = |split: Split| split.range(predictions.len());
-    let mean = |split: Split| targets[of(split)].iter().sum::<f64>() / of(split).len() as f64;
+    let [train, test] = [Split::Train, Split::Test].map(|split| record.partition.samples(split));
+    let mean = |samples: &[usize]| samples.iter().map(|&sample| targets[sample]).sum::<f64>() / samples.len() as f64;
     let mse = |guess: &dyn Fn(usize) -> f64| {
-        let errors = of(Split::Test).map(|sample| (guess(sample) - targets[sample]).powi(2));
-        errors.sum::<f64>() / of(Split::Test).len() as f64
+        let errors = test.iter().map(|&sample| (guess(sample) - targets[sample]).powi(2));
+        errors.sum::<f64>() / test.len() as f64
     };
-    let (trained, tested) = (mean(Split::Train), mean(Split::Test));
+    let (trained, tested) = (mean(&train), mean(&test));
     let [own, of_trained, of_tested] =
         [mse(&|sample| f64::from(predictions[sample].1)), mse(&|_| trained), mse(&|_| tested)];
     if own > of_trained {
@@ -72,16 +72,17 @@ fn not_conserved(record: &RunRecord) -> Option<String> {
 
 /// What the network should have said.
 fn targets(record: &RunRecord, task: Task) -> Vec<f64> {
-    let ages: Vec<f32> = record.predictions.iter().map(|(age, _)| *age as f32).collect();
+    let targets: Vec<f32> = record.predictions.iter().map(|(target, _)| *target).collect();
     match task {
-        Task::Regression => ages.into_iter().map(f64::from).collect(),
-        Task::Classification => is_upper(&ages).into_iter().map(|old| f64::from(u8::from(old))).collect(),
+        Task::Regression => targets.into_iter().map(f64::from).collect(),
+        Task::Classification => is_upper(&targets).into_iter().map(|upper| f64::from(u8::from(upper))).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Partition;
     use crate::explain::Flaw;
     use crate::metric::Measurement;
     use crate::runner::make_plan;
@@ -92,7 +93,9 @@ mod tests {
         let cell = Cell { settings: CellSettings::default(), spec: ExperimentSpec::default() };
         let plan = make_plan(&[cell], Compute::Cpu);
         let mut record = RunRecord::pending(&plan, &plan.runs[0]);
-        record.predictions = (0..100).map(|sample| 20 + sample * 37 % 61).map(|age| (age, predict(age))).collect();
+        record.partition = Partition::in_order(100);
+        let ages = (0..100).map(|sample| 20 + sample * 37 % 61);
+        record.predictions = ages.map(|age| (age as f32, predict(age))).collect();
         record
     }
 
@@ -112,7 +115,7 @@ mod tests {
     fn the_mean_to_beat_is_that_of_the_training_set() {
         let mut record = record(|_| 0.0);
         // Ages of 40 in training and of 60 or 70 in the test: 55 is better than 40 and worse than the test's own mean.
-        record.predictions = (0..100).map(|n| (if n < 90 { 40 } else { 60 + n % 2 * 10 }, 55.0)).collect();
+        record.predictions = (0..100).map(|n| (if n < 90 { 40.0 } else { (60 + n % 2 * 10) as f32 }, 55.0)).collect();
         let Verdict { reason, note } = verdict(&record, Task::Regression);
         let note = note.expect("R2 is below 0");
         assert!(reason.is_none() && note.starts_with("predicts the test set worse than its own mean, 65.00"), "{note}");
@@ -120,7 +123,7 @@ mod tests {
         assert!(verdict(&record, Task::Regression).reason.is_some());
         // Only predictions of the test set count.
         record.predictions[..90].iter_mut().for_each(|(_, prediction)| *prediction = 1e9);
-        record.predictions[90..].iter_mut().for_each(|(age, prediction)| *prediction = *age as f32);
+        record.predictions[90..].iter_mut().for_each(|(age, prediction)| *prediction = *age);
         assert_eq!(verdict(&record, Task::Regression), Verdict::default());
     }
 

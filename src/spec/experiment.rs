@@ -1,5 +1,7 @@
 //! `[experiment]` and the whole spec.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,7 @@ use crate::net::{ModelSettings, TrainSettings};
 use crate::picture::HeatmapSettings;
 use crate::settings::Invalid;
 use crate::shown::shown;
-use crate::sim::{PumpkinSettings, SHAPE};
+use crate::source::{self, BadData, DataSettings};
 
 /// `[experiment]`: what it is called and where its results go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,7 +62,7 @@ impl ExperimentSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct ExperimentSpec {
     pub experiment: ExperimentSettings,
-    pub data: PumpkinSettings,
+    pub data: DataSettings,
     pub model: ModelSettings,
     pub train: TrainSettings,
     pub explain: ExplainSettings,
@@ -70,6 +72,17 @@ pub struct ExperimentSpec {
 }
 
 impl ExperimentSpec {
+    /// Looks at a user's files, where images come from such, so that what is in them counts.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub fn look_at_files(&mut self) -> Result<(), Invalid> {
+        let Some(files) = self.data.files().filter(|_| self.data.validate().is_empty()) else { return Ok(()) };
+        let refused = |error: BadData| Invalid::new("data.table", error.to_string(), error.help);
+        self.data.found = Some(Arc::new(source::find(&files).map_err(refused)?));
+        Ok(())
+    }
+
     /// Everything that cannot be carried out, each with its dotted key.
     pub fn validate(&self) -> Vec<Invalid> {
         let mut invalid = self.experiment.validate();
@@ -77,9 +90,9 @@ impl ExperimentSpec {
         let of_model = self.model.validate();
         // What is wrong with an entry of its own is told without what follows from it.
         if of_model.is_empty() {
-            invalid.extend(self.model.validate_for(SHAPE));
+            invalid.extend(self.model.validate_for(self.data.shape()));
         }
-        if let Ok(network) = self.model.network(SHAPE) {
+        if let Ok(network) = self.model.network(self.data.shape()) {
             invalid.extend(self.explain.validate_for_network(&network));
         }
         invalid.extend(of_model);

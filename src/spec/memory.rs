@@ -3,7 +3,6 @@
 use super::{Cell, ExperimentSpec};
 use crate::settings::Invalid;
 use crate::settings::{Need, SCORES};
-use crate::sim::SHAPE;
 
 /// What a run, or what is kept of all runs, needs beyond `available` bytes. The largest need is refused, because less of
 /// it helps most.
@@ -26,12 +25,13 @@ pub fn refuse(needs: &[Need], available: u64) -> Option<Invalid> {
 /// What one run needs.
 pub fn of_run(spec: &ExperimentSpec) -> Vec<Need> {
     let mut needs = vec![spec.data.memory()];
-    needs.extend(spec.model.memory(SHAPE));
-    let network = spec.model.network(SHAPE);
-    needs.extend(network.iter().flat_map(|network| spec.train.memory(network, spec.data.n_samples)));
-    needs.extend(spec.explain.memory(spec.data.n_samples));
-    needs.extend(spec.evaluate.memory());
-    needs.extend(spec.heatmaps.memory(spec.explain.subset.range(spec.data.n_samples).len()));
+    let (shape, explained) = (spec.data.shape(), spec.data.count_of(spec.explain.subset));
+    needs.extend(spec.model.memory(shape));
+    let network = spec.model.network(shape);
+    needs.extend(network.iter().flat_map(|network| spec.train.memory(network, spec.data.count())));
+    needs.extend(spec.explain.memory(explained, shape));
+    needs.extend(spec.evaluate.memory(shape));
+    needs.extend(spec.heatmaps.memory(explained));
     needs
 }
 
@@ -42,8 +42,8 @@ pub fn of_tables(cells: &[Cell]) -> Need {
     /// A row of `epochs.parquet`.
     const EPOCH: u128 = 100;
     let of_cell = |Cell { spec, .. }: &Cell| {
-        let (samples, epochs) = (spec.data.n_samples, spec.train.epochs as u128);
-        let maps = spec.explain.subset.range(samples).len() as u128;
+        let (samples, epochs) = (spec.data.count(), spec.train.epochs as u128);
+        let maps = spec.data.count_of(spec.explain.subset) as u128;
         PREDICTION * samples as u128 + EPOCH * epochs + SCORES * maps
     };
     let bytes = cells.iter().map(of_cell).fold(0_u128, u128::saturating_add);

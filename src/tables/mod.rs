@@ -7,5 +7,6 @@ mod write;
 
 pub use read::{Cells, Table, Texts, UnreadableTable};
 pub use write::{
-    DatasetRecord, ENSEMBLES, EnsembleImage, EnsembleRecord, RunRecord, TableError, write_all, write_ensembles,
+    DatasetRecord, ENSEMBLES, EnsembleImage, EnsembleRecord, RunRecord, SampleRecords, TableError, write_all,
+    write_ensembles,
 };

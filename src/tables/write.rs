@@ -14,7 +14,7 @@ use polars::prelude::*;
 use serde_json::Value;
 
 use super::checksum;
-use crate::data::Partition;
+use crate::data::{Partition, Target};
 use crate::disk::Folder;
 use crate::event::{Epoch, RunStatus};
 use crate::explain::{Finding, Flaw};
@@ -43,8 +43,12 @@ pub struct RunRecord {
     pub total_seconds: Option<f64>,
     pub peak_memory_bytes: Option<u64>,
     pub epochs: Vec<Epoch>,
-    /// Of every sample: the age, and the prediction.
-    pub predictions: Vec<(u32, f32)>,
+    /// What is predicted.
+    pub target: Target,
+    /// The part of the data set that each sample belongs to.
+    pub partition: Partition,
+    /// Of every sample: the target, and the prediction.
+    pub predictions: Vec<(f32, f32)>,
     /// What must be known of its maps.
     pub findings: Vec<Finding>,
     /// The maps that mean nothing, by their places.
@@ -56,7 +60,18 @@ pub struct RunRecord {
 #[derive(Debug, Clone)]
 pub struct DatasetRecord {
     pub key: String,
-    pub pumpkins: Rc<Vec<Pumpkin>>,
+    pub samples: Rc<SampleRecords>,
+}
+
+/// All that the tables tell of the samples of a data set.
+#[derive(Debug, Clone)]
+pub struct SampleRecords {
+    pub target: Target,
+    pub targets: Vec<f32>,
+    pub partition: Partition,
+    pub names: Vec<String>,
+    /// The records of pumpkins, where they are such.
+    pub pumpkins: Option<Vec<Pumpkin>>,
 }
 
 /// All that the tables tell of an ensemble: networks that differ by their seeds alone and explain the same images.
@@ -67,6 +82,8 @@ pub struct EnsembleRecord {
     pub settings: Vec<(String, Value)>,
     /// A run a member.
     pub run_ids: Vec<String>,
+    /// What is predicted.
+    pub target: Target,
     /// Names of its scores.
     pub metrics: Vec<&'static str>,
     /// In the order of its maps.
@@ -83,8 +100,7 @@ pub struct EnsembleRecord {
 pub struct EnsembleImage {
     /// Index in the data set.
     pub sample: usize,
-    /// In years.
-    pub age: u32,
+    pub target: f32,
     /// Mean over members.
     pub prediction: f64,
     /// A value a score; NaN where it is not defined.
@@ -239,16 +255,16 @@ fn epochs_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
 fn predictions_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
     let mut rows = Vec::new();
     for run in runs {
-        let partition = Partition::in_order(run.predictions.len());
-        for (sample, (age, prediction)) in run.predictions.iter().enumerate() {
-            rows.push((run.run_id.as_str(), partition.of(sample).name(), sample as u32, *age, *prediction));
+        for (sample, (target, prediction)) in run.predictions.iter().enumerate() {
+            rows.push((run, run.partition.of(sample).name(), sample as u32, *target, *prediction));
         }
     }
     let columns = vec![
-        column("run_id", &rows, |row| row.0),
+        column("run_id", &rows, |row| row.0.run_id.as_str()),
         column("split", &rows, |row| row.1),
         column("sample", &rows, |row| row.2),
-        column("age", &rows, |row| row.3),
+        column("target_name", &rows, |row| row.0.target.name.as_str()),
+        column("target", &rows, |row| row.3),
         column("prediction", &rows, |row| row.4),
     ];
     DataFrame::new(rows.len(), columns)
@@ -270,27 +286,45 @@ fn measurements_table(runs: &[RunRecord]) -> PolarsResult<DataFrame> {
 }
 
 fn samples_table(datasets: &[DatasetRecord]) -> PolarsResult<DataFrame> {
-    let mut rows: Vec<(&str, u32, &Pumpkin)> = Vec::new();
+    let mut rows: Vec<(&DatasetRecord, usize)> = Vec::new();
     for dataset in datasets {
-        let samples = dataset.pumpkins.iter().enumerate();
-        rows.extend(samples.map(|(sample, pumpkin)| (dataset.key.as_str(), sample as u32, pumpkin)));
+        rows.extend((0..dataset.samples.targets.len()).map(|sample| (dataset, sample)));
     }
+    let mut columns = vec![
+        column("simulate_key", &rows, |(dataset, _)| dataset.key.as_str()),
+        column("sample", &rows, |(_, sample)| *sample as u32),
+        column("name", &rows, |(dataset, sample)| dataset.samples.names[*sample].clone()),
+        column("split", &rows, |(dataset, sample)| dataset.samples.partition.of(*sample).name()),
+        column("target_name", &rows, |(dataset, _)| dataset.samples.target.name.as_str()),
+        column("target", &rows, |(dataset, sample)| dataset.samples.targets[*sample]),
+    ];
+    if datasets.iter().any(|dataset| dataset.samples.pumpkins.is_some()) {
+        let pumpkin = |(dataset, sample): &(&DatasetRecord, usize)| {
+            dataset.samples.pumpkins.as_ref().and_then(|pumpkins| pumpkins.get(*sample)).cloned()
+        };
+        columns.extend(pumpkin_columns(&rows.iter().map(pumpkin).collect::<Vec<_>>()));
+    }
+    DataFrame::new(rows.len(), columns)
+}
+
+/// What is recorded of pumpkins; null for other samples.
+fn pumpkin_columns(rows: &[Option<Pumpkin>]) -> Vec<Column> {
     let list = |name: &str, values: fn(&Pumpkin) -> Vec<i32>| -> Column {
-        let lists = rows.iter().map(|(_, _, pumpkin)| Series::new(PlSmallStr::EMPTY, values(pumpkin)));
+        let lists =
+            rows.iter().map(|pumpkin| pumpkin.as_ref().map(|pumpkin| Series::new(PlSmallStr::EMPTY, values(pumpkin))));
         lists.collect::<ListChunked>().with_name(name.into()).into_series().into()
     };
     let tumour = |name: &str, value: fn(&crate::sim::Tumour) -> i32| -> Column {
-        column(name, &rows, |(_, _, pumpkin)| pumpkin.tumour.as_ref().map(value))
+        column(name, rows, |pumpkin| pumpkin.as_ref()?.tumour.as_ref().map(value))
     };
-    let columns = vec![
-        column("simulate_key", &rows, |row| row.0),
-        column("sample", &rows, |row| row.1),
-        column("name", &rows, |row| row.2.name.clone()),
-        column("age", &rows, |row| row.2.age),
-        column("height", &rows, |row| row.2.height),
-        column("width", &rows, |row| row.2.width),
-        column("n_lesions", &rows, |row| row.2.lesions.len() as u32),
-        column("n_atrophies", &rows, |row| row.2.atrophies.len() as u32),
+    let whole = |name: &str, value: fn(&Pumpkin) -> u32| column(name, rows, |pumpkin| pumpkin.as_ref().map(value));
+    let size = |name: &str, value: fn(&Pumpkin) -> f32| column(name, rows, |pumpkin| pumpkin.as_ref().map(value));
+    vec![
+        whole("age", |pumpkin| pumpkin.age),
+        size("height", |pumpkin| pumpkin.height),
+        size("width", |pumpkin| pumpkin.width),
+        whole("n_lesions", |pumpkin| pumpkin.lesions.len() as u32),
+        whole("n_atrophies", |pumpkin| pumpkin.atrophies.len() as u32),
         list("lesion_rows", |pumpkin| pumpkin.lesions.iter().map(|lesion| lesion.row.into()).collect()),
         list("lesion_cols", |pumpkin| pumpkin.lesions.iter().map(|lesion| lesion.col.into()).collect()),
         list("atrophy_rows", |pumpkin| pumpkin.atrophies.iter().map(|pixel| pixel.row.into()).collect()),
@@ -299,8 +333,7 @@ fn samples_table(datasets: &[DatasetRecord]) -> PolarsResult<DataFrame> {
         tumour("tumour_row1", |tumour| tumour.row1.into()),
         tumour("tumour_col0", |tumour| tumour.col0.into()),
         tumour("tumour_col1", |tumour| tumour.col1.into()),
-    ];
-    DataFrame::new(rows.len(), columns)
+    ]
 }
 
 /// The names of all scores of ensembles, in the order in which they first appear.
@@ -351,7 +384,8 @@ fn ensemble_samples_table(ensembles: &[EnsembleRecord]) -> PolarsResult<DataFram
         column("ensemble_id", &rows, |row| row.0.ensemble_id.as_str()),
         column("map", &rows, |row| row.1 as u32),
         column("sample", &rows, |row| row.2.sample as u32),
-        column("age", &rows, |row| row.2.age),
+        column("target_name", &rows, |row| row.0.target.name.as_str()),
+        column("target", &rows, |row| row.2.target),
         column("mean_prediction", &rows, |row| row.2.prediction),
     ];
     for name in ensemble_metrics(ensembles) {

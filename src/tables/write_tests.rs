@@ -2,9 +2,10 @@ use rand::RngExt;
 use serde_json::json;
 
 use super::*;
+use crate::data::Dataset;
 use crate::event::silent;
 use crate::seed;
-use crate::sim::{GrowthMode, simulate_ages};
+use crate::sim::{self, GrowthMode, simulate_ages};
 use crate::tables::{Cells, Table};
 
 /// The kinds of all columns that hold whole numbers, in all tables.
@@ -49,7 +50,9 @@ fn run(id: &str, settings: &[(&str, Value)]) -> RunRecord {
             val_mae: 2.5,
             epoch_seconds: 0.5,
         }],
-        predictions: vec![(20, 21.5), (80, f32::NAN), (50, f32::INFINITY)],
+        target: sim::age(),
+        partition: Partition::in_order(3),
+        predictions: vec![(20.0, 21.5), (80.0, f32::NAN), (50.0, f32::INFINITY)],
         findings: Vec::new(),
         flaws: BTreeMap::new(),
         note: None,
@@ -62,15 +65,19 @@ fn written(settings: [&[(&str, Value)]; 2]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let runs = [run("one", settings[0]), run("two", settings[1])];
     let set = simulate_ages(&[20, 80], GrowthMode::NoGrowth, 3, &silent).unwrap();
-    let datasets = [DatasetRecord { key: "data".to_owned(), pumpkins: Rc::new(set.pumpkins) }];
+    let (pumpkins, dataset) = (Some(set.pumpkins.clone()), Dataset::from(set));
+    let Dataset { target, targets, partition, names, .. } = dataset;
+    let samples = SampleRecords { target, targets, partition, names, pumpkins };
+    let datasets = [DatasetRecord { key: "data".to_owned(), samples: Rc::new(samples) }];
     write_all(&Folder::at(folder.path()), &runs, &datasets).unwrap();
     let ensembles = [EnsembleRecord {
         note: None,
         ensemble_id: "both".to_owned(),
         settings: Vec::new(),
         run_ids: vec!["one".to_owned(), "two".to_owned()],
+        target: sim::age(),
         metrics: vec!["entropy"],
-        images: vec![EnsembleImage { sample: 1, age: 80, prediction: f64::NAN, scores: vec![f64::INFINITY] }],
+        images: vec![EnsembleImage { sample: 1, target: 80.0, prediction: f64::NAN, scores: vec![f64::INFINITY] }],
         simulate_key: "data".to_owned(),
         ensemble_key: "ensemble".to_owned(),
     }];

@@ -20,6 +20,7 @@ const CORE: &[&[&str]] = &[
     &["net"],
     &["explain", "metric", "picture"],
     &["store"],
+    &["source"],
     &["stage"],
     &["plan", "protocol"],
 ];

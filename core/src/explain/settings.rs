@@ -10,12 +10,12 @@ use super::entry::CompositeEntry;
 use crate::data::Split;
 use crate::explain::{Composite, Parameter, SigmaUnit, Smoothing, analyzer, analyzer_names, analyzers};
 use crate::net::NetworkSpec;
+use crate::raster::ImageShape;
 use crate::settings::Invalid;
 use crate::settings::near_miss;
 use crate::settings::number::{Bound, count, number, plain, seed};
 use crate::settings::{Need, SCORES, image_bytes};
 use crate::shown::shown;
-use crate::sim::SHAPE;
 use crate::task::Task;
 
 /// What rules do with a layer's bias.
@@ -191,11 +191,11 @@ impl ExplainSettings {
         invalid
     }
 
-    /// Memory of the maps of a data set of `samples`: all of them are read when they are scored, each with its scores.
+    /// Memory of the maps of so many explained images: all of them are read when they are scored, each with its scores.
     /// Passes through the network (`steps`, `samples`) follow each other and take none.
-    pub fn memory(&self, samples: usize) -> Option<Need> {
-        let maps = self.subset.range(samples).len() as u128;
-        Some(Need::new("explain.subset", maps * (image_bytes(SHAPE) + SCORES), format!("the maps of {maps} images")))
+    pub fn memory(&self, explained: usize, shape: ImageShape) -> Option<Need> {
+        let maps = explained as u128;
+        Some(Need::new("explain.subset", maps * (image_bytes(shape) + SCORES), format!("the maps of {maps} images")))
     }
 
     /// The composite of the analyzer "lrp".
@@ -308,6 +308,7 @@ fn analyzer_schema(_: &mut SchemaGenerator) -> Schema {
 mod tests {
     use super::*;
     use crate::net::ModelSettings;
+    use crate::sim::SHAPE;
 
     fn parse(text: &str) -> ExplainSettings {
         toml::from_str(text).expect("well-formed settings")

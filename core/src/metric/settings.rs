@@ -4,12 +4,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::metric::NETWORK_METRICS;
+use crate::raster::ImageShape;
 use crate::settings::Invalid;
 use crate::settings::near_miss;
 use crate::settings::number::{Bound, count, number, seed};
 use crate::settings::{Need, image_bytes};
 use crate::shown::shown;
-use crate::sim::SHAPE;
 
 /// `[evaluate]`: the scores of explanations. Those that need nothing but maps, images and the known signs are always there;
 /// these settings are about those for which the network is asked again.
@@ -89,9 +89,9 @@ impl EvaluateSettings {
 
     /// Memory of the scores that ask the network: faithfulness predicts all steps of an image at once. There are never
     /// more images and signs than the data set has, and draws follow each other.
-    pub fn memory(&self) -> Option<Need> {
+    pub fn memory(&self, shape: ImageShape) -> Option<Need> {
         let asked = self.scores.iter().any(|score| score == "faithfulness");
-        let bytes = (self.steps as u128 + 1) * image_bytes(SHAPE);
+        let bytes = (self.steps as u128 + 1) * image_bytes(shape);
         asked.then(|| Need::new("evaluate.steps", bytes, format!("the images of {} steps", self.steps)))
     }
 }

@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::metric::EvaluateSettings;
 use crate::net::{EngineChoice, ModelSettings, TrainSettings};
 use crate::picture::HeatmapSettings;
-use crate::sim::PumpkinSettings;
+use crate::source::Source;
 use crate::stage_name::StageName;
 use crate::store::Store;
 use crate::task::Task;
@@ -42,7 +42,7 @@ impl Compute {
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum Job {
     Simulate {
-        data: PumpkinSettings,
+        data: Source,
     },
     Train {
         dataset: Key,
@@ -106,7 +106,7 @@ impl Job {
     /// All that the result depends on, and nothing else.
     pub fn inputs(&self) -> Value {
         let mut inputs = match self {
-            Self::Simulate { data } => json!({ "data": data }),
+            Self::Simulate { data } => json!({ "data": data.inputs() }),
             Self::Train { dataset, model, train, compute, threads, .. } => {
                 json!({ "dataset": dataset, "model": model, "train": train, "threads": threads,
                         "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })

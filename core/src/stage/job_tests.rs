@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::explain::Smoothing;
+use crate::sim::PumpkinSettings;
 use crate::stage_name::StageName;
 
 fn key(number: u32) -> Key {
@@ -27,7 +28,7 @@ fn jobs() -> [Job; 5] {
     let (evaluate, heatmaps, task) = (EvaluateSettings::default(), HeatmapSettings::default(), Task::Regression);
     let [dataset, network, relevance] = [1, 2, 3].map(key);
     [
-        Job::Simulate { data },
+        Job::Simulate { data: Source::Pumpkins(data) },
         Job::Train { dataset: dataset.clone(), model, train, compute, threads: 1, engine: EngineChoice::Auto },
         Job::Explain {
             dataset: dataset.clone(),

@@ -1,4 +1,4 @@
-//! Simulate: settings -> data set.
+//! Simulate: a source -> data set.
 
 use std::io;
 use std::path::Path;
@@ -6,14 +6,23 @@ use std::path::Path;
 use super::{StageContext, StageError, files};
 use crate::alive;
 use crate::event::ProgressSink;
-use crate::sim::{GrowthMode, PumpkinSettings, ages_of, simulate_parts};
-use crate::store::{Draft, pumpkins};
+use crate::sim::{GrowthMode, ages_of, simulate_parts};
+use crate::source::{self, Source};
+use crate::store::{Draft, dataset, pumpkins};
 
-/// Draws the data set into `draft`.
-pub fn run(data: &PumpkinSettings, draft: &Draft, context: &StageContext) -> Result<(), StageError> {
-    let ages = ages_of(data).map_err(StageError::failed)?;
+/// Makes the data set in `draft`: draws pumpkins, or reads files.
+pub fn run(source: &Source, draft: &Draft, context: &StageContext) -> Result<(), StageError> {
     let path = draft.file(files::DATA).map_err(StageError::io(draft.folder()))?;
-    draw_into(&path, &ages, data.growth_mode, data.seed, context.progress).map_err(StageError::io(path))
+    match source {
+        Source::Pumpkins(data) => {
+            let ages = ages_of(data).map_err(StageError::failed)?;
+            draw_into(&path, &ages, data.growth_mode, data.seed, context.progress).map_err(StageError::io(path))
+        }
+        Source::Files(files) => {
+            let (dataset, masks) = source::read(files).map_err(StageError::failed)?;
+            alive::during(|| dataset::save(&dataset, masks.as_ref(), &path)).map_err(StageError::io(path))
+        }
+    }
 }
 
 /// Draws pumpkins of these ages (years) into a file, while it is written.

@@ -91,6 +91,31 @@ pub fn read_stack(path: &Path) -> Result<RasterStack, ArrayError> {
     Ok(RasterStack::of(layout.image, layout.ordered(values)))
 }
 
+/// What is expected of a single image in messages.
+const IMAGE: Wanted = Wanted {
+    fits: |shape| image_of(shape).is_some(),
+    expected: "[height, width], or with 1 or 3 channels [channels, height, width] or [height, width, channels]",
+    ..MAPS
+};
+
+/// The image in an array of this shape, and whether its channels come last.
+fn image_of(shape: &[usize]) -> Option<Layout> {
+    let (image, channels_last) = match *shape {
+        [height, width] | [1, height, width] | [height, width, 1] => (ImageShape::plane(height, width), false),
+        [3, height, width] => (ImageShape::new(3, height, width), false),
+        [height, width, 3] => (ImageShape::new(3, height, width), true),
+        _ => return None,
+    };
+    (image.area() > 0).then_some(Layout { count: 1, image, channels_last })
+}
+
+/// Reads a single image in whatever type of numbers and order.
+pub fn read_image(path: &Path) -> Result<RasterStack, ArrayError> {
+    let (shape, values) = read(path, IMAGE)?;
+    let layout = image_of(&shape).expect("the shape is one of an image");
+    Ok(RasterStack::of(layout.image, layout.ordered(values)))
+}
+
 /// Reads a vector of shape `[n]` in whatever type of numbers; other axes of length 1 are passed over.
 pub fn read_vector(path: &Path) -> Result<Vec<f32>, ArrayError> {
     read_values(path, PREDICTIONS)

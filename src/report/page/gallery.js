@@ -1,26 +1,26 @@
-// The gallery: maps of a run by age, or of one pumpkin across runs.
+// The gallery: maps of a run by target, or of one image across runs.
 const gallery = { tiles: [], pixel: null, active: null, drawing: 0 };
 
 // Which maps are asked for: pairs of a run and a position in it.
 function wanted() {
   const { runs: all } = report.gallery;
-  if (byId("maps").dataset.mode === "age") {
+  if (byId("maps").dataset.mode === "target") {
     const run = all[Number(byId("gallery-run").value || 0)];
     return run.entries.map((_, position) => ({ run, position }));
   }
-  const pumpkin = Number(byId("gallery-pumpkin").value || 0);
-  return all.map((run) => ({ run, position: run.entries.findIndex((entry) => entry.pumpkin === pumpkin) })).filter(({ position }) => position >= 0);
+  const image = Number(byId("gallery-image").value || 0);
+  return all.map((run) => ({ run, position: run.entries.findIndex((entry) => entry.image === image) })).filter(({ position }) => position >= 0);
 }
 
 async function showMaps() {
   const turn = (gallery.drawing += 1);
   const mode = document.querySelector("input[name=mode]:checked").value;
   Object.assign(byId("maps").dataset, { mode, shown: "" });
-  byId("gallery-run-label").hidden = mode !== "age" || report.gallery.runs.length < 2;
-  byId("gallery-pumpkin-label").hidden = mode === "age";
+  byId("gallery-run-label").hidden = mode !== "target" || report.gallery.runs.length < 2;
+  byId("gallery-image-label").hidden = mode === "target";
   const tiles = await Promise.all(wanted().map(async ({ run, position }) => {
     const entry = run.entries[position];
-    return { run, entry, image: await imageOf(entry.pumpkin), map: await mapOf(run, position) };
+    return { run, entry, sample: report.gallery.samples[entry.image], image: await imageOf(entry.image), map: await mapOf(run, entry) };
   }));
   // Another choice was made meanwhile.
   if (turn !== gallery.drawing) return;
@@ -33,47 +33,50 @@ async function showMaps() {
 }
 
 function drawTile(tile, mode) {
-  const { run, entry } = tile;
-  const pumpkin = report.gallery.pumpkins[entry.pumpkin];
-  const said = `${tell(pumpkin.age)} years, predicted ${entry.prediction.toFixed(1)}`;
-  tile.label = mode === "age" ? `S${entry.sample} \u00b7 ${said}` : `${run.label} \u00b7 ${said}`;
+  const { run, entry, sample } = tile;
+  const said = `${sample.told}, predicted ${entry.predicted}`;
+  tile.label = mode === "target" ? `S${entry.sample} \u00b7 ${said}` : `${run.label} \u00b7 ${said}`;
   tile.canvas = make("canvas", { tabIndex: 0, role: "img", "aria-label": `Relevance map, ${tile.label}` });
   tile.repaint = () => {
-    paint(tile.canvas, tile.image, tile.map, tile.shown);
-    if (byId("pointers").checked) mark(tile.canvas, pumpkin);
+    paint(tile.canvas, sample, tile.image, tile.map, tile.shown);
+    if (byId("pointers").checked) mark(tile.canvas, sample);
     if (gallery.pixel) cross(tile.canvas, gallery.pixel);
   };
   tile.repaint();
   const point = (event) => {
     const box = tile.canvas.getBoundingClientRect();
-    const place = (at, start, length) => Math.min(report.gallery.side - 1, Math.max(0, Math.floor(((at - start) / length) * report.gallery.side)));
-    moveTo(tile, place(event.clientY, box.top, box.height), place(event.clientX, box.left, box.width));
+    const place = (at, start, length, side) => Math.min(side - 1, Math.max(0, Math.floor(((at - start) / length) * side)));
+    moveTo(tile, place(event.clientY, box.top, box.height, sample.height), place(event.clientX, box.left, box.width, sample.width));
   };
   tile.canvas.onpointermove = point;
   tile.canvas.onpointerdown = point;
   tile.canvas.onpointerleave = () => moveTo(null);
-  tile.canvas.onfocus = () => { if (!gallery.pixel) moveTo(tile, 49, 49); };
+  tile.canvas.onfocus = () => { if (!gallery.pixel) moveTo(tile, ...middle(sample)); };
   tile.canvas.onkeydown = (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
     event.preventDefault();
-    const clip = (value) => Math.min(report.gallery.side - 1, Math.max(0, value));
-    const [row, col] = gallery.pixel || [49, 49];
+    const clip = (value, side) => Math.min(side - 1, Math.max(0, value));
+    const [row, col] = gallery.pixel || middle(sample);
     const far = event.shiftKey ? 10 : 1;
-    moveTo(tile, clip(row + far * step[0]), clip(col + far * step[1]));
+    moveTo(tile, clip(row + far * step[0], sample.height), clip(col + far * step[1], sample.width));
   };
   return make("figure", {}, tile.canvas, make("figcaption", {}, tile.label));
 }
 
-// Squares for atrophies, blocks for lesions, an outline for a tumour, in the pixels of the image.
-function mark(canvas, { lesions, atrophies, tumour }) {
+// The pixel in the middle of an image: row and column.
+function middle({ height, width }) {
+  return [Math.floor(height / 2), Math.floor(width / 2)];
+}
+
+// Squares, blocks for what arrows point at, and outlines, in the pixels of the image.
+function mark(canvas, { squares, arrows, outlines, width }) {
   const context = canvas.getContext("2d");
-  const side = report.gallery.side;
   context.fillStyle = "#d3f5d4";
-  for (const index of atrophies) context.fillRect(index % side, Math.floor(index / side), 1, 1);
+  for (const index of squares) context.fillRect(index % width, Math.floor(index / width), 1, 1);
   context.strokeStyle = "#e3e7e3";
-  for (let k = 0; k < lesions.length; k += 2) context.strokeRect(lesions[k + 1] - 1.5, lesions[k] - 1.5, 4, 4);
-  if (tumour) context.strokeRect(tumour[2] - 0.5, tumour[0] - 0.5, tumour[3] - tumour[2] + 1, tumour[1] - tumour[0] + 1);
+  for (let k = 0; k < arrows.length; k += 2) context.strokeRect(arrows[k + 1] - 1.5, arrows[k] - 1.5, 4, 4);
+  for (const [top, bottom, left, right] of outlines) context.strokeRect(left - 0.5, top - 0.5, right - left + 1, bottom - top + 1);
 }
 
 function cross(canvas, [row, col]) {
@@ -92,12 +95,10 @@ function moveTo(tile, row, col) {
   readOut();
 }
 
-// Which sign a pixel belongs to.
-function signAt({ lesions, atrophies, tumour }, row, col) {
-  if (atrophies.includes(row * report.gallery.side + col)) return "atrophy";
-  for (let k = 0; k < lesions.length; k += 2) if (Math.abs(lesions[k] - row) < 2 && Math.abs(lesions[k + 1] - col) < 2) return "lesion";
-  if (tumour && row >= tumour[0] && row < tumour[1] && col >= tumour[2] && col < tumour[3]) return "tumour";
-  return "none";
+// The first region that a pixel belongs to.
+function regionAt({ regions, width }, row, col) {
+  const found = regions.find(([, pixels]) => pixels.includes(row * width + col));
+  return found ? found[0].replaceAll("_", " ") : "none";
 }
 
 function readOut() {
@@ -118,12 +119,12 @@ function readOut() {
   row("sum", inUnit(tile.entry.sum, tile.run));
   if (gallery.pixel) {
     const [r, c] = gallery.pixel;
-    const at = r * report.gallery.side + c;
+    const at = r * tile.sample.width + c;
     row("pixel", `row ${r}, column ${c}`);
     row("relevance", inUnit(tile.map[at], tile.run));
     row("of largest", tell(tile.entry.scale ? tile.map[at] / tile.entry.scale : 0));
     row("intensity", tile.image[at].toFixed(2));
-    row("sign", signAt(report.gallery.pumpkins[tile.entry.pumpkin], r, c));
+    if (tile.sample.regions.length) row("region", regionAt(tile.sample, r, c));
     if (byId("maps").dataset.mode === "side") {
       const values = gallery.tiles.map((other) => [make("dt", {}, other.run.label), make("dd", {}, inUnit(other.map[at], other.run))]);
       others = [make("h3", {}, "here, in every run"), make("dl", { className: "others" }, ...values.flat())];
@@ -133,7 +134,8 @@ function readOut() {
 }
 
 function startGallery() {
-  const { runs: all, pumpkins } = report.gallery;
+  const { runs: all, samples, image, target } = report.gallery;
+  for (const place of document.querySelectorAll("[data-word]")) place.textContent = { image, target, Image: image[0].toUpperCase() + image.slice(1) }[place.dataset.word];
   if (!all.length) {
     byId("gallery").querySelectorAll(".bar, .hint, .maps-and-readout").forEach((part) => part.remove());
     byId("gallery").append(make("p", {}, "There are no relevance maps."));
@@ -141,11 +143,11 @@ function startGallery() {
   }
   const name = (run) => [run.label, run.id].filter(Boolean).join(" \u00b7 ");
   byId("gallery-run").append(...all.map((run, index) => make("option", { value: String(index) }, name(run))));
-  const shared = pumpkins.map((pumpkin, index) => ({ ...pumpkin, index, runs: all.filter((run) => run.entries.some((entry) => entry.pumpkin === index)).length }));
-  shared.sort((a, b) => b.runs - a.runs || a.age - b.age);
-  byId("gallery-pumpkin").append(...shared.map((pumpkin) => make("option", { value: String(pumpkin.index) }, `${tell(pumpkin.age)} years, ${pumpkin.name} (${pumpkin.runs} ${pumpkin.runs === 1 ? "run" : "runs"})`)));
+  const shared = samples.map((sample, index) => ({ ...sample, index, runs: all.filter((run) => run.entries.some((entry) => entry.image === index)).length }));
+  shared.sort((a, b) => b.runs - a.runs || a.target - b.target);
+  byId("gallery-image").append(...shared.map((sample) => make("option", { value: String(sample.index) }, `${sample.told}, ${sample.name} (${sample.runs} ${sample.runs === 1 ? "run" : "runs"})`)));
   if (all.length < 2) byId("gallery").querySelector("fieldset").hidden = true;
-  for (const id of ["gallery-run", "gallery-pumpkin", "common"]) byId(id).onchange = showMaps;
+  for (const id of ["gallery-run", "gallery-image", "common"]) byId(id).onchange = showMaps;
   for (const choice of document.querySelectorAll("input[name=mode]")) choice.onchange = showMaps;
   byId("pointers").onchange = () => gallery.tiles.forEach((tile) => tile.repaint());
   showMaps();

@@ -11,7 +11,7 @@ function startOverview() {
   }
   const tile = (name, value, className = "") => make("div", { className }, make("dt", {}, name), make("dd", {}, value));
   const tiles = [tile("runs", String(report.rows)), ...[...states].map(([state, count]) => tile(state, String(count)))];
-  for (const [name, said, unit] of [["test_mae", "test MAE", " years"], ["test_r2", "test R\u00b2", ""], ["test_accuracy", "test accuracy", ""]]) {
+  for (const [name, said, unit] of [["test_mae", "test MAE", report.gallery.unit && ` ${report.gallery.unit}`], ["test_r2", "test R\u00b2", ""], ["test_accuracy", "test accuracy", ""]]) {
     const known = (column(name) ? column(name).cells : []).filter((value) => value !== null);
     if (!known.length) continue;
     const ends = [Infinity, -Infinity];

@@ -10,15 +10,14 @@ function barColor(v) {
   return v < 0 ? [last, middle, first] : [first, middle, last];
 }
 
-// Draws relevance over an image: both arrays of side x side values.
-function paint(canvas, image, map, shown) {
-  const side = report.gallery.side;
-  canvas.width = side;
-  canvas.height = side;
+// Draws relevance over an image: both arrays of height x width values.
+function paint(canvas, { height, width }, image, map, shown) {
+  canvas.width = width;
+  canvas.height = height;
   const context = canvas.getContext("2d");
-  const pixels = context.createImageData(side, side);
+  const pixels = context.createImageData(width, height);
   const brightest = image.reduce((most, value) => Math.max(most, value), 0) || 1;
-  for (let k = 0; k < side * side; k += 1) {
+  for (let k = 0; k < height * width; k += 1) {
     const v = shown > 0 ? Math.max(-1, Math.min(1, map[k] / shown)) : 0;
     const grey = image[k] / brightest;
     const alpha = v === 0 ? 0 : Math.abs(v) ** OPACITY;
@@ -44,18 +43,18 @@ function once(key, begin) {
   return unpacked.get(key);
 }
 
-// The image of a pumpkin: intensities from 0 to 1.
-async function imageOf(pumpkin) {
-  const area = report.gallery.side ** 2;
+// The image of a shown sample: intensities from 0 to 1.
+async function imageOf(index) {
+  const { start, height, width } = report.gallery.samples[index];
   const bytes = await once("images", () => unpack(report.gallery.images));
-  return Float32Array.from(bytes.subarray(pumpkin * area, (pumpkin + 1) * area), (byte) => byte / 255);
+  return Float32Array.from(bytes.subarray(start, start + height * width), (byte) => byte / 255);
 }
 
-// The map at a position of a run, in its unit.
-async function mapOf(run, position) {
-  const area = report.gallery.side ** 2;
+// The map of an entry of a run, in its unit: all upper bytes come first, then all lower ones.
+async function mapOf(run, { start, scale, image }) {
+  const { height, width } = report.gallery.samples[image];
+  const area = height * width;
   const bytes = await once(run.id, () => unpack(run.maps));
-  const [upper, lower] = [bytes.subarray(position * area), bytes.subarray((run.entries.length + position) * area)];
-  const { scale } = run.entries[position];
+  const [upper, lower] = [bytes.subarray(start), bytes.subarray(bytes.length / 2 + start)];
   return Float32Array.from({ length: area }, (_, k) => ((upper[k] * 256 + lower[k] - 32768) / 32767) * scale);
 }

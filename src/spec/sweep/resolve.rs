@@ -11,6 +11,7 @@ use super::cell::{Assignment, CellSettings};
 use super::{SweepBlock, Written};
 use crate::error::{Error, Result};
 use crate::settings::Invalid;
+use crate::source::{DataSettings, SourceName};
 use crate::spec::explain_error::{extract, find, place};
 use crate::spec::layers::{Layers, SWEEP};
 use crate::spec::resolved::check;
@@ -35,7 +36,11 @@ pub fn resolve(
     available: Option<u64>,
 ) -> Result<Vec<Cell>> {
     let available = available.unwrap_or(u64::MAX);
-    let check_spec = |spec: &ExperimentSpec| {
+    let mut looked = Vec::new();
+    let mut check_spec = |spec: &mut ExperimentSpec| {
+        if let Err(unusable) = look(spec, &mut looked) {
+            return vec![unusable];
+        }
         let invalid = spec.validate();
         match invalid.is_empty() {
             true => memory::refuse(&memory::of_run(spec), available).into_iter().collect(),
@@ -46,18 +51,20 @@ pub fn resolve(
     let written = Written { layers, sweep: sweep.unwrap_or(&none) };
     let blocks = read_blocks(written)?;
     if blocks.is_empty() {
-        check(layers, check_spec(base))?;
-        return Ok(vec![Cell { settings: CellSettings::default(), spec: base.clone() }]);
+        let mut spec = base.clone();
+        check(layers, check_spec(&mut spec))?;
+        return Ok(vec![Cell { settings: CellSettings::default(), spec }]);
     }
     let tree = Table::try_from(base).map_err(|error| Error::usage(error.to_string(), "use smaller numbers"))?;
     let settings = expand(written, &blocks, &tree)?;
-    let mut mistakes = Mistakes { written, base: check_spec(base), told: BTreeSet::new(), errors: Vec::new() };
+    let mut mistakes =
+        Mistakes { written, base: check_spec(&mut base.clone()), told: BTreeSet::new(), errors: Vec::new() };
     let mut cells = Vec::with_capacity(settings.len());
     for settings in settings {
         let mut cell = tree.clone();
         match settings.apply(&mut cell).map(|()| ExperimentSpec::deserialize(cell)) {
-            Ok(Ok(spec)) => {
-                check_spec(&spec).into_iter().for_each(|invalid| mistakes.add_invalid(&settings, invalid));
+            Ok(Ok(mut spec)) => {
+                check_spec(&mut spec).into_iter().for_each(|invalid| mistakes.add_invalid(&settings, invalid));
                 cells.push(Cell { settings, spec });
             }
             Ok(Err(error)) => mistakes.add_unreadable(&settings, &tree, &error),
@@ -73,6 +80,24 @@ pub fn resolve(
     Error::all(mistakes.errors)?;
     check(layers, memory::refuse(&[memory::of_tables(&cells)], available).into_iter().collect())?;
     Ok(cells)
+}
+
+/// What is in a user's files, and with which settings they were looked at.
+type Looked = Vec<(DataSettings, Result<DataSettings, Invalid>)>;
+
+/// Looks at a spec's files, at the same ones once.
+fn look(spec: &mut ExperimentSpec, looked: &mut Looked) -> Result<(), Invalid> {
+    if spec.data.source == SourceName::Pumpkins {
+        return Ok(());
+    }
+    if let Some((_, known)) = looked.iter().find(|(settings, _)| *settings == spec.data) {
+        spec.data = known.clone()?;
+        return Ok(());
+    }
+    let settings = spec.data.clone();
+    let result = spec.look_at_files();
+    looked.push((settings, result.clone().map(|()| spec.data.clone())));
+    result
 }
 
 fn read_blocks(written: Written) -> Result<Vec<SweepBlock>> {

@@ -20,6 +20,7 @@ use xdlreg_core::picture::HeatmapSettings;
 use xdlreg_core::picture::{Heatmap, Scale};
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::sim::{PumpkinSet, PumpkinSettings, Without};
+use xdlreg_core::source::Source;
 use xdlreg_core::stage::{Compute, Explained, Trained, files};
 use xdlreg_core::stage_name::StageName;
 use xdlreg_core::store::pumpkins;
@@ -46,7 +47,8 @@ impl Chain {
         let folder = tempfile::tempdir().expect("a folder");
         let (store, memory) = (Store::new(folder.path()), Memory::default());
         let mut chain = Self { _folder: folder, store, memory, keys: BTreeMap::new() };
-        chain.carry(Job::Simulate { data: PumpkinSettings { n_samples: 100, seed: 2, ..PumpkinSettings::default() } });
+        let data = PumpkinSettings { n_samples: 100, seed: 2, ..PumpkinSettings::default() };
+        chain.carry(Job::Simulate { data: Source::Pumpkins(data) });
         chain
     }
 

@@ -1,0 +1,260 @@
+//! A user's own images with a table of targets.
+//!
+//! They are looked at when an experiment is planned: everything that is wrong is told then, before any work, and what is in
+//! them becomes part of the keys of all results. The first stage reads them once into the store, and notices where they have
+//! changed meanwhile. Memory holds the images of the whole data set as float32, as training does, and for each thread the file at
+//! hand.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::bad_data::{BadData, Problem};
+use super::picture;
+use super::settings::{Intensity, SourceName, SplitSettings};
+use super::table::{self, Row};
+use crate::alive;
+use crate::data::{Dataset, Masks, Partition, Target};
+use crate::disk;
+use crate::raster::{ImageShape, RasterStack};
+use crate::store::arrays;
+
+/// Where images are and how they are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileSource {
+    pub source: SourceName,
+    pub table: PathBuf,
+    pub image: Option<String>,
+    pub images: Option<String>,
+    pub id: Option<String>,
+    pub target: String,
+    pub unit: String,
+    pub split: SplitSettings,
+    /// Regions by name, each with the column of its mask files.
+    pub masks: BTreeMap<String, String>,
+    pub channels: Option<usize>,
+    pub intensity: Intensity,
+    /// What was in the files when they were looked at.
+    pub content: Option<String>,
+}
+
+/// What is in a user's files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// A checksum of all that the data set is made of.
+    pub content: String,
+    /// Of every image.
+    pub shape: ImageShape,
+    pub partition: Partition,
+}
+
+impl FileSource {
+    /// All that the data set depends on: what is in the files rather than where they are.
+    pub(super) fn inputs(&self) -> Value {
+        let regions: Vec<&String> = self.masks.keys().collect();
+        json!({ "source": self.source, "content": self.content, "target": self.target, "unit": self.unit, "regions": regions })
+    }
+
+    pub(super) fn target(&self) -> Target {
+        Target::new(self.target.clone(), self.unit.clone())
+    }
+}
+
+/// A row with what is in its files.
+struct Loaded {
+    /// None where all images are in one array.
+    image: Option<RasterStack>,
+    /// For every region the pixels that belong to it.
+    masks: Vec<Vec<usize>>,
+    checksum: blake3::Hash,
+}
+
+/// Looks at the files of a source.
+///
+/// # Errors
+/// [`BadData`] with all rows that cannot be used.
+pub fn find(source: &FileSource) -> Result<Found, BadData> {
+    let (rows, partition) = table::read(source)?;
+    let array = Array::read(source, rows.len())?;
+    // Pixels are let go row by row.
+    let looked: Vec<Result<(ImageShape, blake3::Hash), Vec<Problem>>> = rows
+        .par_iter()
+        .map(|row| {
+            let loaded = load(source, row, array.as_ref().map(|array| array.stack.shape()))?;
+            let shape =
+                loaded.image.as_ref().map(RasterStack::shape).or(array.as_ref().map(|array| array.stack.shape()));
+            Ok((shape.expect("an image, or an array of all"), loaded.checksum))
+        })
+        .collect();
+    let (mut seen, mut problems) = (Vec::new(), Vec::new());
+    for result in looked {
+        match result {
+            Ok(row) => seen.push(Some(row)),
+            Err(wrong) => {
+                seen.push(None);
+                problems.extend(wrong);
+            }
+        }
+    }
+    // All are held to the shape that most of the first rows have: that of the first that can be read.
+    let shape = seen.iter().flatten().map(|(shape, _)| *shape).next();
+    for (row, (found, _)) in rows.iter().zip(&seen).filter_map(|(row, seen)| Some((row, seen.as_ref()?))) {
+        if Some(*found) != shape {
+            let message = format!("{} has {found}, but the first image has {}", name_of(row), shape.unwrap_or(*found));
+            problems.push(Problem { line: Some(row.line), column: source.image.clone(), message });
+        }
+    }
+    problems.sort_by_key(|problem| problem.line);
+    let (Some(shape), true) = (shape, problems.is_empty()) else {
+        let help = "correct these files, or leave their rows out; all images must have one size".to_owned();
+        return Err(BadData { path: source.table.display().to_string(), problems, help });
+    };
+    let mut content = blake3::Hasher::new();
+    if let Some(array) = &array {
+        content.update(array.checksum.as_bytes());
+    }
+    for ((row, (_, checksum)), part) in rows.iter().zip(seen.iter().flatten()).zip(0..) {
+        content.update(row.name.as_bytes()).update(&[0]);
+        content.update(&row.target.to_le_bytes());
+        content.update(partition.of(part).name().as_bytes()).update(&[0]);
+        content.update(checksum.as_bytes());
+    }
+    Ok(Found { content: content.finalize().to_hex().to_string(), shape, partition })
+}
+
+/// Reads a source whose files were looked at before.
+///
+/// # Errors
+/// [`BadData`] where they have changed since.
+pub fn read(source: &FileSource) -> Result<(Dataset, Option<Masks>), BadData> {
+    let found = find(source)?;
+    let changed = || {
+        let help = "start the experiment again: what has changed is noticed then";
+        BadData::whole(source.table.display(), "the files have changed since the experiment was planned", help)
+    };
+    if source.content.as_ref() != Some(&found.content) {
+        return Err(changed());
+    }
+    let (rows, partition) = table::read(source)?;
+    let array = Array::read(source, rows.len())?;
+    let (shape, regions) = (found.shape, source.masks.keys().cloned().collect::<Vec<_>>());
+    let mut pixels = vec![0.0; rows.len() * shape.values()];
+    let masks: Result<Vec<Vec<Vec<usize>>>, BadData> = pixels
+        .par_chunks_exact_mut(shape.values())
+        .zip(&rows)
+        .map(|(target, row)| {
+            let loaded = load(source, row, Some(shape)).map_err(|_| changed())?;
+            if let Some(image) = loaded.image {
+                if image.shape() != shape {
+                    return Err(changed());
+                }
+                target.copy_from_slice(image.pixels());
+            }
+            Ok(loaded.masks)
+        })
+        .collect();
+    let mut known = Masks::new(regions, rows.len(), shape.width);
+    for (sample, regions) in masks?.into_iter().enumerate() {
+        for (region, pixels) in regions.into_iter().enumerate() {
+            pixels.into_iter().for_each(|pixel| known.insert(sample, region, pixel));
+        }
+    }
+    let images = array.map_or_else(|| RasterStack::of(shape, pixels), |array| array.stack);
+    let masks = (!source.masks.is_empty()).then_some(known);
+    let dataset = Dataset {
+        images,
+        targets: rows.iter().map(|row| row.target).collect(),
+        target: source.target(),
+        partition,
+        names: rows.into_iter().map(|row| row.name).collect(),
+        truth: masks.clone().map(|masks| std::sync::Arc::new(masks) as _),
+    };
+    Ok((dataset, masks))
+}
+
+/// One array with all images.
+struct Array {
+    stack: RasterStack,
+    checksum: blake3::Hash,
+}
+
+impl Array {
+    fn read(source: &FileSource, rows: usize) -> Result<Option<Self>, BadData> {
+        let Some(name) = &source.images else { return Ok(None) };
+        let path = source.table.parent().unwrap_or(Path::new("")).join(name);
+        let refused = |message: String| {
+            BadData::whole(path.display(), message, "give an array [n, height, width], or with channels")
+        };
+        let stack = arrays::read_stack(&path).map_err(|error| refused(error.problem.to_string()))?;
+        if stack.len() != rows {
+            return Err(refused(format!("it holds {} images, but the table has {rows} rows", stack.len())));
+        }
+        if source.channels.is_some_and(|channels| channels != stack.shape().channels) {
+            return Err(refused(format!("its images have {} channels", stack.shape().channels)));
+        }
+        if let Some(place) = stack.pixels().iter().position(|value| !value.is_finite()) {
+            return Err(refused(format!("image {} holds a value that is not finite", place / stack.shape().values())));
+        }
+        let bytes = stack.pixels().iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        Ok(Some(Self { checksum: blake3::hash(&bytes), stack }))
+    }
+}
+
+/// The files of a row; `expected` is the shape of the images where it is known.
+fn load(source: &FileSource, row: &Row, expected: Option<ImageShape>) -> Result<Loaded, Vec<Problem>> {
+    alive::tick();
+    let mut problems = Vec::new();
+    let mut wrong = |column: Option<&String>, path: &Path, message: String| {
+        let message = format!("{}: {message}", path.display());
+        problems.push(Problem { line: Some(row.line), column: column.cloned(), message });
+    };
+    let mut checksum = blake3::Hasher::new();
+    let mut image = None;
+    if let Some(path) = &row.image {
+        let read = disk::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+            checksum.update(blake3::hash(&bytes).as_bytes());
+            picture::read(path, &bytes, source.channels, source.intensity)
+        });
+        match read {
+            Ok(read) if !read.pixels().iter().all(|value| value.is_finite()) => {
+                wrong(source.image.as_ref(), path, "holds a value that is not finite".into());
+            }
+            Ok(read) => image = Some(read),
+            Err(message) => wrong(source.image.as_ref(), path, message),
+        }
+    }
+    let shape = image.as_ref().map(RasterStack::shape).or(expected);
+    let mut masks = Vec::new();
+    for (column, path) in source.masks.values().zip(&row.masks) {
+        let Some(path) = path else {
+            checksum.update(&[0]);
+            masks.push(Vec::new());
+            continue;
+        };
+        let read = disk::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+            checksum.update(&[1]).update(blake3::hash(&bytes).as_bytes());
+            picture::read_mask(path, &bytes)
+        });
+        match (read, shape) {
+            (Ok((_, [height, width])), Some(shape)) if [height, width] != [shape.height, shape.width] => {
+                let message = format!("the mask has {height} x {width} pixels, but the image has {shape}");
+                wrong(Some(column), path, message);
+            }
+            (Ok((pixels, _)), _) => masks.push(pixels),
+            (Err(message), _) => wrong(Some(column), path, message),
+        }
+    }
+    if problems.is_empty() { Ok(Loaded { image, masks, checksum: checksum.finalize() }) } else { Err(problems) }
+}
+
+fn name_of(row: &Row) -> String {
+    row.image.as_ref().map_or_else(|| row.name.clone(), |path| path.display().to_string())
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,0 +1,202 @@
+//! The table of a user's images: which row has which image, target and part of the data set.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use csv_core::{ReadRecordResult, ReaderBuilder};
+use rand::seq::SliceRandom;
+
+use super::bad_data::{BadData, Problem};
+use super::files::FileSource;
+use super::settings::SplitSettings;
+use crate::data::{Partition, Split};
+use crate::seed;
+use crate::settings::near_miss;
+use crate::shown::shown;
+
+/// A row of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    /// Line in the file, counted from 1 at the header.
+    pub line: u64,
+    pub name: String,
+    pub target: f32,
+    /// Its image; none where all are in one array.
+    pub image: Option<PathBuf>,
+    /// Its masks, in the order of the source's regions; none where the cell is empty.
+    pub masks: Vec<Option<PathBuf>>,
+}
+
+/// The columns that a source reads, by their places.
+struct Columns {
+    target: usize,
+    id: Option<usize>,
+    image: Option<usize>,
+    split: Option<usize>,
+    masks: Vec<usize>,
+}
+
+/// Reads all rows, and the part of each.
+pub(super) fn read(source: &FileSource) -> Result<(Vec<Row>, Partition), BadData> {
+    let (path, folder) = (&source.table, source.table.parent().unwrap_or(Path::new("")));
+    let whole = |message: String, help: &str| BadData::whole(path.display(), message, help);
+    let delimiter = match path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase).as_deref() {
+        Some("csv") => b',',
+        Some("tsv" | "tab") => b'\t',
+        _ => return Err(whole("a table ends with .csv or .tsv".into(), "save it as one of these, with a header")),
+    };
+    let text = crate::disk::read(path).map_err(|error| whole(error.to_string(), "give the path of a table"))?;
+    let text = String::from_utf8(text).map_err(|error| whole(error.to_string(), "save it as text in UTF-8"))?;
+    let mut records = records(text.trim_start_matches('\u{feff}').as_bytes(), delimiter).into_iter();
+    let header = records.next().map(|record| record.cells).unwrap_or_default();
+    let columns = Columns::find(source, &header)?;
+    let (mut rows, mut parts, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let mut lines: HashMap<String, u64> = HashMap::new();
+    for Record { line, cells } in records {
+        if cells.len() != header.len() {
+            let message = format!("it has {} cells, but the header has {}", cells.len(), header.len());
+            problems.push(Problem { line: Some(line), column: None, message });
+            continue;
+        }
+        let cell = |column: usize| cells.get(column).map_or("", |cell| cell.trim());
+        let mut wrong = |column: usize, message: String| {
+            let column = header.get(column).cloned();
+            problems.push(Problem { line: Some(line), column, message });
+        };
+        let target = cell(columns.target).parse::<f32>().ok().filter(|target| target.is_finite());
+        if target.is_none() {
+            wrong(columns.target, format!("\"{}\" is not a finite number", shown(cell(columns.target))));
+        }
+        let name = columns.id.map_or_else(|| (rows.len() + 1).to_string(), |column| cell(column).to_owned());
+        if let Some(column) = columns.id {
+            match lines.insert(name.clone(), line) {
+                _ if name.is_empty() => wrong(column, "is empty".into()),
+                Some(first) => wrong(column, format!("\"{}\" is also in line {first}", shown(&name))),
+                None => {}
+            }
+        }
+        let image = columns.image.map(cell);
+        if image == Some("") {
+            wrong(columns.image.unwrap_or_default(), "is empty".into());
+        }
+        let part = columns.split.map(|column| part_of(cell(column)));
+        if part == Some(None) {
+            let column = columns.split.unwrap_or_default();
+            wrong(column, format!("\"{}\" is not \"train\", \"validation\" or \"test\"", shown(cell(column))));
+        }
+        let mask = |column: &usize| Some(cell(*column)).filter(|file| !file.is_empty()).map(|file| folder.join(file));
+        parts.push(part.flatten());
+        rows.push(Row {
+            line,
+            name,
+            target: target.unwrap_or_default(),
+            image: image.map(|file| folder.join(file)),
+            masks: columns.masks.iter().map(mask).collect(),
+        });
+    }
+    if !problems.is_empty() {
+        let help = "correct these cells, or leave the rows out".to_owned();
+        return Err(BadData { path: path.display().to_string(), problems, help });
+    }
+    let partition = match parts.into_iter().collect::<Option<Vec<Split>>>().filter(|_| columns.split.is_some()) {
+        Some(parts) => Partition::new(parts),
+        None => draw(rows.len(), &source.split),
+    };
+    for split in Split::PARTS {
+        if partition.samples(split).is_empty() {
+            let message = format!("none of its {} rows is in the {} set", rows.len(), split.name());
+            return Err(whole(message, "add rows, or change data.split"));
+        }
+    }
+    Ok((rows, partition))
+}
+
+impl Columns {
+    fn find(source: &FileSource, header: &[String]) -> Result<Self, BadData> {
+        let mut problems = Vec::new();
+        let mut place = |key: &str, name: &str| {
+            let found = header.iter().position(|column| column.trim() == name);
+            if found.is_none() {
+                let all = header.iter().map(|column| shown(column)).collect::<Vec<_>>().join(", ");
+                let meant = near_miss(name, header.iter().map(String::as_str))
+                    .map(|near| format!("; did you mean `{}`?", shown(near)));
+                let message = format!(
+                    "there is no column `{}` for data.{key}{} (there are: {all})",
+                    shown(name),
+                    meant.unwrap_or_default()
+                );
+                problems.push(Problem { line: None, column: None, message });
+            }
+            found
+        };
+        let target = place("target", &source.target);
+        let id = source.id.as_deref().map(|name| place("id", name));
+        let image = source.image.as_deref().map(|name| place("image", name));
+        let split = source.split.column.as_deref().map(|name| place("split.column", name));
+        let masks: Vec<_> =
+            source.masks.iter().map(|(region, column)| place(&format!("masks.{region}"), column)).collect();
+        if !problems.is_empty() {
+            let help = "name columns as the table's header does".to_owned();
+            return Err(BadData { path: source.table.display().to_string(), problems, help });
+        }
+        let (id, image, split) = (id.flatten(), image.flatten(), split.flatten());
+        Ok(Self { target: target.unwrap_or_default(), id, image, split, masks: masks.into_iter().flatten().collect() })
+    }
+}
+
+/// A row as it is written, with the line on which it begins.
+struct Record {
+    line: u64,
+    cells: Vec<String>,
+}
+
+/// The rows of a table, of which empty ones are passed over. Quotes, and line breaks between them, are read as RFC 4180 has them.
+fn records(mut text: &[u8], delimiter: u8) -> Vec<Record> {
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
+    let (mut records, mut line) = (Vec::new(), 1);
+    let (mut bytes, mut ends) = (vec![0; 1024], vec![0; 64]);
+    let (mut written, mut ended) = (0, 0);
+    loop {
+        let (result, read, wrote, ended_now) = reader.read_record(text, &mut bytes[written..], &mut ends[ended..]);
+        text = &text[read..];
+        (written, ended) = (written + wrote, ended + ended_now);
+        match result {
+            ReadRecordResult::InputEmpty => {}
+            ReadRecordResult::OutputFull => bytes.resize(2 * bytes.len(), 0),
+            ReadRecordResult::OutputEndsFull => ends.resize(2 * ends.len(), 0),
+            ReadRecordResult::Record => {
+                let starts = [0].into_iter().chain(ends[..ended].iter().copied());
+                let cell = |(start, &end): (usize, &usize)| String::from_utf8_lossy(&bytes[start..end]).into_owned();
+                records.push(Record { line, cells: starts.zip(&ends[..ended]).map(cell).collect() });
+                (written, ended, line) = (0, 0, reader.line());
+            }
+            ReadRecordResult::End => return records,
+        }
+    }
+}
+
+/// The part that a cell names.
+fn part_of(cell: &str) -> Option<Split> {
+    match cell.to_lowercase().as_str() {
+        "val" | "valid" => Some(Split::Validation),
+        name => Split::named(name).filter(|split| *split != Split::All),
+    }
+}
+
+/// Parts of these shares, drawn at random; limits are rounded to whole rows.
+fn draw(rows: usize, settings: &SplitSettings) -> Partition {
+    let shares = settings.shares();
+    let mut order: Vec<usize> = (0..rows).collect();
+    order.shuffle(&mut seed::stream(shares.seed, "split", 0));
+    let limit = |share: f64| (share * rows as f64).round() as usize;
+    let (train, validation) = (limit(shares.train), limit(shares.train + shares.validation));
+    let mut parts = vec![Split::Test; rows];
+    for (place, &row) in order.iter().enumerate() {
+        if place < train {
+            parts[row] = Split::Train;
+        } else if place < validation {
+            parts[row] = Split::Validation;
+        }
+    }
+    Partition::new(parts)
+}
