@@ -71,7 +71,7 @@ class Walkthrough:
         self.assertTrue(all(len(base64.b64decode(picture)) > 5000 for cell in self.code for picture in pictures(cell)))
 
     def test_ages_are_those_of_the_predictions(self):
-        ages = self.table("predictions").sort("sample")["age"]
+        ages = self.table("predictions").sort("sample")["target"]
         count, least, most, mean, median = self.numbers("ages", "N pumpkins of N to N years; mean N, median N")
         self.assertEqual((count, least, most), (len(ages), ages.min(), ages.max()))
         self.assertAlmostEqual(mean, ages.mean(), delta=0.0051)

@@ -11,6 +11,7 @@ use super::collector::{Collector, Helper};
 use super::device::{self, Resolved as ResolvedDevice};
 use super::journal::{Journal, Recorder};
 use super::local::{LocalExecutor, Workshop};
+use super::notes;
 use super::outcome::Outcome;
 use super::places::places;
 use super::planner::make_plan;
@@ -105,7 +106,8 @@ pub fn run_experiment(
     let plan = &frozen.plan;
     folder.remove_other_runs(plan).map_err(|error| Error::io("remove other runs from", folder.path(), &error))?;
 
-    let notes = [device.note, crowded].into_iter().flatten().collect();
+    let mut notes: Vec<String> = [device.note, crowded].into_iter().flatten().collect();
+    notes.extend(notes::of_cells(&resolved.cells, device.compute));
     let recorder = open_recorder(&folder, sink)?;
     let places = &places[..places.len().min(plan.runs.len()).max(1)];
     let (logs, cancel) = (folder.logs().path(), folder.cancel());

@@ -11,6 +11,7 @@ mod journal;
 #[cfg(test)]
 mod keys_tests;
 mod local;
+mod notes;
 mod outcome;
 pub mod pause;
 mod places;

@@ -76,7 +76,9 @@ impl ResolvedSpec {
         let mut text = String::from("# Every setting of this experiment and where its value came from.\n");
         for (section, values) in &tree {
             let _ = write!(text, "\n[{section}]\n");
-            for (key, value) in values.as_table().into_iter().flatten() {
+            let unread = if section == "data" { self.spec.data.unread() } else { Vec::new() };
+            let written = values.as_table().into_iter().flatten().filter(|(key, _)| !unread.contains(key));
+            for (key, value) in written {
                 let origin = self.layers.origin(&format!("{section}.{key}"));
                 let _ = writeln!(text, "{key} = {value}  # {origin}");
             }

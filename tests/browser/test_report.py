@@ -133,7 +133,7 @@ class Report(unittest.TestCase):
     def test_the_gallery_shows_a_run_by_age_and_reads_pixels(self):
         self.choose("age")
         self.page.wait("document.querySelectorAll('#maps canvas').length === 20")
-        ages = self.page.evaluate("gallery.tiles.map(({ entry }) => report.gallery.pumpkins[entry.pumpkin].age)")
+        ages = self.page.evaluate("gallery.tiles.map(({ entry }) => report.gallery.samples[entry.image].target)")
         self.assertEqual(ages, sorted(ages))
         self.page.point("#maps canvas", 0.5, 0.2)
         said = self.page.evaluate("document.getElementById('readout').textContent")
@@ -157,7 +157,7 @@ class Report(unittest.TestCase):
 
     def test_a_pumpkin_stands_side_by_side(self):
         self.choose("side")
-        names = self.page.evaluate("[...new Set(gallery.tiles.map(({ entry }) => entry.pumpkin))]")
+        names = self.page.evaluate("[...new Set(gallery.tiles.map(({ entry }) => entry.image))]")
         self.assertEqual(len(names), 1)
         self.assertGreater(self.page.evaluate("new Set(gallery.tiles.map(({ run }) => run.id)).size"), 1)
         self.page.point("#maps figure:nth-child(2) canvas", 0.3, 0.5)

@@ -30,6 +30,7 @@ mod liveness;
 mod meaning;
 mod odd_names;
 mod original;
+mod own_images;
 mod planted;
 mod power_loss;
 mod properties;

@@ -6,8 +6,16 @@ use std::path::{Path, PathBuf};
 use polars::prelude::*;
 use serde_json::Value;
 use xdlreg::data::Split;
-use xdlreg::sim::SIDE;
-use xdlreg::sim::{Distribution, PumpkinSet, PumpkinSettings, simulate};
+use xdlreg::disk::Folder;
+use xdlreg::format::FORMAT;
+use xdlreg::net::OutputBias;
+use xdlreg::plan::FrozenPlan;
+use xdlreg::runner::make_plan;
+use xdlreg::sim::{Distribution, PumpkinSet, PumpkinSettings, SIDE, simulate};
+use xdlreg::spec::{Cell, CellSettings, ExperimentSpec};
+use xdlreg::stage::Compute;
+use xdlreg::stage_name::StageName;
+use xdlreg::store::pumpkins;
 
 use crate::harness::{Results, Scene, listing, numbers, repository, texts, write_npy};
 use crate::report_data::data;
@@ -19,7 +27,7 @@ const SAMPLES: usize = 200;
 
 /// Writes a results folder as if `seeds` networks had been trained in each of ten settings, without training any.
 fn pretend(folder: &Path, seeds: usize) {
-    for inner in ["relevance", "logs"] {
+    for inner in ["relevance", "logs", "datasets"] {
         fs::create_dir_all(folder.join(inner)).expect("a folder");
     }
     let spec = format!(
@@ -31,13 +39,9 @@ fn pretend(folder: &Path, seeds: usize) {
     let provenance = format!("{{\"command_line\": [\"xdlreg-run\", \"{HOSTILE}.toml\"], \"run_host\": \"here\"}}");
     fs::write(folder.join("provenance.json"), provenance).expect("the provenance");
 
-    let datasets = BIASES.map(|bias| {
-        let (distribution, target_bias) = (Distribution::Biased, Some(bias));
-        let settings =
-            PumpkinSettings { n_samples: SAMPLES, seed: 3, distribution, target_bias, ..PumpkinSettings::default() };
-        simulate(&settings, &xdlreg::event::silent).expect("pumpkins")
-    });
+    let datasets = BIASES.map(|bias| simulate(&settings(bias), &xdlreg::event::silent).expect("pumpkins"));
     let mut runs = Vec::new();
+    let mut cells = Vec::new();
     for seed in 0..seeds {
         for (bias, dataset) in datasets.iter().enumerate() {
             for output_bias in OUTPUT_BIASES {
@@ -47,13 +51,30 @@ fn pretend(folder: &Path, seeds: usize) {
                     n if n % 101 == 100 => "invalid",
                     _ => "done",
                 };
-                runs.push(Pretended { id: format!("r{number:05}"), bias, output_bias, seed, status, dataset });
+                let mut spec = ExperimentSpec { data: settings(BIASES[bias]).into(), ..ExperimentSpec::default() };
+                spec.model.output_bias = if output_bias == "zero" { OutputBias::Zero } else { OutputBias::TargetMean };
+                spec.model.seed = seed as u64;
+                cells.push(Cell { settings: CellSettings::default(), spec });
+                let key = String::new();
+                runs.push(Pretended { id: format!("r{number:05}"), bias, output_bias, seed, status, dataset, key });
             }
         }
     }
+    let mut plan = make_plan(&cells, Compute::Cpu);
+    for (planned, run) in plan.runs.iter_mut().zip(&mut runs) {
+        run.key = plan.tasks[planned.tasks[StageName::Simulate]].key.to_string();
+        planned.run_id.clone_from(&run.id);
+        let path = folder.join(format!("datasets/{}.npz", run.key));
+        if !path.exists() {
+            pumpkins::save(run.dataset, &path).expect("a data set");
+        }
+    }
+    let (name, frozen_at) = (HOSTILE.to_owned(), "2026-01-01T00:00:00Z".to_owned());
+    let frozen = FrozenPlan { format: FORMAT, name, frozen_at, compute: Compute::Cpu, plan };
+    frozen.write(&Folder::at(folder)).expect("the plan");
     write_runs(folder, &runs);
     write_rows(folder, &runs);
-    write_samples(folder, &datasets);
+    write_samples(folder, &runs);
     for run in runs.iter().take(3 * BIASES.len() * OUTPUT_BIASES.len()) {
         let test = Split::Test.range(SAMPLES);
         let maps: Vec<f32> = test
@@ -68,6 +89,12 @@ fn pretend(folder: &Path, seeds: usize) {
     }
 }
 
+/// Pumpkins whose ages gather around a bias.
+fn settings(bias: f64) -> PumpkinSettings {
+    let (distribution, target_bias) = (Distribution::Biased, Some(bias));
+    PumpkinSettings { n_samples: SAMPLES, seed: 3, distribution, target_bias, ..PumpkinSettings::default() }
+}
+
 struct Pretended<'a> {
     id: String,
     bias: usize,
@@ -75,6 +102,8 @@ struct Pretended<'a> {
     seed: usize,
     status: &'static str,
     dataset: &'a PumpkinSet,
+    /// Of its data set.
+    key: String,
 }
 
 impl Pretended<'_> {
@@ -118,7 +147,7 @@ fn write_runs(folder: &Path, runs: &[Pretended]) {
         "test_mae" => each(&|run| done(run, 3.0 + 0.02 * (BIASES[run.bias] - 50.0).abs() + 0.2 * wave(run))),
         "test_r2" => each(&|run| done(run, 0.95 - 0.002 * (BIASES[run.bias] - 50.0).abs() + 0.01 * wave(run))),
         "relevance_zero_crossing" => each(&|run| done(run, f64::from(run.prediction(190) - run.sum(190)))),
-        "simulate_key" => runs.iter().map(|run| format!("data{}", run.bias)).collect::<Vec<_>>(),
+        "simulate_key" => runs.iter().map(|run| run.key.clone()).collect::<Vec<_>>(),
         "train_seconds" => each(&|run| done(run, 20.0 + wave(run))),
     );
     write_table(folder, "runs.parquet", table.expect("columns of one length"));
@@ -136,7 +165,8 @@ fn write_rows(folder: &Path, runs: &[Pretended]) {
         "run_id" => ids(),
         "split" => vec!["test"; rows.len()],
         "sample" => samples(),
-        "age" => rows.iter().map(|(run, sample)| run.age(*sample) as u32).collect::<Vec<_>>(),
+        "target_name" => vec!["age"; rows.len()],
+        "target" => rows.iter().map(|(run, sample)| run.age(*sample)).collect::<Vec<_>>(),
         "prediction" => rows.iter().map(|(run, sample)| run.prediction(*sample)).collect::<Vec<_>>(),
     );
     write_table(folder, "predictions.parquet", table.expect("columns of one length"));
@@ -162,21 +192,22 @@ fn write_rows(folder: &Path, runs: &[Pretended]) {
     write_table(folder, "epochs.parquet", table.expect("columns of one length"));
 }
 
-fn write_samples(folder: &Path, datasets: &[PumpkinSet]) {
+fn write_samples(folder: &Path, runs: &[Pretended]) {
+    let mut datasets: Vec<&Pretended> = Vec::new();
+    for run in runs {
+        if datasets.iter().all(|known| known.key != run.key) {
+            datasets.push(run);
+        }
+    }
     let rows: Vec<_> = datasets
         .iter()
-        .enumerate()
-        .flat_map(|(bias, dataset)| dataset.pumpkins.iter().enumerate().map(move |(sample, p)| (bias, sample, p)))
+        .flat_map(|run| run.dataset.pumpkins.iter().enumerate().map(move |(sample, pumpkin)| (run, sample, pumpkin)))
         .collect();
     let table = df!(
-        "simulate_key" => rows.iter().map(|row| format!("data{}", row.0)).collect::<Vec<_>>(),
+        "simulate_key" => rows.iter().map(|row| row.0.key.clone()).collect::<Vec<_>>(),
         "sample" => rows.iter().map(|row| row.1 as u32).collect::<Vec<_>>(),
         "name" => rows.iter().map(|row| row.2.name.clone()).collect::<Vec<_>>(),
-        "age" => rows.iter().map(|row| row.2.age).collect::<Vec<_>>(),
-        "height" => rows.iter().map(|row| row.2.height).collect::<Vec<_>>(),
-        "width" => rows.iter().map(|row| row.2.width).collect::<Vec<_>>(),
-        "n_lesions" => rows.iter().map(|row| row.2.lesions.len() as u32).collect::<Vec<_>>(),
-        "n_atrophies" => rows.iter().map(|row| row.2.atrophies.len() as u32).collect::<Vec<_>>(),
+        "target" => rows.iter().map(|row| row.2.age as f32).collect::<Vec<_>>(),
     );
     write_table(folder, "samples.parquet", table.expect("columns of one length"));
 }
@@ -185,17 +216,17 @@ fn write_samples(folder: &Path, datasets: &[PumpkinSet]) {
 #[track_caller]
 fn assert_ages_of_gallery(results: &Results) {
     let (data, samples) = (data(results), results.table("samples"));
-    let (keys, ages) = (texts(&samples, "simulate_key"), numbers(&samples, "age"));
+    let (keys, ages) = (texts(&samples, "simulate_key"), numbers(&samples, "target"));
     let whole = |value: &Value| value.as_u64().expect("an index") as usize;
     let mut seen = std::collections::BTreeSet::new();
     for run in data["gallery"]["runs"].as_array().expect("runs") {
         let number: usize = run["id"].as_str().expect("a name")[1..].parse().expect("its number");
-        let key = format!("data{}", number / OUTPUT_BIASES.len() % BIASES.len());
+        let key = texts(&results.table("runs"), "simulate_key").swap_remove(number);
         let rows = keys.iter().zip(&ages).filter(|(known, _)| **known == key);
         let own: Vec<f64> = rows.map(|(_, age)| *age).collect();
         for entry in run["entries"].as_array().expect("maps") {
-            let shown = &data["gallery"]["pumpkins"][whole(&entry["pumpkin"])];
-            assert_eq!(shown["age"].as_f64(), Some(own[whole(&entry["sample"])]), "{} of {key}", shown["name"]);
+            let shown = &data["gallery"]["samples"][whole(&entry["image"])];
+            assert_eq!(shown["target"].as_f64(), Some(own[whole(&entry["sample"])]), "{} of {key}", shown["name"]);
         }
         seen.insert(key);
     }

@@ -62,20 +62,21 @@ fn the_gallery_shows_signs_images_and_maps_where_they_are() {
     let key = texts(&results.table("runs"), "simulate_key").remove(0);
     let (_, pixels) = array(&scene.path("results/.store/simulate").join(key).join("set.npz"), "images");
     let gallery = &data["gallery"];
-    let (shown, images) = (items(&gallery["pumpkins"]), unpack(&gallery["images"]));
-    assert_eq!((gallery["side"].as_u64(), shown.len(), images.len()), (Some(98), 10, 10 * AREA));
+    let (shown, images) = (items(&gallery["samples"]), unpack(&gallery["images"]));
+    assert_eq!((shown.len(), images.len()), (10, 10 * AREA));
     let mut place = BTreeMap::new();
     for (index, pumpkin) in shown.iter().enumerate() {
         let sample = names.iter().position(|name| pumpkin["name"] == name.as_str()).expect("a pumpkin of the data set");
         assert!((80..90).contains(&sample), "what is explained is the validation set");
         place.insert(index, sample);
-        assert_eq!(pumpkin["age"].as_f64(), Some(numbers(&samples, "age")[sample]));
+        assert_eq!(pumpkin["target"].as_f64(), Some(numbers(&samples, "target")[sample]));
+        assert_eq!((pumpkin["height"].as_u64(), pumpkin["start"].as_u64()), (Some(98), Some((index * AREA) as u64)));
         let lesions: Vec<i64> =
             lesion_rows[sample].iter().zip(&lesion_cols[sample]).flat_map(|(&row, &col)| [row, col]).collect();
-        assert_eq!(wholes(&pumpkin["lesions"]), lesions, "row and column of each lesion in turn");
+        assert_eq!(wholes(&pumpkin["arrows"]), lesions, "row and column of each lesion in turn");
         let atrophies: Vec<i64> =
             atrophy_rows[sample].iter().zip(&atrophy_cols[sample]).map(|(row, col)| row * 98 + col).collect();
-        assert_eq!(wholes(&pumpkin["atrophies"]), atrophies);
+        assert_eq!(wholes(&pumpkin["squares"]), atrophies);
         let own = pixels[sample * AREA..][..AREA].iter().map(|pixel| (pixel.clamp(0.0, 1.0) * 255.0).round() as u8);
         assert!(own.eq(images[index * AREA..][..AREA].iter().copied()), "the image of sample {sample}");
     }
@@ -87,12 +88,12 @@ fn the_gallery_shows_signs_images_and_maps_where_they_are() {
     let predictions = numbers(&results.table("predictions"), "prediction");
     let ages: Vec<f64> = entries
         .iter()
-        .map(|entry| numbers(&samples, "age")[place[&(entry["pumpkin"].as_u64().expect("an index") as usize)]])
+        .map(|entry| numbers(&samples, "target")[place[&(entry["image"].as_u64().expect("an index") as usize)]])
         .collect();
     assert!(ages.is_sorted(), "from young to old: {ages:?}");
     let half = packed.len() / 2;
     for (at, entry) in entries.iter().enumerate() {
-        let sample = place[&(entry["pumpkin"].as_u64().expect("an index") as usize)];
+        let sample = place[&(entry["image"].as_u64().expect("an index") as usize)];
         assert_eq!(entry["sample"].as_u64(), Some(sample as u64), "as tables and files of heatmaps number it");
         let index = sample - 80;
         assert_eq!(entry["prediction"].as_f64(), Some(predictions[sample]));
@@ -114,11 +115,11 @@ fn a_tumour_is_outlined_where_it_is() {
     let (_scene, results, data) = finished("--set data.growth_mode=no_growth");
     let samples = results.table("samples");
     let names = texts(&samples, "name");
-    for pumpkin in items(&data["gallery"]["pumpkins"]) {
+    for pumpkin in items(&data["gallery"]["samples"]) {
         let sample = names.iter().position(|name| pumpkin["name"] == name.as_str()).expect("a pumpkin of the data set");
         let corners = ["tumour_row0", "tumour_row1", "tumour_col0", "tumour_col1"]
             .map(|column| numbers(&samples, column)[sample] as i64);
-        assert_eq!(wholes(&pumpkin["tumour"]), corners);
+        assert_eq!(wholes(&pumpkin["outlines"][0]), corners);
         assert!(corners[1] - corners[0] != corners[3] - corners[2], "rows and columns are told apart");
     }
 }

@@ -279,6 +279,17 @@ impl DataSettings {
         }
     }
 
+    /// The keys of the settings that this source does not read.
+    pub fn unread(&self) -> Vec<String> {
+        match self.source {
+            SourceName::Pumpkins => Vec::new(),
+            SourceName::Files => {
+                let pumpkins = serde_json::json!(PumpkinSettings::default());
+                pumpkins.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect()
+            }
+        }
+    }
+
     pub fn validate(&self) -> Vec<Invalid> {
         match self.source {
             SourceName::Pumpkins => {

@@ -181,13 +181,13 @@ fn ask(
     let chosen = |name: &str| settings.scores.iter().any(|score| score == name);
     let metrics =
         NETWORK_METRICS.iter().filter(|metric| chosen(metric.name) && metric.task.is_none_or(|of| of == task));
-    let metrics: Vec<_> = metrics.collect();
+    // What a data set does not offer is told when the experiment begins, and has no rows.
+    let metrics: Vec<_> = metrics.filter(|metric| metric.needs.missing_in(truth).is_none()).collect();
     let mut rows = Vec::new();
     for (index, metric) in metrics.iter().enumerate() {
-        let scores = match (metric.needs.missing_in(truth), flawed.first()) {
-            (Some(missing), _) => metric.undefined(missing),
+        let scores = match flawed.first() {
             // No map is left to ask about.
-            (None, Some((_, flaw))) if probed.is_empty() => metric.undefined(flaw.name()),
+            Some((_, flaw)) if probed.is_empty() => metric.undefined(flaw.name()),
             _ => (metric.compute)(&probed, probe).unwrap_or_else(|error| metric.undefined(&error.to_string())),
         };
         let (of_images, of_all): (Vec<Score>, Vec<Score>) = scores.into_iter().partition(|score| score.image.is_some());

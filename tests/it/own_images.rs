@@ -1,0 +1,180 @@
+//! A user's own images: three channels, another size and another target than pumpkins have, and a small network.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use image::{GrayImage, Luma, Rgb, RgbImage};
+
+use crate::harness::{Scene, listing, numbers, texts};
+
+const HEIGHT: u32 = 64;
+const WIDTH: u32 = 80;
+const ROWS: u32 = 60;
+
+const SPEC: &str = "\
+[data]
+source = 'files'
+table = 'study/subjects.csv'
+image = 'file'
+id = 'subject'
+target = 'weight'
+unit = 'g'
+split = { column = 'part' }
+masks = { blob = 'mask' }
+intensity = 'unit'
+
+[model]
+architecture = 'layers'
+layers = [
+    { type = 'conv', filters = 6, kernel = [3, 5], stride = 2 }, { type = 'relu' }, { type = 'max_pool', kernel = 4 },
+    { type = 'conv', filters = 8, padding = 'valid' }, { type = 'relu' }, { type = 'max_pool', kernel = [3, 2] },
+    { type = 'flatten' }, { type = 'dense', units = 12 }, { type = 'relu' }, { type = 'dense', units = 1 },
+]
+
+[train]
+epochs = 25
+batch_size = 8
+learning_rate = 0.003
+
+[evaluate]
+images = 3
+
+[heatmaps]
+count = 3
+
+[[sweep]]
+grid = { 'explain.analyzer' = ['lrp.epsilon', 'lrp.alpha_1_beta_0', 'gradient'] }
+";
+
+/// Writes pictures of a bright blob whose brightness tells a weight, with a mask of the blob.
+fn write_study(scene: &Scene) {
+    fs::create_dir_all(scene.path("study")).expect("a folder");
+    let mut table = String::from("subject,file,mask,weight,part\n");
+    for row in 0..ROWS {
+        let share = f64::from(row * 37 % ROWS) / f64::from(ROWS);
+        let (x0, y0) = (10 + row * 7 % 40, 8 + row * 5 % 30);
+        let is_inside = |x: u32, y: u32| (x0..x0 + 18).contains(&x) && (y0..y0 + 14).contains(&y);
+        let color = |x: u32, y: u32| {
+            let noise = (x * 31 + y * 17 + row * 13) % 23;
+            let blob = if is_inside(x, y) { 60.0 + 170.0 * share } else { 20.0 };
+            Rgb([blob as u8 + noise as u8 / 2, 40 + noise as u8, (blob / 2.0) as u8 + noise as u8])
+        };
+        RgbImage::from_fn(WIDTH, HEIGHT, color).save(scene.path(&format!("study/{row}.png"))).expect("a picture");
+        let mask = GrayImage::from_fn(WIDTH, HEIGHT, |x, y| Luma([255 * u8::from(is_inside(x, y))]));
+        mask.save(scene.path(&format!("study/{row}-mask.png"))).expect("a mask");
+        let part = match row % 10 {
+            0 => "validation",
+            5 | 6 => "test",
+            _ => "train",
+        };
+        let _ = writeln!(table, "item {row},{row}.png,{row}-mask.png,{:.4},{part}", 0.2 + 0.6 * share);
+    }
+    fs::write(scene.path("study/subjects.csv"), table).expect("a table");
+}
+
+/// The words of a text, in lower case.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|letter: char| !letter.is_alphanumeric()).map(str::to_lowercase)
+}
+
+fn assert_speaks_of_weights(place: &str, text: &str) {
+    let foreign = ["age", "ages", "aged", "year", "years", "young", "old", "pumpkin", "pumpkins"];
+    if let Some(word) = words(text).find(|word| foreign.contains(&word.as_str())) {
+        let at = text.to_lowercase().find(&word).unwrap_or(0);
+        let around: String = text.chars().skip(at.saturating_sub(60)).take(160).collect();
+        panic!("{place} speaks of {word:?}: ... {around} ...");
+    }
+}
+
+#[test]
+fn colour_images_with_weights_go_the_whole_way() {
+    let scene = Scene::with_spec(SPEC);
+    write_study(&scene);
+    let ended = scene.run("spec.toml").succeeds();
+    let told = format!("{}{}", ended.stdout, ended.stderr);
+    assert_speaks_of_weights("the terminal", &told);
+    assert_eq!(told.matches("libtorch").count(), 1, "the engine is told once: {told}");
+    assert_eq!(told.matches("`causal`").count(), 1, "what is skipped is told once: {told}");
+
+    let results = scene.results("spec");
+    let runs = results.table("runs");
+    assert_eq!(texts(&runs, "status"), ["done"; 3], "{:?}", texts(&runs, "reason"));
+    let predictions = results.table("predictions");
+    assert!(texts(&predictions, "target_name").iter().all(|name| name == "weight"));
+    let (targets, test) = (numbers(&predictions, "target"), texts(&predictions, "split"));
+    assert!(targets.iter().all(|weight| (0.2..0.8).contains(weight)));
+    assert_eq!(test.iter().filter(|split| *split == "test").count(), 3 * 12);
+    let samples = results.table("samples");
+    assert_eq!((samples.height(), texts(&samples, "name").swap_remove(7)), (60, "item 7".to_owned()));
+
+    let measurements = results.table("measurements");
+    let (metrics, regions) = (texts(&measurements, "metric"), texts(&measurements, "sign"));
+    assert!(regions.iter().any(|region| region == "blob"), "maps are scored over the user's own masks");
+    assert!(metrics.iter().all(|metric| !metric.starts_with("causal")), "images cannot be made without the blob");
+    let unit = |name: &str| {
+        let place = metrics.iter().position(|metric| metric == name).unwrap_or_else(|| panic!("no {name}"));
+        texts(&measurements, "unit").swap_remove(place)
+    };
+    assert_eq!((unit("test_mae"), unit("sum_relevance")), ("g".to_owned(), "g".to_owned()));
+
+    let files = listing(&results.folder);
+    for wanted in ["01_weight_distribution.svg", "10_heatmaps_by_weight.png", "report.html", "LRP_S5_weight-"] {
+        assert!(files.iter().any(|file| file.contains(wanted)), "{wanted} is not among {files:?}");
+    }
+    for file in &files {
+        assert_speaks_of_weights("the name of a file", file);
+        let ending = file.rsplit('.').next().unwrap_or_default();
+        if ["svg", "html", "json", "jsonl", "toml", "log"].contains(&ending) {
+            let text = fs::read_to_string(results.path(file)).expect("text");
+            // Pictures inside of a text are long words in which anything may occur.
+            let told: Vec<&str> = text.split('"').filter(|part| part.len() < 4000).collect();
+            assert_speaks_of_weights(file, &told.join("\n"));
+        }
+    }
+    for name in ["runs", "predictions", "measurements", "samples", "epochs"] {
+        let table = results.table(name);
+        for column in table.columns() {
+            assert_speaks_of_weights(name, column.name());
+            if column.dtype().is_string() {
+                assert_speaks_of_weights(name, &texts(&table, column.name()).join("\n"));
+            }
+        }
+    }
+    assert!(scene.run("spec.toml").succeeds().stderr.contains("15 of 15 stages") || listing(&results.folder) == files);
+}
+
+/// What is in the files counts: a changed picture is another data set, and a moved folder is not.
+#[test]
+fn changed_pictures_make_other_results() {
+    let scene = Scene::with_spec(&SPEC.replace("epochs = 25", "epochs = 1"));
+    write_study(&scene);
+    let plan = |spec: &str| scene.run(&format!("plan {spec}")).succeeds().stdout;
+    let keys = || {
+        let plan = plan("spec.toml");
+        plan.lines().filter(|line| line.contains("simulate")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = keys();
+    fs::rename(scene.path("study"), scene.path("moved")).expect("another name");
+    scene.write("moved.toml", SPEC.replace("epochs = 25", "epochs = 1").replace("study/", "moved/"));
+    assert_eq!(plan("moved.toml").replace("moved", "spec"), {
+        fs::rename(scene.path("moved"), scene.path("study")).expect("the old name");
+        plan("spec.toml")
+    });
+    assert_eq!(keys(), first);
+}
+
+#[test]
+fn unusable_files_are_told_at_once_before_any_work() {
+    let scene = Scene::with_spec(SPEC);
+    write_study(&scene);
+    fs::remove_file(scene.path("study/3.png")).expect("a picture");
+    fs::write(scene.path("study/8.png"), b"no picture").expect("a file");
+    scene.run("spec.toml").exits(2).complains(&["data.table", "line 5, column `file`", "3.png", "line 10", "8.png"]);
+    assert!(!scene.path("results").exists(), "nothing is written");
+    let spec = SPEC.replace("unit = 'g'", "unit = 'g'\ngrowth_mode = 'eternal'");
+    scene.write("mixed.toml", spec);
+    scene.run("mixed.toml").exits(2).complains(&["data.growth_mode", "setting of pumpkins"]);
+    scene.write("small.toml", SPEC.replace("kernel = [3, 2]", "kernel = 30"));
+    write_study(&scene);
+    scene.run("small.toml").exits(2).complains(&["model.layers.5", "pool2", "larger than"]);
+}
