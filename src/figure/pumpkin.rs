@@ -61,16 +61,23 @@ const GREY_LEVELS: f32 = 1.5;
 fn pixel_axes(sheet: &mut Sheet, area: Area, image: Raster) {
     // Every 20 pixels, or fewer ticks along large images.
     let step = 20 * (image.height.max(image.width) / 120).max(1);
-    let (label_size, centre) = (SMALL_SIZE, 0.5);
-    for tick in (0..image.width).step_by(step) {
-        let x = area.left + (tick as f64 + centre) / image.width as f64 * area.width;
-        sheet.line((x, area.bottom()), (x, area.bottom() + 5.0), BLACK, 1.0);
-        sheet.text(x, area.bottom() + 19.0, &tick.to_string(), Lettering::centred().size(label_size));
-    }
-    for tick in (0..image.height).step_by(step) {
-        let y = area.top + (tick as f64 + centre) / image.height as f64 * area.height;
-        sheet.line((area.left - 5.0, y), (area.left, y), BLACK, 1.0);
-        sheet.text(area.left - 9.0, y + 4.5, &tick.to_string(), Lettering::ending().size(label_size));
+    for tick in (0..image.height.max(image.width)).step_by(step) {
+        let (along, label) = (tick as f64 + 0.5, tick.to_string());
+        let x = area.left + along / image.width as f64 * area.width;
+        let y = area.top + along / image.height as f64 * area.height;
+        let (in_width, in_height) = (tick < image.width, tick < image.height);
+        if in_width {
+            sheet.line((x, area.bottom()), (x, area.bottom() + 5.0), BLACK, 1.0);
+        }
+        if in_height {
+            sheet.line((area.left - 5.0, y), (area.left, y), BLACK, 1.0);
+        }
+        if in_width {
+            sheet.text(x, area.bottom() + 19.0, &label, Lettering::centred().size(SMALL_SIZE));
+        }
+        if in_height {
+            sheet.text(area.left - 9.0, y + 4.5, &label, Lettering::ending().size(SMALL_SIZE));
+        }
     }
 }
 

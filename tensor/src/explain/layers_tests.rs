@@ -47,16 +47,13 @@ fn the_gradient_of_any_layers_is_that_of_automatic_differentiation() {
     assert!(deviation(maps.pixels(), &expected) < 1e-5);
 }
 
-/// Without biases rules that only share out lose nothing but what falls on padding, of which gamma and epsilon have none.
+/// Without biases rules that only share out lose nothing, however windows move.
 #[test]
 fn relevance_is_conserved_through_any_layers() {
     let (net, images) = (layered(false), coloured(3));
     let predictions = net.predict(&images);
-    for analyzer in ["lrp.z", "input_t_gradient", "lrp.alpha_1_beta_0", "lrp.gamma"] {
-        let Ok(explained) = ask(&net, &images, &settings(analyzer), None) else {
-            assert_eq!(analyzer, "lrp.gamma", "only this one may be missing");
-            continue;
-        };
+    for analyzer in ["lrp.z", "input_t_gradient", "lrp.alpha_1_beta_0"] {
+        let explained = ask(&net, &images, &settings(analyzer), None).expect("maps");
         for (map, &prediction) in explained.maps.iter().zip(&predictions) {
             let lost = (map.sum() / f64::from(prediction) - 1.0).abs();
             assert!(lost < 2e-3, "{analyzer}: {} for {prediction}", map.sum());
@@ -68,7 +65,7 @@ fn relevance_is_conserved_through_any_layers() {
 #[test]
 fn occlusion_covers_all_channels_of_its_pixels() {
     let (net, images) = (layered(true), coloured(1));
-    let settings = ExplainSettings { window: Some(50), stride: Some(1), fill: Some(0.25), ..settings("occlusion") };
+    let settings = ExplainSettings { window: Some(40), stride: Some(1), fill: Some(0.25), ..settings("occlusion") };
     let maps = ask(&net, &images, &settings, None).expect("maps").maps;
     let grey = RasterStack::of(COLOUR, vec![0.25; COLOUR.values()]);
     let expected = net.predict(&images)[0] - net.predict(&grey)[0];

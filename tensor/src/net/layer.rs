@@ -78,6 +78,28 @@ impl Window {
 }
 
 impl Layer {
+    /// The same layer with the same tensors, for another thread.
+    pub fn shallow_clone(&self) -> Self {
+        let same = Tensor::shallow_clone;
+        match self {
+            Self::BatchNorm { weight, bias, running_mean, running_var, epsilon } => Self::BatchNorm {
+                weight: same(weight),
+                bias: same(bias),
+                running_mean: same(running_mean),
+                running_var: same(running_var),
+                epsilon: *epsilon,
+            },
+            Self::Conv { weight, bias, window } => {
+                Self::Conv { weight: same(weight), bias: bias.as_ref().map(same), window: *window }
+            }
+            Self::Dense { weight, bias } => Self::Dense { weight: same(weight), bias: bias.as_ref().map(same) },
+            Self::MaxPool(window) => Self::MaxPool(*window),
+            Self::Relu => Self::Relu,
+            Self::Flatten => Self::Flatten,
+            Self::Dropout => Self::Dropout,
+        }
+    }
+
     /// Output of this layer in evaluation mode.
     pub fn forward(&self, input: &Tensor) -> Tensor {
         match self {

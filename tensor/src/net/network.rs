@@ -1,6 +1,9 @@
 //! A network of tensors, ready to predict: a chain of named layers.
 
 use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use tch::{Device, Tensor, no_grad};
 use xdlreg_core::alive;
@@ -44,6 +47,12 @@ impl Network {
     /// The same network, computed by this engine.
     pub fn computed_by(self, engine: EngineChoice) -> Self {
         Self { engine, ..self }
+    }
+
+    /// The same network with the same tensors, for another thread.
+    fn shallow_clone(&self) -> Self {
+        let layers = self.layers.iter().map(|(name, layer)| (name.clone(), layer.shallow_clone())).collect();
+        Self { layers, spec: self.spec.clone(), ..*self }
     }
 
     pub fn engine(&self) -> EngineChoice {
@@ -102,15 +111,34 @@ impl Network {
     }
 
     /// Raw outputs for all images, one or two each, by libtorch.
+    ///
+    /// On a CPU each batch is computed by one thread, and as many batches at once as libtorch has threads: several threads
+    /// would divide sums in other ways, so that the last bits of predictions depended on their number.
     fn outputs(&self, images: &RasterStack) -> Vec<f32> {
-        let mut outputs = Vec::with_capacity(images.len());
-        for start in (0..images.len()).step_by(BATCH) {
-            let end = images.len().min(start + BATCH);
-            let batch = to_tensor(images, start..end).to_device(self.device);
-            let output = alive::during(|| no_grad(|| self.forward(&batch)));
-            outputs.extend(Vec::<f32>::try_from(output.reshape(-1)).expect("f32 outputs"));
+        let starts: Vec<usize> = (0..images.len()).step_by(BATCH).collect();
+        let of_batch = |net: &Self, start: usize| {
+            let batch = to_tensor(images, start..images.len().min(start + BATCH)).to_device(net.device);
+            let output = alive::during(|| no_grad(|| net.forward(&batch)));
+            Vec::<f32>::try_from(output.reshape(-1)).expect("f32 outputs")
+        };
+        if self.device.is_cuda() {
+            return starts.into_iter().flat_map(|start| of_batch(self, start)).collect();
         }
-        outputs
+        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); starts.len()]));
+        thread::scope(|scope| {
+            for _ in 0..threads.min(starts.len()) {
+                let (net, starts, next, done) = (self.shallow_clone(), &starts, &next, &done);
+                scope.spawn(move || {
+                    tch::set_num_threads(1);
+                    while let Some(&start) = starts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let outputs = of_batch(&net, start);
+                        done.lock().expect("no thread panics with the lock")[start / BATCH] = outputs;
+                    }
+                });
+            }
+        });
+        done.into_inner().expect("no thread panics with the lock").concat()
     }
 
     /// The same by the kernels of training, where there are some for this processor and network.
@@ -227,6 +255,22 @@ mod tests {
             assert!((ours - theirs).abs() < 1e-4, "{ours} against {theirs}");
         }
         assert_eq!(net.weights(), weights);
+    }
+
+    /// A worker has as many threads as there are cores for it, and predictions must not tell how many those were.
+    #[test]
+    fn predictions_do_not_depend_on_the_number_of_threads() {
+        let model = ModelSettings { batch_norm: true, ..ModelSettings::default() };
+        let net = Network::new(&initial_weights(&model.network(SHAPE).expect("a network"), 50.0, 1), Device::Cpu);
+        let few = floats(&fixture("keras_images.f32"));
+        let many = RasterStack::new(98, 98, few.repeat(40).iter().enumerate().map(|(k, v)| v * (k % 7) as f32).collect());
+        let before = tch::get_num_threads();
+        let predicted = [1, 2, 3].map(|threads| {
+            tch::set_num_threads(threads);
+            net.predict(&many)
+        });
+        tch::set_num_threads(before);
+        assert!(predicted[0].len() == 80 && predicted.iter().all(|other| *other == predicted[0]));
     }
 
     #[test]
