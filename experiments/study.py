@@ -21,7 +21,7 @@ def runs(folder):
 
 def tested(folder):
     """Age, prediction and error (prediction - age), in years, of every test image of every run."""
-    table = pl.read_parquet(folder / "predictions.parquet").filter(pl.col("split") == "test")
+    table = pl.read_parquet(folder / "predictions.parquet").filter(pl.col("split") == "test").rename({"target": "age"})
     return table.with_columns(error=pl.col("prediction") - pl.col("age"))
 
 

@@ -12,8 +12,8 @@ pub(super) const FIGURE: RunFigure = RunFigure {
     title: "Heatmaps by {target}",
     source: "relevance/RUN_ID.npy, datasets/*.npz, predictions.parquet",
     caption: "Relevance over twenty explained {images} from low to high {target}: warm colours raise the prediction, cold ones \
-              lower it. Squares, arrows and outlines mark what is known of them beforehand (of pumpkins atrophies, lesions \
-              and tumours). Each map is scaled by its own largest relevance.",
+              lower it. Squares, arrows and outlines mark what is known of them beforehand. Each map is scaled by its own \
+              largest relevance.",
     draw,
 };
 

@@ -112,7 +112,7 @@ fn title(columns: &[(&str, &Run)]) -> &'static str {
     let differs = |key: &&str| runs().any(|run| value(run, key) != value(first, key));
     let keys = runs().flat_map(|run| &run.varied).map(|(key, _)| key.as_str()).filter(|key| !is_seed(key));
     let differing: Vec<&str> = keys.filter(differs).collect();
-    if runs().any(|run| run.samples != first.samples) {
+    if runs().any(|run| run.dataset != first.dataset) {
         "{images} of the same name and {target} in several settings"
     } else if !differing.is_empty() && differing.iter().all(|key| key.starts_with("explain.")) {
         "The same {images}, several explanations"

@@ -10,7 +10,7 @@ use crate::sim::{GrowthMode, Pumpkin};
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "05_signs_over_age",
-    title: "Signs over age",
+    title: "Signs over {target}",
     source: "datasets/*.npz",
     caption: "What ageing does to every pumpkin of the data set: numbers of atrophies and of lesions; height and width \
               where pumpkins only grow; the brightness of the tumour where they do not.",

@@ -29,6 +29,8 @@ enum Changes {
     Pictures,
     /// All that follows from training, by rounding: no other run.
     Rounding,
+    /// Nothing by itself: what it leads to, in a user's files, is part of the keys.
+    Content,
     /// Nothing: it says where results go, or how the work is done.
     Nothing,
 }
@@ -41,12 +43,12 @@ impl Changes {
             Self::Explanation => &StageName::ALL[2..],
             Self::Scores => &[StageName::Evaluate],
             Self::Pictures => &[StageName::Render],
-            Self::Nothing => &[],
+            Self::Content | Self::Nothing => &[],
         }
     }
 
     fn run_id(self) -> bool {
-        !matches!(self, Self::Pictures | Self::Rounding | Self::Nothing)
+        !matches!(self, Self::Pictures | Self::Rounding | Self::Content | Self::Nothing)
     }
 }
 
@@ -54,9 +56,13 @@ impl Changes {
 /// lists, an empty one leaves the setting out, and what stands behind `;` must be set with the value.
 type Row = (&'static str, Changes, &'static str, &'static [&'static str]);
 
-use Changes::{Data, Explanation, Nothing, Pictures, Rounding, Scores, Training};
+use Changes::{Content, Data, Explanation, Nothing, Pictures, Rounding, Scores, Training};
 
 const BIASED: &str = "data.distribution = 'biased'";
+const FILES: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'\ndata.target = 'weight'";
+const NO_TABLE: &str = "data.source = 'files'\ndata.image = 'file'\ndata.target = 'weight'";
+const NO_IMAGE: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.target = 'weight'";
+const NO_TARGET: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'";
 const ADAMW: &str = "train.optimizer = 'adamw'";
 const SGD: &str = "train.optimizer = 'sgd'";
 const BOX: &str = "explain.analyzer = 'zennit.epsilon_gamma_box'";
@@ -79,6 +85,21 @@ const TABLE: &[Row] = &[
     ("data.min_age", Data, "", &["", "21"]),
     ("data.max_age", Data, "", &["", "79"]),
     ("data.seed", Data, "", &["", "1"]),
+    ("data.source", Data, "", &["'pumpkins'", "'files'; data.table = 't.csv'; data.image = 'file'; data.target = 'weight'"]),
+    ("data.table", Content, NO_TABLE, &["'a.csv'", "'b.csv'"]),
+    ("data.image", Content, NO_IMAGE, &["'a'", "'b'"]),
+    ("data.images", Content, NO_IMAGE, &["'a.npy'", "'b.npy'"]),
+    ("data.id", Content, FILES, &["", "'a'", "'b'"]),
+    ("data.target", Data, NO_TARGET, &["'a'", "'b'"]),
+    ("data.unit", Data, FILES, &["", "'g'", "'kg'"]),
+    ("data.split.column", Content, FILES, &["'a'", "'b'"]),
+    ("data.split.train", Content, FILES, &["", "0.8"]),
+    ("data.split.validation", Content, FILES, &["", "0.2"]),
+    ("data.split.test", Content, FILES, &["", "0.2"]),
+    ("data.split.seed", Content, FILES, &["", "1"]),
+    ("data.masks", Data, FILES, &["", "{ a = 'mask' }", "{ b = 'mask' }"]),
+    ("data.channels", Data, FILES, &["", "1", "3"]),
+    ("data.intensity", Data, FILES, &["'as-is'", "'unit'"]),
 
     ("model.task", Training, "", &[]),
     ("model.output_bias", Training, "", &["'target-mean'", "'zero'", "50", "50.5"]),
@@ -241,10 +262,15 @@ fn spec(path: &str, context: &str, value: &str) -> ExperimentSpec {
     spec
 }
 
-/// The texts that some values are, without what is set beside them.
-fn texts_of(values: &[&str]) -> BTreeSet<String> {
-    let text = |value: &&str| value.split([',', ';']).next().map(|text| text.trim().trim_matches('\'').to_owned());
-    values.iter().filter_map(text).collect()
+/// The texts that some values of a setting are, without what is set beside them; an empty one is the default.
+fn texts_of(path: &str, values: &[&str]) -> BTreeSet<String> {
+    let defaults = serde_json::to_value(ExperimentSpec::default()).unwrap();
+    let default = defaults.pointer(&format!("/{}", path.replace('.', "/"))).and_then(Value::as_str).unwrap_or_default();
+    let text = |value: &&str| match value.split([',', ';']).next().map(|text| text.trim().trim_matches('\'')) {
+        None | Some("") => default.to_owned(),
+        Some(text) => text.to_owned(),
+    };
+    values.iter().map(text).collect()
 }
 
 /// The keys of all stages, the identifier, and the key of the ensemble that a run would belong to.
@@ -267,7 +293,7 @@ fn every_setting_changes_exactly_the_keys_of_the_stages_that_read_it() {
         let values: Vec<&str> =
             if values.is_empty() { listed.iter().map(String::as_str).collect() } else { values.to_vec() };
         let specs: Vec<ExperimentSpec> = values.iter().map(|value| spec(path, context, value)).collect();
-        assert!(allowed.is_subset(&texts_of(&values)), "not all of {allowed:?} are tried for {path}");
+        assert!(allowed.is_subset(&texts_of(path, &values)), "not all of {allowed:?} are tried for {path}");
         assert!(values.len() > 1 || allowed.len() == 1, "{path} has one value only");
         let seed = path.starts_with("explain.") && path.ends_with("seed") || path == "model.seed";
         let identities: Vec<_> = specs.iter().map(|spec| identity(spec, Compute::Cpu)).collect();

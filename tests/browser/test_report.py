@@ -81,7 +81,7 @@ class Report(unittest.TestCase):
         self.assertEqual(self.page.evaluate("document.activeElement.textContent"), "test_r2")
 
     def test_the_scale_is_shared_where_asked_for(self):
-        self.choose("age")
+        self.choose("target")
         drawn = "gallery.tiles.map(({ canvas }) => canvas.toDataURL()).join()"
         own = self.page.evaluate(drawn)
         self.page.evaluate("document.getElementById('common').click()")
@@ -131,7 +131,7 @@ class Report(unittest.TestCase):
         self.page.wait(f"document.getElementById('maps').dataset.shown === '{mode}'")
 
     def test_the_gallery_shows_a_run_by_age_and_reads_pixels(self):
-        self.choose("age")
+        self.choose("target")
         self.page.wait("document.querySelectorAll('#maps canvas').length === 20")
         ages = self.page.evaluate("gallery.tiles.map(({ entry }) => report.gallery.samples[entry.image].target)")
         self.assertEqual(ages, sorted(ages))
@@ -147,7 +147,7 @@ class Report(unittest.TestCase):
         self.assertAlmostEqual(here / there, 1, delta=0.01)
 
     def test_pointers_are_drawn_and_taken_away(self):
-        self.choose("age")
+        self.choose("target")
         drawn = "gallery.tiles.map(({ canvas }) => canvas.toDataURL()).join()"
         plain = self.page.evaluate(drawn)
         self.page.evaluate("document.getElementById('pointers').click()")
@@ -163,10 +163,10 @@ class Report(unittest.TestCase):
         self.page.point("#maps figure:nth-child(2) canvas", 0.3, 0.5)
         rows = self.page.evaluate("document.querySelectorAll('#readout .others dt').length")
         self.assertEqual(rows, self.page.evaluate("gallery.tiles.length"))
-        self.choose("age")
+        self.choose("target")
 
     def test_the_keyboard_reaches_pixels(self):
-        self.choose("age")
+        self.choose("target")
         self.page.evaluate("(() => { gallery.pixel = null; document.querySelector('#maps canvas').focus(); })()")
         self.page.press("ArrowRight")
         self.page.press("ArrowDown")

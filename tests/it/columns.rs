@@ -53,7 +53,7 @@ fn epochs_and_predictions_are_those_of_the_training() {
     assert!(numbers(&predictions, "prediction").into_iter().eq(stored.into_iter().map(f64::from)));
     assert!(numbers(&predictions, "sample").into_iter().eq((0..100).map(f64::from)));
     let (_, ages) = array(&entry(&scene, &results, "simulate").join("set.npz"), "age");
-    assert!(numbers(&predictions, "age").into_iter().eq(ages.into_iter().map(f64::from)));
+    assert!(numbers(&predictions, "target").into_iter().eq(ages.into_iter().map(f64::from)));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn ensembles_have_maps_and_tables_that_follow_from_their_members() {
     assert_eq!(numbers(&images, "sample"), (0..24).map(|row| f64::from(108 + row % 12)).collect::<Vec<_>>());
 
     let ages = numbers(&results.table("samples"), "age");
-    assert_eq!(numbers(&images, "age"), [&ages[108..], &ages[108..]].concat());
+    assert_eq!(numbers(&images, "target"), [&ages[108..], &ages[108..]].concat());
 
     for (row, id) in texts(&table, "ensemble_id").iter().enumerate() {
         let members = members(&table, row);

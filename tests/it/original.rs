@@ -65,7 +65,7 @@ fn young_and_old_can_be_told_apart() {
     let runs = results.table("runs");
     assert!(runs.column("test_mae").is_err());
     let predictions = results.table("predictions");
-    let (ages, old) = (numbers(&predictions, "age"), numbers(&predictions, "prediction"));
+    let (ages, old) = (numbers(&predictions, "target"), numbers(&predictions, "prediction"));
     assert!(old.iter().all(|probability| (0.0..=1.0).contains(probability)));
     // Old is who is beyond the middle between the youngest and the oldest.
     let (youngest, oldest) = (ages.iter().copied().fold(f64::MAX, f64::min), ages.iter().copied().fold(0.0, f64::max));

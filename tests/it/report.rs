@@ -56,7 +56,7 @@ fn pretend(folder: &Path, seeds: usize) {
                 spec.model.seed = seed as u64;
                 cells.push(Cell { settings: CellSettings::default(), spec });
                 let key = String::new();
-                runs.push(Pretended { id: format!("r{number:05}"), bias, output_bias, seed, status, dataset, key });
+                runs.push(Pretended { id: format!("{number:010}"), bias, output_bias, seed, status, dataset, key });
             }
         }
     }
@@ -220,7 +220,7 @@ fn assert_ages_of_gallery(results: &Results) {
     let whole = |value: &Value| value.as_u64().expect("an index") as usize;
     let mut seen = std::collections::BTreeSet::new();
     for run in data["gallery"]["runs"].as_array().expect("runs") {
-        let number: usize = run["id"].as_str().expect("a name")[1..].parse().expect("its number");
+        let number: usize = run["id"].as_str().expect("a name").parse().expect("its number");
         let key = texts(&results.table("runs"), "simulate_key").swap_remove(number);
         let rows = keys.iter().zip(&ages).filter(|(known, _)| **known == key);
         let own: Vec<f64> = rows.map(|(_, age)| *age).collect();
@@ -238,7 +238,7 @@ fn figures_and_a_page_come_from_the_folder_alone() {
     let scene = Scene::new();
     let folder = scene.path("study");
     pretend(&folder, 4);
-    scene.run("report study --run r00017").succeeds();
+    scene.run("report study --run 0000000017").succeeds();
 
     let files = listing(&folder.join("figures"));
     let both = |name: &str| ["svg", "png"].iter().all(|ending| files.contains(&format!("{name}.{ending}")));
@@ -260,7 +260,7 @@ fn figures_and_a_page_come_from_the_folder_alone() {
         "10_heatmaps_by_age",
         "11_relevance_by_age",
     ] {
-        for run in ["r00000", "r00017"] {
+        for run in ["0000000000", "0000000017"] {
             assert!(both(&format!("{run}/{name}")), "{name} is not among {files:?}");
         }
     }

@@ -61,7 +61,7 @@ fn a_results_folder_holds_all_that_is_promised() {
     }
 
     let predictions = results.table("predictions");
-    let (age, prediction) = (numbers(&predictions, "age")[90], numbers(&predictions, "prediction")[90]);
+    let (age, prediction) = (numbers(&predictions, "target")[90], numbers(&predictions, "prediction")[90]);
     let picture = format!("LRP_S90_age-{age}_pred-{prediction:.1}");
     let pictures = scene.listing(&format!("results/spec/heatmaps/{id}"));
     assert_eq!(pictures, [format!("{picture}.png"), format!("{picture}_pointer.png")]);
@@ -96,13 +96,16 @@ fn tables_have_the_promised_columns() {
             "epoch_seconds f64"
         ]
     );
-    assert_eq!(columns("predictions"), ["run_id str", "split str", "sample i64", "age i64", "prediction f32"]);
+    assert_eq!(
+        columns("predictions"),
+        ["run_id str", "split str", "sample i64", "target_name str", "target f32", "prediction f32"]
+    );
     assert_eq!(
         columns("measurements"),
         ["run_id str", "sample i64", "metric str", "sign str", "value f64", "unit str", "note str"]
     );
     let samples = columns("samples");
-    for column in ["simulate_key str", "sample i64", "name str", "age i64", "height f32", "width f32"] {
+    for column in ["simulate_key str", "sample i64", "name str", "target f32", "age i64", "height f32", "width f32"] {
         assert!(samples.iter().any(|known| known == column), "{column}: {samples:?}");
     }
     for column in ["lesion_rows", "lesion_cols", "atrophy_rows", "atrophy_cols"] {
@@ -160,7 +163,7 @@ fn tables_agree_with_each_other_and_with_the_arrays() {
         (&splits[..80], &splits[80..90], &splits[90..]),
         (&vec!["train".to_owned(); 80][..], &vec!["validation".to_owned(); 10][..], &vec!["test".to_owned(); 10][..])
     );
-    let (ages, predicted) = (numbers(&predictions, "age"), numbers(&predictions, "prediction"));
+    let (ages, predicted) = (numbers(&predictions, "target"), numbers(&predictions, "prediction"));
     for (name, range) in [("train_mae", 0..80), ("val_mae", 80..90), ("test_mae", 90..100)] {
         assert_close(results.score(name), mean(range.map(|sample| (predicted[sample] - ages[sample]).abs())));
     }

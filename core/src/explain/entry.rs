@@ -336,7 +336,11 @@ mod tests {
         ];
         assert_eq!(told, expected);
         let without = validate_for(&entries[..2], &network);
-        assert!(without[0].message.ends_with("a rule for dense1"), "batch norm has one by default: {}", without[0].message);
+        assert!(
+            without[0].message.ends_with("a rule for dense1"),
+            "batch norm has one by default: {}",
+            without[0].message
+        );
         let mut other = entries;
         other[0].layer = "conv1".into();
         let invalid = validate_for(&other, &network);

@@ -56,7 +56,8 @@ impl FileSource {
     /// All that the data set depends on: what is in the files rather than where they are.
     pub(super) fn inputs(&self) -> Value {
         let regions: Vec<&String> = self.masks.keys().collect();
-        json!({ "source": self.source, "content": self.content, "target": self.target, "unit": self.unit, "regions": regions })
+        json!({ "source": self.source, "content": self.content, "target": self.target, "unit": self.unit, "regions": regions,
+                "channels": self.channels, "intensity": self.intensity })
     }
 
     pub(super) fn target(&self) -> Target {

@@ -153,12 +153,14 @@ struct Record {
 /// The rows of a table, of which empty ones are passed over. Quotes, and line breaks between them, are read as RFC 4180 has them.
 fn records(mut text: &[u8], delimiter: u8) -> Vec<Record> {
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
-    let (mut records, mut line) = (Vec::new(), 1);
+    let breaks = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+    let (mut records, mut line, mut passed) = (Vec::new(), 1, 1);
     let (mut bytes, mut ends) = (vec![0; 1024], vec![0; 64]);
     let (mut written, mut ended) = (0, 0);
     loop {
         let (result, read, wrote, ended_now) = reader.read_record(text, &mut bytes[written..], &mut ends[ended..]);
-        text = &text[read..];
+        let (taken, rest) = text.split_at(read);
+        (text, passed) = (rest, passed + breaks(taken));
         (written, ended) = (written + wrote, ended + ended_now);
         match result {
             ReadRecordResult::InputEmpty => {}
@@ -168,7 +170,12 @@ fn records(mut text: &[u8], delimiter: u8) -> Vec<Record> {
                 let starts = [0].into_iter().chain(ends[..ended].iter().copied());
                 let cell = |(start, &end): (usize, &usize)| String::from_utf8_lossy(&bytes[start..end]).into_owned();
                 records.push(Record { line, cells: starts.zip(&ends[..ended]).map(cell).collect() });
-                (written, ended, line) = (0, 0, reader.line());
+                (written, ended) = (0, 0);
+                // Line breaks before the next record, so that it begins on its own line.
+                let gap = text.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+                let (taken, rest) = text.split_at(gap);
+                (text, passed) = (rest, passed + breaks(taken));
+                line = passed;
             }
             ReadRecordResult::End => return records,
         }

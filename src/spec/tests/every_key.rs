@@ -1,10 +1,13 @@
 //! Every key of the schema with values that nobody should have to think of: whatever is added to the schema is tested.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use super::{resolve, said, set, survives};
 use crate::explain::{Parameter, analyzers};
 use crate::spec::takes::{Takes, schema};
+use crate::store::arrays;
 
 /// The dotted keys of all settings outside of sweeps, with index 0 for elements of lists.
 fn keys() -> Vec<String> {
@@ -51,6 +54,17 @@ fn context(key: &str) -> String {
         "explain.composite.0.low" | "explain.composite.0.high" => composite("rule = 'z_b'\nlow = -0.5\nhigh = 9.5"),
         "explain.composite.0.alpha" | "explain.composite.0.beta" => composite("rule = 'alpha_beta'"),
         "explain.composite.0.gamma" => composite("rule = 'gamma'"),
+        key if is_of_files(key) => {
+            let split = match key {
+                "data.split.column" => "split = { column = 'part' }",
+                "data.split.train" => "split = { train = 0.8, validation = 0.25, test = 0.25 }",
+                _ => "",
+            };
+            format!(
+                "[data]\nsource = 'files'\ntable = '{}'\nimages = 'all.npy'\ntarget = 'weight'\n{split}\n",
+                files().path().join("t.csv").display()
+            )
+        }
         key if key.starts_with("model.layers") => {
             let layer = match key.rsplit('.').next() {
                 Some("rate") => "type = 'dropout'",
@@ -74,6 +88,26 @@ fn context(key: &str) -> String {
                 .map_or_else(String::new, |reader| format!("[explain]\nanalyzer = '{}'\n", reader.name))
         }
     }
+}
+
+/// Whether a setting belongs to images from files.
+fn is_of_files(key: &str) -> bool {
+    let own = ["table", "image", "images", "id", "target", "unit", "masks", "channels", "intensity"];
+    key.starts_with("data.split") || own.iter().any(|name| key == format!("data.{name}"))
+}
+
+/// A table of twenty rows with their images in one array.
+fn files() -> &'static tempfile::TempDir {
+    static FILES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let part = |row: usize| ["train", "train", "validation", "test"][row % 4];
+        let rows: String = (0..20).map(|row| format!("{row}.5,{}\n", part(row))).collect();
+        std::fs::write(folder.path().join("t.csv"), format!("weight,part\n{rows}")).expect("a table");
+        let pixels: Vec<f32> = (0..20 * 64).map(|value| value as f32).collect();
+        arrays::write_array(&[20, 8, 8], &pixels, &folder.path().join("all.npy")).expect("an array");
+        folder
+    });
+    &FILES
 }
 
 const VALUES: [&str; 27] = [

@@ -263,7 +263,8 @@ mod tests {
         let model = ModelSettings { batch_norm: true, ..ModelSettings::default() };
         let net = Network::new(&initial_weights(&model.network(SHAPE).expect("a network"), 50.0, 1), Device::Cpu);
         let few = floats(&fixture("keras_images.f32"));
-        let many = RasterStack::new(98, 98, few.repeat(40).iter().enumerate().map(|(k, v)| v * (k % 7) as f32).collect());
+        let many =
+            RasterStack::new(98, 98, few.repeat(40).iter().enumerate().map(|(k, v)| v * (k % 7) as f32).collect());
         let before = tch::get_num_threads();
         let predicted = [1, 2, 3].map(|threads| {
             tch::set_num_threads(threads);
