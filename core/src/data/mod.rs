@@ -1,7 +1,7 @@
 //! What networks learn from: images with a target each, a partition, and what is known of them beforehand.
 //!
 //! A [`Dataset`] comes from a source, such as the simulation of pumpkins ([`crate::sim`]) or a user's own files
-//! ([`crate::files`]). Shapes travel with the data: nothing here knows how large an image is.
+//! ([`crate::source`]). Shapes travel with the data: nothing here knows how large an image is.
 
 mod classes;
 mod dataset;

@@ -74,6 +74,9 @@ struct Loaded {
     checksum: blake3::Hash,
 }
 
+/// For every region of a row the pixels that belong to it, with the checksum of the row's files.
+type MasksRead = (Vec<Vec<usize>>, blake3::Hash);
+
 /// Looks at the files of a source.
 ///
 /// # Errors
@@ -114,17 +117,34 @@ pub fn find(source: &FileSource) -> Result<Found, BadData> {
         let help = "correct these files, or leave their rows out; all images must have one size".to_owned();
         return Err(BadData { path: source.table.display().to_string(), problems, help });
     };
+    let checksums = seen.iter().flatten().map(|(_, checksum)| *checksum);
+    Ok(Found { content: content_of(shape, array.as_ref(), &rows, &partition, checksums), shape, partition })
+}
+
+/// What the key of a data set knows of the files: all that the data set is made of.
+fn content_of(
+    shape: ImageShape,
+    array: Option<&Array>,
+    rows: &[Row],
+    partition: &Partition,
+    checksums: impl Iterator<Item = blake3::Hash>,
+) -> String {
     let mut content = blake3::Hasher::new();
-    if let Some(array) = &array {
+    // The same values in another shape are other images.
+    let shape = array.map_or(shape, |array| array.stack.shape());
+    for extent in [shape.channels, shape.height, shape.width] {
+        content.update(&(extent as u64).to_le_bytes());
+    }
+    if let Some(array) = array {
         content.update(array.checksum.as_bytes());
     }
-    for ((row, (_, checksum)), part) in rows.iter().zip(seen.iter().flatten()).zip(0..) {
+    for ((row, checksum), part) in rows.iter().zip(checksums).zip(0..) {
         content.update(row.name.as_bytes()).update(&[0]);
         content.update(&row.target.to_le_bytes());
         content.update(partition.of(part).name().as_bytes()).update(&[0]);
         content.update(checksum.as_bytes());
     }
-    Ok(Found { content: content.finalize().to_hex().to_string(), shape, partition })
+    content.finalize().to_hex().to_string()
 }
 
 /// Reads a source whose files were looked at before.
@@ -144,7 +164,7 @@ pub fn read(source: &FileSource) -> Result<(Dataset, Option<Masks>), BadData> {
     let array = Array::read(source, rows.len())?;
     let (shape, regions) = (found.shape, source.masks.keys().cloned().collect::<Vec<_>>());
     let mut pixels = vec![0.0; rows.len() * shape.values()];
-    let masks: Result<Vec<Vec<Vec<usize>>>, BadData> = pixels
+    let loaded: Result<Vec<MasksRead>, BadData> = pixels
         .par_chunks_exact_mut(shape.values())
         .zip(&rows)
         .map(|(target, row)| {
@@ -155,11 +175,16 @@ pub fn read(source: &FileSource) -> Result<(Dataset, Option<Masks>), BadData> {
                 }
                 target.copy_from_slice(image.pixels());
             }
-            Ok(loaded.masks)
+            Ok((loaded.masks, loaded.checksum))
         })
         .collect();
+    let (masks, checksums): (Vec<_>, Vec<_>) = loaded?.into_iter().unzip();
+    // What was read now counts: a file may have changed since it was looked at.
+    if content_of(shape, array.as_ref(), &rows, &partition, checksums.into_iter()) != found.content {
+        return Err(changed());
+    }
     let mut known = Masks::new(regions, rows.len(), shape.width);
-    for (sample, regions) in masks?.into_iter().enumerate() {
+    for (sample, regions) in masks.into_iter().enumerate() {
         for (region, pixels) in regions.into_iter().enumerate() {
             pixels.into_iter().for_each(|pixel| known.insert(sample, region, pixel));
         }

@@ -219,6 +219,14 @@ fn images_of_one_array_belong_to_the_rows_in_order() {
     assert_eq!(read(&scene.source()).unwrap().0.images.pixels(), values);
     arrays::write_array(&[ROWS, 3, 2, 2], &values.iter().map(|value| value + 1.0).collect::<Vec<_>>(), &path).unwrap();
     assert_ne!(scene.find().unwrap().content, found.content);
+    let content = |shape: &[usize]| {
+        arrays::write_array(shape, &values, &path).unwrap();
+        scene.find().unwrap().content
+    };
+    let contents =
+        [&[ROWS, 3, 2, 2][..], &[ROWS, 3, 4, 1], &[ROWS, 3, 1, 4], &[ROWS, 2, 6], &[ROWS, 6, 2]].map(content);
+    let different: std::collections::BTreeSet<_> = contents.iter().collect();
+    assert_eq!(different.len(), contents.len(), "the same values in another shape are other images");
     arrays::write_array(&[ROWS - 1, 3, 2, 2], &values[12..], &path).unwrap();
     assert!(scene.told().contains("19 images, but the table has 20 rows"), "{}", scene.told());
 }
