@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::home;
+use crate::picture::PictureFormat;
 use crate::sim::{Distribution, GrowthMode};
 
 /// Reads a path with `~` for the home folder, which shells do not expand behind a `=`.
@@ -252,6 +253,9 @@ pub struct RenderArgs {
     /// The unit of the maps, such as years, for a colour bar with --true-scale
     #[arg(long, value_name = "UNIT", requires = "true_scale")]
     pub unit: Option<String>,
+    /// How pictures are stored
+    #[arg(long, value_enum, default_value_t = PictureFormat::Png)]
+    pub format: PictureFormat,
     /// The folder to write pictures into
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "DIR")]
     pub out: PathBuf,

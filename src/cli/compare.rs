@@ -147,8 +147,13 @@ mod tests {
                 ("test_mae".into(), Cells::Numbers(vec![6.0, 5.25])),
             ],
         };
-        let run =
-            |id: &str| PlannedRun { run_id: id.into(), settings: vec![], replicate: None, tasks: PerStage::default() };
+        let run = |id: &str| PlannedRun {
+            run_id: id.into(),
+            settings: vec![],
+            explanation: None,
+            replicate: None,
+            tasks: PerStage::default(),
+        };
         let rows = scores(&table, [&run("b"), &run("a")], |name| name == "data.seed");
         assert_eq!(rows, [["peak_memory_bytes", "-", "194973696"], ["test_mae", "5.2500", "6.0000"]]);
     }

@@ -40,7 +40,8 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
         let prediction = predictions.as_ref().map(|values| values[index]);
         let marks = truth.map(|truth| truth.marks(index));
         for marks in std::iter::once(None).chain(marks.map(Some)) {
-            names.push(picture::file_name(index, target(index), prediction, marks.is_some()));
+            let name = picture::file_name(index, target(index), prediction, marks.is_some());
+            names.push(format!("{name}.{}", args.format.extension()));
             pictures.push(Heatmap {
                 image: images.get(index),
                 relevance: maps.get(index),
@@ -50,8 +51,8 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
             });
         }
     }
-    let drawn =
-        picture::render(&pictures, &silent).map_err(|error| Error::Usage { message: error.to_string(), help: None })?;
+    let drawn = picture::render(&pictures, args.format, &silent)
+        .map_err(|error| Error::Usage { message: error.to_string(), help: None })?;
     let out = Folder::at(&args.out);
     out.make().map_err(|error| unwritable(&args.out, &error))?;
     for (name, picture) in names.iter().zip(&drawn) {

@@ -7,7 +7,7 @@ use image::RgbImage;
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run};
 use super::style::{BLACK, LETTER, SMALL_SIZE};
-use crate::picture::canvas::Canvas;
+use crate::picture::canvas::{Canvas, Surface};
 use crate::picture::colormap::{bar_color, colorize, to_bytes};
 use crate::picture::mark;
 use crate::raster::Raster;

@@ -7,7 +7,7 @@ use super::maps::significant;
 use super::words::Words;
 use crate::data::{Dataset, Mark, Split, Target};
 use crate::event::Epoch;
-use crate::plan::{REPLICATE, is_seed};
+use crate::plan::{self, EXPLANATION_NAME, REPLICATE, is_named, is_seed};
 use crate::raster::{Raster, RasterStack};
 use crate::sim::{Pumpkin, PumpkinSettings};
 use crate::source::Source;
@@ -88,7 +88,7 @@ pub struct Run {
     pub dataset: String,
     pub network: String,
     pub explanation: String,
-    /// How it was explained, such as "lrp.sequential_preset_a".
+    /// How it was explained: the explanation's name, or else the analyzer, such as "lrp.sequential_preset_a".
     pub analyzer: String,
     /// The explained part of the data set.
     pub subset: Split,
@@ -273,8 +273,12 @@ pub fn label(varied: &[(String, Value)]) -> String {
 }
 
 fn label_where(varied: &[(String, Value)], told: impl Fn(&str) -> bool) -> String {
-    let settings = varied.iter().filter(|(key, _)| !is_seed(key) && told(key));
-    settings.map(|(key, value)| format!("{} {value}", called(varied, key))).collect::<Vec<_>>().join(", ")
+    let settings = plan::told(varied, |_| true).filter(|(key, _)| !is_seed(key) && told(key));
+    let told = settings.map(|(key, value)| match key == EXPLANATION_NAME {
+        true => value.to_string(),
+        false => format!("{} {value}", called(varied, key)),
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn called<'a>(varied: &[(String, Value)], key: &'a str) -> &'a str {
@@ -363,11 +367,14 @@ impl Study {
         }
     }
 
-    /// The varied keys other than seeds.
+    /// The varied keys other than seeds. Where every explanation has a name, that stands for all settings of theirs that are
+    /// no numbers.
     pub fn varied_keys(&self) -> Vec<&str> {
+        let all_named = self.runs.iter().all(|run| run.varied.iter().any(|(key, _)| key == EXPLANATION_NAME));
         let mut keys: Vec<&str> = Vec::new();
-        for (key, _) in self.runs.iter().flat_map(|run| &run.varied) {
-            if !is_seed(key) && !keys.contains(&key.as_str()) {
+        for (key, value) in self.runs.iter().flat_map(|run| &run.varied) {
+            let stood_for = all_named && is_named(key) && matches!(value, Value::Text(_));
+            if !is_seed(key) && !stood_for && !keys.contains(&key.as_str()) {
                 keys.push(key);
             }
         }

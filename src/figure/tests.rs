@@ -327,6 +327,15 @@ fn labels_leave_seeds_out_and_tell_like_keys_apart() {
     // Where replicates are counted, their number stands for all seeds.
     run.varied.push(("replicate".to_owned(), Value::Integer(2)));
     assert_eq!((run.label(), run.seeds()), ("target_bias 55".to_owned(), "replicate 2".to_owned()));
+    // An explanation that has a name goes by it, whatever it stands for.
+    let text = |text: &str| Value::Text(text.to_owned());
+    let named = self::varied(&[
+        ("data.target_bias", Value::Number(55.0)),
+        ("explain.name", text("sharp")),
+        ("explain.composite", text("any: z")),
+        ("explain.smooth.seed", Value::Integer(2)),
+    ]);
+    assert_eq!((named.label(), named.seeds()), ("target_bias 55, sharp".to_owned(), "seed 2".to_owned()));
     let study = Study { name: "study".to_owned(), runs: vec![run], ensembles: vec![] };
     assert_eq!(study.varied_keys(), ["data.target_bias"]);
 }

@@ -113,14 +113,15 @@ impl Results {
 struct Planned<'a> {
     source: &'a Source,
     task: Task,
-    analyzer: &'a str,
+    /// The name of the explanation, or else of the analyzer.
+    explanation: &'a str,
     subset: Split,
     /// The keys of its data set, its network and its maps.
     keys: [String; 3],
 }
 
 impl<'a> Planned<'a> {
-    fn of(plan: &'a Plan, run: &PlannedRun) -> Option<Self> {
+    fn of(plan: &'a Plan, run: &'a PlannedRun) -> Option<Self> {
         let task = |stage| plan.tasks.get(run.tasks[stage]);
         let [dataset, network, maps] = [StageName::Simulate, StageName::Train, StageName::Explain].map(task);
         let (dataset, network, maps) = (dataset?, network?, maps?);
@@ -132,7 +133,7 @@ impl<'a> Planned<'a> {
         Some(Self {
             source: data,
             task: model.task,
-            analyzer: &explain.analyzer,
+            explanation: run.explanation.as_deref().unwrap_or(explain.analyzer.name()),
             subset: explain.subset,
             keys: [dataset, network, maps].map(|task| task.key.to_string()),
         })
@@ -161,7 +162,7 @@ fn read_runs(path: &Path, table: &Table, plan: &Plan) -> Result<Vec<Run>, Report
             let reason = format!("it has no run {id}, which is in runs.parquet");
             return Err(ReportError::Unreadable { path: path.join(PLAN), reason });
         };
-        let Planned { source, task, analyzer, subset, keys: [dataset, network, explanation] } = planned;
+        let Planned { source, task, explanation: name, subset, keys: [dataset, network, explanation] } = planned;
         let mut of_run = scores.remove(id).unwrap_or_default();
         let of_table = table.columns.iter().filter(|(name, _)| is_score(name)).filter_map(|(name, _)| {
             let value = table.number(name, row).filter(|value| value.is_finite())?;
@@ -180,7 +181,7 @@ fn read_runs(path: &Path, table: &Table, plan: &Plan) -> Result<Vec<Run>, Report
             dataset,
             network,
             explanation,
-            analyzer: analyzer.to_owned(),
+            analyzer: name.to_owned(),
             subset,
             epochs: epochs.remove(id).unwrap_or_default(),
             predictions: predictions.remove(id).unwrap_or_default(),

@@ -3,6 +3,7 @@
 use super::summary::HEADLINES;
 use crate::event::RunStatus;
 use crate::metric::replicates::{Bootstrap, Interval, interval};
+use crate::plan::{EXPLANATION_NAME, is_named};
 use crate::runner::RunOutcome;
 use crate::terminal::layout::{Side, align, fitting, shorten};
 
@@ -18,15 +19,19 @@ pub fn settings(runs: &[RunOutcome], columns: usize) -> Vec<String> {
         return Vec::new();
     }
     let groups = groups(runs);
+    let named = runs.iter().all(|run| run.setting.iter().any(|(key, name)| key == EXPLANATION_NAME && name != "-"));
+    let is_told = |key: &str| !(named && is_named(key));
     let scores: Vec<&str> =
         HEADLINES.into_iter().filter(|name| runs.iter().any(|run| run.score(name).is_some())).collect();
-    let keys: Vec<&str> =
-        runs.first().map_or(Vec::new(), |run| run.setting.iter().map(|(key, _)| key.as_str()).collect());
+    let keys: Vec<&str> = runs
+        .first()
+        .map_or(Vec::new(), |run| run.setting.iter().map(|(key, _)| key.as_str()).filter(|key| is_told(key)).collect());
     let heads = keys.iter().map(|key| head(key, &keys).to_owned());
     let heads = heads.chain(["runs".into()]).chain(scores.iter().map(|&name| name.to_owned()));
     let mut rows = vec![heads.collect::<Vec<String>>()];
     for group in groups.iter().take(SHOWN) {
-        let values = group[0].setting.iter().map(|(_, value)| shorten(value, WIDEST).into_owned());
+        let told = group[0].setting.iter().filter(|(key, _)| is_told(key));
+        let values = told.map(|(_, value)| shorten(value, WIDEST).into_owned());
         let done: Vec<&RunOutcome> = group.iter().copied().filter(|run| run.status == RunStatus::Done).collect();
         let count = if done.len() == group.len() {
             group.len().to_string()
@@ -126,6 +131,21 @@ pub(super) mod tests {
         assert!(lines[2].contains("2 of 3  7.500 ["), "what failed is in no mean: {lines:?}");
         let ends = |text: &str| lines.iter().filter_map(|line| Some(line.find(text)? + text.len())).collect::<Vec<_>>();
         assert_eq!(lines[0].find("test_mae").map(|at| at + 8), ends("7.000]").first().copied(), "{lines:?}");
+    }
+
+    /// A name stands for what it names, however long that is; without one everything is told.
+    #[test]
+    fn explanations_are_told_by_their_names() {
+        let of = |name: &str, composite: &str| {
+            let setting = [("explain.name", name), ("explain.analyzer", "lrp"), ("explain.composite", composite)];
+            run("id", &setting, None, &[("test_mae", 2.0)])
+        };
+        let long = "conv: gamma(gamma=0.25); any: epsilon";
+        let lines = settings(&[of("sharp", long), of("smooth", "any: flat")], 80);
+        assert_eq!(lines[0], "name    runs  test_mae");
+        assert!(lines[1].starts_with("sharp ") && lines[2].starts_with("smooth "), "{lines:?}");
+        let lines = settings(&[of("sharp", long), of("-", "any: flat")], 120);
+        assert!(lines[0].starts_with("name   analyzer  composite "), "{lines:?}");
     }
 
     #[test]

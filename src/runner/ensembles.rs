@@ -9,7 +9,6 @@ use super::results::{ENSEMBLES as FOLDER, ResultsFolder};
 use crate::disk::{Folder, Kind};
 use crate::error::{Error, Result};
 use crate::event::RunStatus;
-use crate::explain::ExplainSettings;
 use crate::key::Key;
 use crate::metric::ENSEMBLE_METRICS;
 use crate::net::ModelSettings;
@@ -107,10 +106,7 @@ pub(super) fn setting(plan: &Plan, run: &PlannedRun) -> Key {
         unreachable!("a run trains and explains")
     };
     let model = ModelSettings { seed: 0, ..model.clone() };
-    let mut explain = ExplainSettings { seed: None, ..explain.clone() };
-    if let Some(smooth) = &mut explain.smooth {
-        smooth.seed = 0;
-    }
+    let explain = explain.without_seeds();
     Key::of(&json!({ "dataset": dataset, "model": model, "train": train, "explain": explain }))
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::planner::make_plan;
 use super::*;
+use crate::explain::Analyzer;
 use crate::spec::{Cell, CellSettings, ExperimentSpec};
 use crate::stage::Compute;
 
@@ -35,11 +36,14 @@ fn networks_that_differ_by_their_seeds_alone_are_an_ensemble() {
         |index, spec| spec.train.epochs = index + 1,
         |index, spec| spec.data.seed = index as u64,
         |index, spec| spec.model.dense_units = index + 1,
-        |index, spec| spec.explain.epsilon = Some(index as f64),
+        |index, spec| {
+            let epsilon = Some(index as f64);
+            spec.explain.analyzer = Analyzer::LrpEpsilon { epsilon, bias: None, reference: None };
+        },
         // The same network is one member, however often it is explained.
         |index, spec| {
-            spec.explain.analyzer = "smoothgrad".into();
-            spec.explain.seed = Some(index as u64);
+            let seed = Some(index as u64);
+            spec.explain.analyzer = Analyzer::SmoothGrad { samples: None, sigma: None, sigma_unit: None, seed };
         },
     ];
     for (number, change) in changes.into_iter().enumerate() {

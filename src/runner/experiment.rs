@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, EventSink};
 use crate::format::FORMAT;
 use crate::plan::FrozenPlan;
-use crate::spec::{ResolvedSpec, RunSettings};
+use crate::spec::{ExecutorChoice, ResolvedSpec, RunSettings};
 use crate::store::{Check, InUse, STORE, Store};
 
 /// How often a runner that joined asks whether the first one has ended.
@@ -120,7 +120,7 @@ pub fn run_experiment(
     let workshop = Workshop { plan, store: &store, places, logs: &logs, log_prefix: "", timeout: settings.patience() };
     let stop = || interrupted.load(Ordering::Relaxed) || cancel.exists();
     let schedule = Schedule { plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };
-    let executed = execute(schedule, &mut LocalExecutor::new(workshop), &done, &mut collector);
+    let executed = carry_out(settings.executor, schedule, workshop, &done, &mut collector);
     if matches!(executed, Err(Error::Interrupted)) {
         collector.event(Event::Interrupted);
     }
@@ -154,7 +154,20 @@ fn help_out(
     let workshop = Workshop { plan, store, places: &places, logs, log_prefix, timeout: settings.patience() };
     let stop = || interrupted.load(Ordering::Relaxed) || cancel.exists();
     let schedule = Schedule { plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };
-    execute(schedule, &mut LocalExecutor::new(workshop), &done, &mut helper)
+    carry_out(settings.executor, schedule, workshop, &done, &mut helper)
+}
+
+/// Has the tasks that are not done carried out by what `run.executor` says.
+fn carry_out(
+    executor: ExecutorChoice,
+    schedule: Schedule,
+    workshop: Workshop,
+    done: &[bool],
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    match executor {
+        ExecutorChoice::Local => execute(schedule, &mut LocalExecutor::new(workshop), done, observer),
+    }
 }
 
 fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<File> {

@@ -133,6 +133,7 @@ const TABLE: &[Row] = &[
     ("train.keep", Training, "", &[]),
     ("train.checkpoint_every", Training, "", &["", "1"]),
 
+    ("explain.name", Nothing, "", &["", "'mine'", "'yours'"]),
     ("explain.analyzer", Explanation, "", &[]),
     ("explain.subset", Explanation, "", &[]),
     ("explain.class", Explanation, "model.task = 'classification'", &["", "'predicted'", "'young'", "'old'"]),

@@ -22,7 +22,8 @@ pub fn make_plan(cells: &[Cell], compute: Compute) -> Plan {
         }
         let tasks = planner.add_pipeline(spec, compute);
         let (settings, replicate) = (values(&varied, spec), settings.replicate);
-        planner.plan.runs.push(PlannedRun { run_id, settings, replicate, tasks });
+        let explanation = spec.explain.name.clone();
+        planner.plan.runs.push(PlannedRun { run_id, settings, explanation, replicate, tasks });
     }
     planner.plan
 }
@@ -59,7 +60,8 @@ impl Planner {
             engine,
         };
         let (train, network) = self.add(train, &[simulate]);
-        let (dataset_key, network_key, explain) = (dataset.clone(), network.clone(), spec.explain.clone());
+        // What it is called for people is no part of the work.
+        let (dataset_key, network_key, explain) = (dataset.clone(), network.clone(), spec.explain.unnamed());
         let explain = Job::Explain { dataset: dataset_key, network: network_key, explain, compute, engine };
         let (explain, relevance) = self.add(explain, &[simulate, train]);
         let evaluate = Job::Evaluate {
@@ -67,7 +69,7 @@ impl Planner {
             network: network.clone(),
             relevance: relevance.clone(),
             task: spec.model.task,
-            explain: spec.explain.clone(),
+            explain: spec.explain.unnamed(),
             evaluate: spec.evaluate.clone(),
             compute,
             engine,
@@ -140,7 +142,8 @@ fn readable(value: &Value) -> Value {
 /// Names a run by what it computes. How it is drawn or executed makes no other run.
 pub fn run_id(spec: &ExperimentSpec) -> String {
     let inputs = serde_json::json!({
-        "data": spec.data.to_source().inputs(), "model": spec.model, "train": spec.train, "explain": spec.explain,
+        "data": spec.data.to_source().inputs(), "model": spec.model, "train": spec.train,
+        "explain": spec.explain.unnamed(),
         "evaluate": spec.evaluate,
     });
     Key::of(&inputs).run_id().to_owned()
@@ -150,6 +153,7 @@ pub fn run_id(spec: &ExperimentSpec) -> String {
 mod tests {
     use super::*;
     use crate::disk::Folder;
+    use crate::explain::Analyzer;
     use crate::format::FORMAT;
     use crate::net::EngineChoice;
     use crate::plan::FrozenPlan;
@@ -165,7 +169,7 @@ mod tests {
         let mut other_seed = base.clone();
         other_seed.model.seed = 1;
         let mut other_analyzer = base.clone();
-        other_analyzer.explain.analyzer = "lrp.epsilon".into();
+        other_analyzer.explain.analyzer = Analyzer::LrpEpsilon { epsilon: None, bias: None, reference: None };
         let cells = [base.clone(), other_seed, other_analyzer, base.clone()].map(cell);
         let plan = make_plan(&cells, Compute::Cpu);
         let counts = StageName::ALL.map(|stage| plan.count(stage));
@@ -240,7 +244,7 @@ mod tests {
             Job::Explain {
                 dataset: dataset.clone(),
                 network: network.clone(),
-                explain: spec.explain.clone(),
+                explain: spec.explain.unnamed(),
                 compute,
                 engine,
             },
@@ -249,7 +253,7 @@ mod tests {
                 network: network.clone(),
                 relevance: relevance.clone(),
                 task: crate::task::Task::Classification,
-                explain: spec.explain.clone(),
+                explain: spec.explain.unnamed(),
                 evaluate: spec.evaluate.clone(),
                 compute,
                 engine,

@@ -87,7 +87,7 @@ fn alpha_and_beta_follow_from_each_other() {
         let entry = format!("{{ layer = 'any', rule = 'alpha_beta'{parameters} }}");
         let text = format!("explain.analyzer = 'lrp'\nexplain.composite = [{entry}]");
         let spec: ExperimentSpec = toml::from_str(&text).expect("well-formed settings");
-        (spec.explain.validate(), spec.explain.own_composite())
+        (spec.explain.validate(), spec.explain.method())
     };
     let both = composite(", alpha = 2.5, beta = 1.5");
     assert_eq!(both.0, []);

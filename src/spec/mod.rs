@@ -21,7 +21,7 @@ mod unquoted;
 pub use experiment::{ExperimentSettings, ExperimentSpec};
 pub use layers::{Layer, Layers, Origin};
 pub use resolved::{ResolvedSpec, check};
-pub use run::{Executor, RunSettings, Workers};
+pub use run::{ExecutorChoice, RunSettings, Workers};
 pub use source::SourceFile;
 pub use sweep::{Cell, CellSettings, MAX_CELLS, SweepBlock};
 pub use takes::schema;

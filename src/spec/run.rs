@@ -71,11 +71,11 @@ impl JsonSchema for Workers {
     }
 }
 
-/// Who starts the workers.
+/// What carries out the tasks of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Executor {
-    /// This process, on this machine.
+pub enum ExecutorChoice {
+    /// Worker processes of this one, on this machine.
     Local,
 }
 
@@ -88,7 +88,7 @@ pub struct RunSettings {
     /// Worker processes at once: "auto" or a number.
     pub workers: Workers,
     /// Who starts the workers: "local".
-    pub executor: Executor,
+    pub executor: ExecutorChoice,
     /// What computes networks: "auto" (kernels of this program's own where there are some for the network and the processor,
     /// else libtorch) or "libtorch".
     pub engine: EngineChoice,
@@ -107,7 +107,7 @@ impl Default for RunSettings {
         Self {
             device: Device::Auto,
             workers: Workers::Auto,
-            executor: Executor::Local,
+            executor: ExecutorChoice::Local,
             engine: EngineChoice::Auto,
             threads_per_worker: 1,
             retries: 1,

@@ -103,6 +103,13 @@ fn a_set_is_drawn_with_pointers_and_images_without() {
     scene.run("render --images images.npy --maps maps.npy --out plain").succeeds();
     assert_eq!(scene.listing("plain"), ["LRP_S0.png", "LRP_S1.png"]);
 
+    for (format, begins) in [("svg", &b"<svg "[..]), ("pdf", b"%PDF-")] {
+        scene.run(&format!("render --images images.npy --maps maps.npy --format {format} --out {format}")).succeeds();
+        assert_eq!(scene.listing(format), [format!("LRP_S0.{format}"), format!("LRP_S1.{format}")]);
+        let file = std::fs::read(scene.path(&format!("{format}/LRP_S0.{format}"))).expect("a picture");
+        assert!(file.starts_with(begins), "{format}");
+    }
+
     // Ages that are given count more than those of the set.
     write_npy(&scene.path("ages.npy"), &[2], &[31.0, 32.5]);
     scene.run("render --images set.npz --maps maps.npy --ages ages.npy --out aged").succeeds();

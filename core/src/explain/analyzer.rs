@@ -1,221 +1,161 @@
-//! The registry of analyzers: every name that `explain.analyzer` may have, and what it stands for.
+//! The analyzers: every name that `explain.analyzer` may have, the options it takes, and what it stands for.
 //!
 //! Names beginning with `zennit.` are Zennit's composites (0.5.1) and give its maps, all others are iNNvestigate's (1.0.8,
 //! 2.1.2) and give those.
 
 use super::composite::{Activation, Composite, LayerKind, Selector, Start};
-use super::method::{Method, Smoothing};
+use super::entry::{self, CompositeEntry};
+use super::method::{Method, SigmaUnit, Smoothing};
+use super::reference::Reference;
 use super::rule::{Denominator, Rule};
-use crate::explain::{Bias, ExplainSettings};
+use super::section::Options;
+use super::settings::Bias;
 
-/// A setting that some analyzers read and others do not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Parameter {
-    Epsilon,
-    Bias,
-    Alpha,
-    Gamma,
-    Low,
-    High,
-    Steps,
-    Baseline,
-    Reference,
-    Until,
-    Samples,
-    Sigma,
-    SigmaUnit,
-    Seed,
-    Window,
-    Stride,
-    Fill,
-    Composite,
-}
-
-impl Parameter {
-    pub const ALL: [Self; 18] = [
-        Self::Epsilon,
-        Self::Bias,
-        Self::Alpha,
-        Self::Gamma,
-        Self::Low,
-        Self::High,
-        Self::Steps,
-        Self::Baseline,
-        Self::Reference,
-        Self::Until,
-        Self::Samples,
-        Self::Sigma,
-        Self::SigmaUnit,
-        Self::Seed,
-        Self::Window,
-        Self::Stride,
-        Self::Fill,
-        Self::Composite,
-    ];
-
-    /// Its key in `[explain]`.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Epsilon => "epsilon",
-            Self::Bias => "bias",
-            Self::Alpha => "alpha",
-            Self::Gamma => "gamma",
-            Self::Low => "low",
-            Self::High => "high",
-            Self::Steps => "steps",
-            Self::Baseline => "baseline",
-            Self::Reference => "reference",
-            Self::Until => "until",
-            Self::Samples => "samples",
-            Self::Sigma => "sigma",
-            Self::SigmaUnit => "sigma_unit",
-            Self::Seed => "seed",
-            Self::Window => "window",
-            Self::Stride => "stride",
-            Self::Fill => "fill",
-            Self::Composite => "composite",
+/// Declares the analyzers, one a line: the variant, its name in TOML, the options that it takes (fields of [`Options`]),
+/// and its method under them.
+macro_rules! analyzers {
+    ($($variant:ident $name:literal { $($option:ident: $type:ty),* } => $method:expr;)*) => {
+        /// A way to explain a prediction, with the options that it takes; none where its own default holds.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Analyzer {
+            $($variant { $($option: Option<$type>),* },)*
         }
-    }
 
-    /// Whether `settings` give it.
-    pub fn is_given(self, settings: &ExplainSettings) -> bool {
-        match self {
-            Self::Epsilon => settings.epsilon.is_some(),
-            Self::Bias => settings.bias.is_some(),
-            Self::Alpha => settings.alpha.is_some(),
-            Self::Gamma => settings.gamma.is_some(),
-            Self::Low => settings.low.is_some(),
-            Self::High => settings.high.is_some(),
-            Self::Steps => settings.steps.is_some(),
-            Self::Baseline => settings.baseline.is_some(),
-            Self::Reference => settings.reference.is_some(),
-            Self::Until => settings.until.is_some(),
-            Self::Samples => settings.samples.is_some(),
-            Self::Sigma => settings.sigma.is_some(),
-            Self::SigmaUnit => settings.sigma_unit.is_some(),
-            Self::Seed => settings.seed.is_some(),
-            Self::Window => settings.window.is_some(),
-            Self::Stride => settings.stride.is_some(),
-            Self::Fill => settings.fill.is_some(),
-            Self::Composite => settings.composite.is_some(),
+        impl Analyzer {
+            /// The names of all analyzers.
+            pub const NAMES: &[&'static str] = &[$($name),*];
+
+            /// The analyzer called `name`, with those of the options that it takes; the others are left in `options`.
+            pub fn new(name: &str, options: &mut Options) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$variant { $($option: options.$option.take()),* }),)*
+                    _ => None,
+                }
+            }
+
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $name,)*
+                }
+            }
+
+            /// The keys of the options that the analyzer called `name` takes.
+            pub fn takes(name: &str) -> &'static [&'static str] {
+                match name {
+                    $($name => &[$(stringify!($option)),*],)*
+                    _ => &[],
+                }
+            }
+
+            /// The options that were given.
+            pub fn options(&self) -> Options {
+                match self.clone() {
+                    $(Self::$variant { $($option),* } => Options { $($option,)* ..Options::default() },)*
+                }
+            }
+
+            /// What it does.
+            pub fn method(&self) -> Method {
+                match self {
+                    // A reference acts on where relevance starts, not on the method.
+                    $(Self::$variant { $($option),* } => {
+                        $(let _ = $option;)*
+                        $method
+                    })*
+                }
+            }
         }
-    }
+    };
 }
 
-/// A way to explain a prediction.
-#[derive(Debug, Clone, Copy)]
-pub struct Analyzer {
-    pub name: &'static str,
-    /// The settings it reads; giving any other is a mistake.
-    pub reads: &'static [Parameter],
-    build: fn(&ExplainSettings) -> Method,
-}
-
-impl Analyzer {
-    /// What it does under `settings`.
-    pub fn method(&self, settings: &ExplainSettings) -> Method {
-        let method = (self.build)(settings);
-        match settings.smooth {
-            Some(smoothing) => method.smoothed(smoothing),
-            None => method,
-        }
-    }
-}
-
-/// The analyzer called `name`.
-pub fn analyzer(name: &str) -> Option<&'static Analyzer> {
-    ANALYZERS.iter().find(|analyzer| analyzer.name == name)
-}
-
-/// All analyzers.
-pub fn analyzers() -> &'static [Analyzer] {
-    ANALYZERS
-}
-
-/// The names of all analyzers.
-pub fn analyzer_names() -> impl Iterator<Item = &'static str> {
-    ANALYZERS.iter().map(|analyzer| analyzer.name)
-}
-
-const fn entry(name: &'static str, reads: &'static [Parameter], build: fn(&ExplainSettings) -> Method) -> Analyzer {
-    Analyzer { name, reads, build }
-}
-
-use Parameter as P;
-
-#[rustfmt::skip]
-const ANALYZERS: &[Analyzer] = &[
-    entry("lrp.sequential_preset_a", &[P::Epsilon, P::Bias, P::Reference], |s| preset(s, 1.0, 0.0).into()),
-    entry("lrp.sequential_preset_a_flat", &[P::Epsilon, P::Bias, P::Reference], |s| preset(s, 1.0, 0.0).with_first(flat()).into()),
-    entry("lrp.sequential_preset_b", &[P::Epsilon, P::Bias, P::Reference], |s| preset(s, 2.0, 1.0).into()),
-    entry("lrp.sequential_preset_b_flat", &[P::Epsilon, P::Bias, P::Reference], |s| preset(s, 2.0, 1.0).with_first(flat()).into()),
-    entry("lrp.sequential_preset_b_flat_until_idx", &[P::Epsilon, P::Bias, P::Until, P::Reference], |s| preset(s, 2.0, 1.0).with_first_layers(s.until.unwrap_or(0) + 1, &flat()).into()),
-    entry("lrp", &[P::Composite, P::Reference], |s| s.own_composite().into()),
-    entry("lrp.epsilon", &[P::Epsilon, P::Bias, P::Reference], |s| Composite::uniform(Rule::epsilon(epsilon(s, 1e-7), bias(s))).into()),
-    entry("lrp.epsilon_IB", &[P::Epsilon, P::Reference], |s| Composite::uniform(Rule::epsilon(epsilon(s, 1e-7), Bias::Ignore)).into()),
-    entry("lrp.z", &[P::Bias, P::Reference], |s| Composite::uniform(Rule::z(bias(s))).into()),
-    entry("lrp.z_IB", &[P::Reference], |_| Composite::uniform(Rule::z(Bias::Ignore)).into()),
-    entry("lrp.z_plus", &[P::Reference], |_| Composite::uniform(Rule::z_plus()).into()),
-    entry("lrp.z_plus_fast", &[P::Reference], |_| Composite::uniform(Rule::z_plus_fast()).into()),
-    entry("lrp.w_square", &[P::Reference], |_| Composite::uniform(Rule::w_square(Denominator::Safe)).into()),
-    entry("lrp.flat", &[P::Reference], |_| Composite::uniform(flat()).into()),
-    entry("lrp.alpha_beta", &[P::Alpha, P::Bias, P::Reference], |s| Composite::uniform(any_alpha_beta(s)).into()),
-    entry("lrp.alpha_1_beta_0", &[P::Bias, P::Reference], |s| Composite::uniform(alpha_beta(1.0, 0.0, bias(s))).into()),
-    entry("lrp.alpha_1_beta_0_IB", &[P::Reference], |_| Composite::uniform(alpha_beta(1.0, 0.0, Bias::Ignore)).into()),
-    entry("lrp.alpha_2_beta_1", &[P::Bias, P::Reference], |s| Composite::uniform(alpha_beta(2.0, 1.0, bias(s))).into()),
-    entry("lrp.alpha_2_beta_1_IB", &[P::Reference], |_| Composite::uniform(alpha_beta(2.0, 1.0, Bias::Ignore)).into()),
-    entry("deep_taylor", &[], |_| deep_taylor().into()),
-    entry("deep_taylor.bounded", &[P::Low, P::High], |s| deep_taylor().with_first(bounded(s, Denominator::Safe)).into()),
-    entry("gradient", &[], |_| Composite::gradient(Start::One, Activation::Gradient).into()),
-    entry("gradient.baseline", &[], |_| Composite::gradient(Start::One, Activation::Gradient).into()),
-    entry("input_t_gradient", &[], |_| Method::InputTimesGradient),
-    entry("integrated_gradients", &[P::Steps, P::Baseline], |s| Method::IntegratedGradients {
-        steps: s.steps.unwrap_or(64),
-        baseline: s.baseline.unwrap_or(0.0),
-    }),
-    entry("smoothgrad", &[P::Samples, P::Sigma, P::SigmaUnit, P::Seed], |s| {
+analyzers! {
+    LrpSequentialPresetA "lrp.sequential_preset_a" { epsilon: f64, bias: Bias, reference: Reference } =>
+        preset(1.0, 0.0, *epsilon, *bias).into();
+    LrpSequentialPresetAFlat "lrp.sequential_preset_a_flat" { epsilon: f64, bias: Bias, reference: Reference } =>
+        preset(1.0, 0.0, *epsilon, *bias).with_first(flat()).into();
+    LrpSequentialPresetB "lrp.sequential_preset_b" { epsilon: f64, bias: Bias, reference: Reference } =>
+        preset(2.0, 1.0, *epsilon, *bias).into();
+    LrpSequentialPresetBFlat "lrp.sequential_preset_b_flat" { epsilon: f64, bias: Bias, reference: Reference } =>
+        preset(2.0, 1.0, *epsilon, *bias).with_first(flat()).into();
+    LrpSequentialPresetBFlatUntilIdx "lrp.sequential_preset_b_flat_until_idx"
+        { epsilon: f64, bias: Bias, until: usize, reference: Reference } =>
+        preset(2.0, 1.0, *epsilon, *bias).with_first_layers(until.unwrap_or(0) + 1, &flat()).into();
+    Lrp "lrp" { composite: Vec<CompositeEntry>, reference: Reference } =>
+        entry::composite(composite.as_deref().unwrap_or_default()).into();
+    LrpEpsilon "lrp.epsilon" { epsilon: f64, bias: Bias, reference: Reference } =>
+        uniform(Rule::epsilon(epsilon.unwrap_or(1e-7), full(*bias)));
+    LrpEpsilonIB "lrp.epsilon_IB" { epsilon: f64, reference: Reference } =>
+        uniform(Rule::epsilon(epsilon.unwrap_or(1e-7), Bias::Ignore));
+    LrpZ "lrp.z" { bias: Bias, reference: Reference } => uniform(Rule::z(full(*bias)));
+    LrpZIB "lrp.z_IB" { reference: Reference } => uniform(Rule::z(Bias::Ignore));
+    LrpZPlus "lrp.z_plus" { reference: Reference } => uniform(Rule::z_plus());
+    LrpZPlusFast "lrp.z_plus_fast" { reference: Reference } => uniform(Rule::z_plus_fast());
+    LrpWSquare "lrp.w_square" { reference: Reference } => uniform(Rule::w_square(Denominator::Safe));
+    LrpFlat "lrp.flat" { reference: Reference } => uniform(flat());
+    LrpAlphaBeta "lrp.alpha_beta" { alpha: f64, bias: Bias, reference: Reference } => {
+        let alpha = alpha.unwrap_or(1.0);
+        uniform(alpha_beta(alpha, alpha - 1.0, full(*bias)))
+    };
+    LrpAlpha1Beta0 "lrp.alpha_1_beta_0" { bias: Bias, reference: Reference } =>
+        uniform(alpha_beta(1.0, 0.0, full(*bias)));
+    LrpAlpha1Beta0IB "lrp.alpha_1_beta_0_IB" { reference: Reference } => uniform(alpha_beta(1.0, 0.0, Bias::Ignore));
+    LrpAlpha2Beta1 "lrp.alpha_2_beta_1" { bias: Bias, reference: Reference } =>
+        uniform(alpha_beta(2.0, 1.0, full(*bias)));
+    LrpAlpha2Beta1IB "lrp.alpha_2_beta_1_IB" { reference: Reference } => uniform(alpha_beta(2.0, 1.0, Bias::Ignore));
+    DeepTaylor "deep_taylor" {} => deep_taylor().into();
+    DeepTaylorBounded "deep_taylor.bounded" { low: f64, high: f64 } =>
+        deep_taylor().with_first(bounded(*low, *high, Denominator::Safe)).into();
+    Gradient "gradient" {} => gradient();
+    GradientBaseline "gradient.baseline" {} => gradient();
+    InputTimesGradient "input_t_gradient" {} => Method::InputTimesGradient;
+    IntegratedGradients "integrated_gradients" { steps: usize, baseline: f64 } =>
+        Method::IntegratedGradients { steps: steps.unwrap_or(64), baseline: baseline.unwrap_or(0.0) };
+    SmoothGrad "smoothgrad" { samples: usize, sigma: f64, sigma_unit: SigmaUnit, seed: u64 } => {
         let own = Smoothing::default();
-        let gradient = Method::from(Composite::gradient(Start::One, Activation::Gradient));
-        gradient.smoothed(Smoothing {
-            samples: s.samples.unwrap_or(own.samples),
-            sigma: s.sigma.unwrap_or(own.sigma),
-            sigma_unit: s.sigma_unit.unwrap_or(own.sigma_unit),
-            seed: s.seed.unwrap_or(own.seed),
+        gradient().smoothed(Smoothing {
+            samples: samples.unwrap_or(own.samples),
+            sigma: sigma.unwrap_or(own.sigma),
+            sigma_unit: sigma_unit.unwrap_or(own.sigma_unit),
+            seed: seed.unwrap_or(own.seed),
         })
-    }),
-    entry("occlusion", &[P::Window, P::Stride, P::Fill], |s| Method::Occlusion {
-        window: s.window.unwrap_or(7),
-        stride: s.stride.unwrap_or(7),
-        fill: s.fill.unwrap_or(0.8),
-    }),
-    entry("input", &[], |_| Method::Input),
-    entry("random", &[P::Seed], |s| Method::Random { seed: s.seed.unwrap_or(0) }),
-    entry("deconvnet", &[], |_| Composite::gradient(Start::Prediction, Activation::Deconvnet).into()),
-    entry("guided_backprop", &[], |_| Composite::gradient(Start::Prediction, Activation::Guided).into()),
-    entry("zennit.epsilon_plus", &[P::Epsilon, P::Bias, P::Reference], |s| zennit(s, zennit_alpha_beta(s, 1.0, 0.0)).into()),
-    entry("zennit.epsilon_plus_flat", &[P::Epsilon, P::Bias, P::Reference], |s| zennit(s, zennit_alpha_beta(s, 1.0, 0.0)).with_first(Rule::flat(STABLE)).into()),
-    entry("zennit.epsilon_alpha2_beta1", &[P::Epsilon, P::Bias, P::Reference], |s| zennit(s, zennit_alpha_beta(s, 2.0, 1.0)).into()),
-    entry("zennit.epsilon_alpha2_beta1_flat", &[P::Epsilon, P::Bias, P::Reference], |s| zennit(s, zennit_alpha_beta(s, 2.0, 1.0)).with_first(Rule::flat(STABLE)).into()),
-    entry("zennit.epsilon_gamma_box", &[P::Epsilon, P::Bias, P::Gamma, P::Low, P::High, P::Reference], |s| {
-        let gamma = Rule::gamma(s.gamma.unwrap_or(0.25), zennit_bias(s), STABLE);
-        zennit(s, gamma).with_first(bounded(s, STABLE)).into()
-    }),
-];
+    };
+    Occlusion "occlusion" { window: usize, stride: usize, fill: f64 } =>
+        Method::Occlusion { window: window.unwrap_or(7), stride: stride.unwrap_or(7), fill: fill.unwrap_or(0.8) };
+    Input "input" {} => Method::Input;
+    Random "random" { seed: u64 } => Method::Random { seed: seed.unwrap_or(0) };
+    Deconvnet "deconvnet" {} => Composite::gradient(Start::Prediction, Activation::Deconvnet).into();
+    GuidedBackprop "guided_backprop" {} => Composite::gradient(Start::Prediction, Activation::Guided).into();
+    ZennitEpsilonPlus "zennit.epsilon_plus" { epsilon: f64, bias: Bias, reference: Reference } =>
+        zennit(zennit_alpha_beta(1.0, 0.0, *bias), *epsilon, *bias).into();
+    ZennitEpsilonPlusFlat "zennit.epsilon_plus_flat" { epsilon: f64, bias: Bias, reference: Reference } =>
+        zennit(zennit_alpha_beta(1.0, 0.0, *bias), *epsilon, *bias).with_first(Rule::flat(STABLE)).into();
+    ZennitEpsilonAlpha2Beta1 "zennit.epsilon_alpha2_beta1" { epsilon: f64, bias: Bias, reference: Reference } =>
+        zennit(zennit_alpha_beta(2.0, 1.0, *bias), *epsilon, *bias).into();
+    ZennitEpsilonAlpha2Beta1Flat "zennit.epsilon_alpha2_beta1_flat" { epsilon: f64, bias: Bias, reference: Reference } =>
+        zennit(zennit_alpha_beta(2.0, 1.0, *bias), *epsilon, *bias).with_first(Rule::flat(STABLE)).into();
+    ZennitEpsilonGammaBox "zennit.epsilon_gamma_box"
+        { epsilon: f64, bias: Bias, gamma: f64, low: f64, high: f64, reference: Reference } => {
+        let gamma = Rule::gamma(gamma.unwrap_or(0.25), signed(*bias), STABLE);
+        zennit(gamma, *epsilon, *bias).with_first(bounded(*low, *high, STABLE)).into()
+    };
+}
 
 /// iNNvestigate's `LRPSequentialPreset*`: epsilon 0.1 on dense layers, alpha-beta on convolutions.
-fn preset(settings: &ExplainSettings, alpha: f64, beta: f64) -> Composite {
-    let bias = bias(settings);
-    Composite::layered(alpha_beta(alpha, beta, bias), Rule::epsilon(epsilon(settings, 0.1), bias))
+fn preset(alpha: f64, beta: f64, epsilon: Option<f64>, bias: Option<Bias>) -> Composite {
+    let bias = full(bias);
+    Composite::layered(alpha_beta(alpha, beta, bias), Rule::epsilon(epsilon.unwrap_or(0.1), bias))
+}
+
+fn uniform(rule: Rule) -> Method {
+    Composite::uniform(rule).into()
 }
 
 fn alpha_beta(alpha: f64, beta: f64, bias: Bias) -> Rule {
     Rule::alpha_beta(alpha, beta, bias, Denominator::Safe)
 }
 
-/// alpha as given, and beta = alpha - 1.
-fn any_alpha_beta(settings: &ExplainSettings) -> Rule {
-    let alpha = settings.alpha.unwrap_or(1.0);
-    alpha_beta(alpha, alpha - 1.0, bias(settings))
+fn gradient() -> Method {
+    Composite::gradient(Start::One, Activation::Gradient).into()
 }
 
 /// Deep Taylor decomposition for ReLU networks (Montavon et al. 2017) as iNNvestigate has it: z+ on every layer, from a
@@ -225,36 +165,34 @@ fn deep_taylor() -> Composite {
 }
 
 /// z^B for pixels between `low` (0) and `high` (1).
-fn bounded(settings: &ExplainSettings, denominator: Denominator) -> Rule {
-    Rule::z_bounded(settings.low.unwrap_or(0.0), settings.high.unwrap_or(1.0), denominator)
+fn bounded(low: Option<f64>, high: Option<f64>, denominator: Denominator) -> Rule {
+    Rule::z_bounded(low.unwrap_or(0.0), high.unwrap_or(1.0), denominator)
 }
 
 /// What Zennit adds to the denominators of all rules.
 const STABLE: Denominator = Denominator::Epsilon(1e-6);
 
 /// Zennit's composites: epsilon 1e-6 on dense layers, another rule on convolutions, and batch norm passed through.
-fn zennit(settings: &ExplainSettings, conv: Rule) -> Composite {
+fn zennit(conv: Rule, epsilon: Option<f64>, bias: Option<Bias>) -> Composite {
     Composite::lrp([
         (Selector::Kind(LayerKind::BatchNorm), Rule::pass()),
         (Selector::Kind(LayerKind::Conv), conv),
-        (Selector::Kind(LayerKind::Dense), Rule::epsilon(epsilon(settings, 1e-6), zennit_bias(settings))),
+        (Selector::Kind(LayerKind::Dense), Rule::epsilon(epsilon.unwrap_or(1e-6), signed(bias))),
     ])
 }
 
-fn zennit_alpha_beta(settings: &ExplainSettings, alpha: f64, beta: f64) -> Rule {
-    Rule::alpha_beta(alpha, beta, zennit_bias(settings), STABLE)
+fn zennit_alpha_beta(alpha: f64, beta: f64, bias: Option<Bias>) -> Rule {
+    Rule::alpha_beta(alpha, beta, signed(bias), STABLE)
 }
 
-fn zennit_bias(settings: &ExplainSettings) -> Bias {
-    settings.bias.unwrap_or(Bias::Signed)
+/// What Zennit does with biases, unless told otherwise.
+fn signed(bias: Option<Bias>) -> Bias {
+    bias.unwrap_or(Bias::Signed)
 }
 
-fn epsilon(settings: &ExplainSettings, own: f64) -> f64 {
-    settings.epsilon.unwrap_or(own)
-}
-
-fn bias(settings: &ExplainSettings) -> Bias {
-    settings.bias.unwrap_or(Bias::Full)
+/// What iNNvestigate does with biases, unless told otherwise.
+fn full(bias: Option<Bias>) -> Bias {
+    bias.unwrap_or(Bias::Full)
 }
 
 fn flat() -> Rule {
@@ -264,61 +202,61 @@ fn flat() -> Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::SigmaUnit;
-    use crate::explain::{CompositeEntry, Reference};
 
     #[test]
     fn names_are_unique_and_found() {
-        for (index, name) in analyzer_names().enumerate() {
-            assert_eq!(analyzer_names().position(|other| other == name), Some(index), "{name} twice");
-            assert_eq!(analyzer(name).map(|analyzer| analyzer.name), Some(name));
+        for (index, name) in Analyzer::NAMES.iter().enumerate() {
+            assert_eq!(Analyzer::NAMES.iter().position(|other| other == name), Some(index), "{name} twice");
+            assert_eq!(Analyzer::new(name, &mut Options::default()).map(|analyzer| analyzer.name()), Some(*name));
         }
-        assert!(analyzer("lrp.nonsense").is_none());
+        assert!(Analyzer::new("lrp.nonsense", &mut Options::default()).is_none());
     }
 
-    fn entries() -> Vec<CompositeEntry> {
-        let settings = toml::from_str::<ExplainSettings>("composite = [{ layer = 'any', rule = 'z' }]");
-        settings.expect("well-formed settings").composite.expect("a composite")
+    /// Every option with a value that is nobody's default, each alone.
+    fn each_option() -> Vec<Options> {
+        let none = Options::default;
+        let entries = toml::from_str::<Options>("composite = [{ layer = 'any', rule = 'z' }]").expect("an option");
+        vec![
+            Options { epsilon: Some(0.75), ..none() },
+            Options { bias: Some(Bias::Ignore), ..none() },
+            Options { alpha: Some(1.25), ..none() },
+            Options { gamma: Some(0.5), ..none() },
+            Options { low: Some(-1.0), ..none() },
+            Options { high: Some(2.0), ..none() },
+            Options { steps: Some(3), ..none() },
+            Options { baseline: Some(0.5), ..none() },
+            Options { reference: Some(Reference::Years(50.0)), ..none() },
+            Options { until: Some(2), ..none() },
+            Options { samples: Some(3), ..none() },
+            Options { sigma: Some(0.25), ..none() },
+            Options { sigma_unit: Some(SigmaUnit::Absolute), ..none() },
+            Options { seed: Some(1), ..none() },
+            Options { window: Some(3), ..none() },
+            Options { stride: Some(3), ..none() },
+            Options { fill: Some(0.25), ..none() },
+            entries,
+        ]
     }
 
-    /// Whoever reads a parameter propagates differently under another value, and nobody else does.
+    /// Whoever takes an option propagates differently under another value, and nobody else can see it.
     #[test]
     fn an_analyzer_reads_exactly_what_it_declares() {
-        let settings = |parameter| {
-            let mut settings = ExplainSettings::default();
-            match parameter {
-                Parameter::Epsilon => settings.epsilon = Some(0.75),
-                Parameter::Bias => settings.bias = Some(Bias::Ignore),
-                Parameter::Alpha => settings.alpha = Some(1.25),
-                Parameter::Gamma => settings.gamma = Some(0.5),
-                Parameter::Low => settings.low = Some(-1.0),
-                Parameter::High => settings.high = Some(2.0),
-                Parameter::Steps => settings.steps = Some(3),
-                Parameter::Baseline => settings.baseline = Some(0.5),
-                Parameter::Reference => settings.reference = Some(Reference::Years(50.0)),
-                Parameter::Until => settings.until = Some(2),
-                Parameter::Samples => settings.samples = Some(3),
-                Parameter::Sigma => settings.sigma = Some(0.25),
-                Parameter::SigmaUnit => settings.sigma_unit = Some(SigmaUnit::Absolute),
-                Parameter::Seed => settings.seed = Some(1),
-                Parameter::Window => settings.window = Some(3),
-                Parameter::Stride => settings.stride = Some(3),
-                Parameter::Fill => settings.fill = Some(0.25),
-                Parameter::Composite => settings.composite = Some(entries()),
-            }
-            settings
-        };
-        for analyzer in analyzers() {
-            let own = analyzer.method(&ExplainSettings::default());
-            for parameter in Parameter::ALL {
-                let given = settings(parameter);
-                assert!(parameter.is_given(&given));
-                let changes = match parameter {
-                    // It acts on where relevance starts, not on the method.
-                    Parameter::Reference => analyzer.method(&given).relevance().is_some(),
-                    _ => analyzer.method(&given) != own,
+        let options = each_option();
+        let keys: Vec<_> = options.iter().flat_map(Options::given).collect();
+        assert_eq!(keys, Options::KEYS, "each option is tried");
+        for name in Analyzer::NAMES {
+            let own = Analyzer::new(name, &mut Options::default()).expect(name);
+            for (option, key) in options.iter().zip(&keys) {
+                let mut left = option.clone();
+                let analyzer = Analyzer::new(name, &mut left).expect(name);
+                let taken = Analyzer::takes(name).contains(key);
+                let kept = if taken { (option.clone(), vec![]) } else { (Options::default(), vec![*key]) };
+                assert_eq!((analyzer.options(), left.given().collect()), kept, "{name} and {key}");
+                let changes = match *key {
+                    "reference" => analyzer.method().relevance().is_some(),
+                    _ => analyzer.method() != own.method(),
                 };
-                assert_eq!(changes, analyzer.reads.contains(&parameter), "{} and {parameter:?}", analyzer.name);
+                assert_eq!(changes, taken, "{name} and {key}");
             }
         }
     }

@@ -37,13 +37,17 @@ impl Rule {
 mod tests {
     use std::fs;
 
-    use crate::explain::{ExplainSettings, LayerKind, LayerSite, Method, analyzer, analyzers};
+    use crate::explain::{Analyzer, LayerKind, LayerSite, Method, Options};
 
     const CONV: LayerSite = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
     const BATCH_NORM: LayerSite = LayerSite { name: "bn1", kind: LayerKind::BatchNorm, first: false, last: false };
 
-    fn is_blind(name: &str, settings: &ExplainSettings) -> bool {
-        analyzer(name).unwrap().method(settings).is_blind_to_zeros(&CONV)
+    fn method(name: &str) -> Method {
+        Analyzer::new(name, &mut Options::default()).expect(name).method()
+    }
+
+    fn is_blind(name: &str) -> bool {
+        method(name).is_blind_to_zeros(&CONV)
     }
 
     /// Float32 values at the end of a file.
@@ -60,14 +64,14 @@ mod tests {
         let count = 2 * 98 * 98;
         let images = floats("keras_images.f32", count);
         let mut compared = 0;
-        for analyzer in analyzers() {
-            let file = format!("{}.npy", analyzer.name.trim_start_matches("lrp."));
+        for name in Analyzer::NAMES {
+            let file = format!("{}.npy", name.trim_start_matches("lrp."));
             if !fs::exists(format!("{}/../tensor/tests/data/lrp/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap() {
                 continue;
             }
             let map = floats(&format!("lrp/{file}"), count);
             let blind = map.iter().zip(&images).all(|(&relevance, &pixel)| pixel != 0.0 || relevance == 0.0);
-            assert_eq!(is_blind(analyzer.name, &ExplainSettings::default()), blind, "{}", analyzer.name);
+            assert_eq!(is_blind(name), blind, "{name}");
             compared += 1;
         }
         assert!(compared >= 20, "{compared} analyzers have reference maps");
@@ -75,14 +79,14 @@ mod tests {
 
     #[test]
     fn references_and_bounds_of_zero_make_blind() {
-        let settings = ExplainSettings::default();
-        assert!(is_blind("integrated_gradients", &settings));
-        assert!(!is_blind("integrated_gradients", &ExplainSettings { baseline: Some(0.5), ..settings.clone() }));
-        assert!(!is_blind("smoothgrad", &settings) && !is_blind("occlusion", &settings));
-        let preset = analyzer("lrp.sequential_preset_a_flat").unwrap().method(&settings);
+        assert!(is_blind("integrated_gradients"));
+        let above = Analyzer::IntegratedGradients { steps: None, baseline: Some(0.5) };
+        assert!(!above.method().is_blind_to_zeros(&CONV));
+        assert!(!is_blind("smoothgrad") && !is_blind("occlusion"));
+        let preset = method("lrp.sequential_preset_a_flat");
         let blind = |method: &Method| [CONV, BATCH_NORM].map(|entry| method.is_blind_to_zeros(&entry));
         assert_eq!(blind(&preset), [false, true], "batch norm's rule multiplies");
-        let zennit = analyzer("zennit.epsilon_plus").unwrap().method(&settings);
+        let zennit = method("zennit.epsilon_plus");
         assert_eq!(blind(&zennit), [true, false], "batch norm passes on");
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::explain::{ExplainSettings, ExplainedNetwork, LayerKind, LayerSite, analyzer};
+use crate::explain::{ExplainSettings, ExplainedNetwork, LayerKind, LayerSite};
 use crate::task::Task;
 
 fn meaning(toml: &str) -> Meaning {
@@ -7,7 +7,7 @@ fn meaning(toml: &str) -> Meaning {
     let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
     let network =
         ExplainedNetwork { task: Task::Regression, target: &crate::sim::age(), entry, shape: crate::sim::SHAPE };
-    Meaning::of(&analyzer(&settings.analyzer).expect(toml).method(&settings), &network)
+    Meaning::of(&settings.method(), &network)
 }
 
 /// The only flaw of maps under these facts, if there is one, and what is said of it.

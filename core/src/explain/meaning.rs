@@ -149,7 +149,7 @@ impl Composite {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::{ExplainSettings, LayerKind, analyzer, analyzers};
+    use crate::explain::{Analyzer, ExplainSettings, LayerKind};
 
     fn pumpkin_net(task: Task, target: &Target) -> ExplainedNetwork<'_> {
         let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
@@ -158,20 +158,15 @@ mod tests {
 
     fn meaning(toml: &str, task: Task) -> Meaning {
         let settings: ExplainSettings = toml::from_str(toml).expect("well-formed settings");
-        Meaning::of(
-            &analyzer(&settings.analyzer).expect(toml).method(&settings),
-            &pumpkin_net(task, &crate::sim::age()),
-        )
+        Meaning::of(&settings.method(), &pumpkin_net(task, &crate::sim::age()))
     }
 
     #[test]
     fn every_analyzer_has_its_unit_and_its_sum() {
-        for analyzer in analyzers() {
-            let of = |task| {
-                Meaning::of(&analyzer.method(&ExplainSettings::default()), &pumpkin_net(task, &crate::sim::age()))
-            };
+        for &analyzer in Analyzer::NAMES {
+            let of = |task| meaning(&format!("analyzer = '{analyzer}'"), task);
             let Meaning { units, sum, .. } = of(Task::Regression);
-            let (unit, expected) = match analyzer.name {
+            let (unit, expected) = match analyzer {
                 "gradient" | "gradient.baseline" | "smoothgrad" => ("years per unit of intensity", None),
                 "deconvnet" | "guided_backprop" => ("years^2 per unit of intensity", None),
                 "input" | "random" => ("intensity", None),
@@ -183,22 +178,22 @@ mod tests {
                     ("years", Some(Sum::Difference))
                 }
             };
-            assert_eq!((units.of_relevance().as_str(), sum), (unit, expected), "{}", analyzer.name);
+            assert_eq!((units.of_relevance().as_str(), sum), (unit, expected), "{analyzer}");
             let of_class = of(Task::Classification).units.of_relevance();
-            assert_eq!(of_class, unit.replace("years", "logit"), "{}", analyzer.name);
+            assert_eq!(of_class, unit.replace("years", "logit"), "{analyzer}");
         }
     }
 
     /// Whoever is wrapped keeps its unit and its sum; noise alone lets it see pixels of 0.
     #[test]
     fn wrappers_carry_the_meaning_through() {
-        for analyzer in analyzers() {
-            let with = |smooth: &str| meaning(&format!("analyzer = '{}'\n{smooth}", analyzer.name), Task::Regression);
+        for analyzer in Analyzer::NAMES {
+            let with = |smooth: &str| meaning(&format!("analyzer = '{analyzer}'\n{smooth}"), Task::Regression);
             let plain = with("");
-            assert_eq!(with("smooth = { samples = 3, sigma = 0.0 }"), plain, "{} without noise", analyzer.name);
+            assert_eq!(with("smooth = { samples = 3, sigma = 0.0 }"), plain, "{analyzer} without noise");
             let noisy = with("smooth = { samples = 3, sigma = 0.1 }");
-            assert_eq!((&noisy.units, noisy.sum), (&plain.units, plain.sum), "{}", analyzer.name);
-            assert!(!noisy.blind && noisy.smoothing.is_some(), "{}", analyzer.name);
+            assert_eq!((&noisy.units, noisy.sum), (&plain.units, plain.sum), "{analyzer}");
+            assert!(!noisy.blind && noisy.smoothing.is_some(), "{analyzer}");
         }
         assert_eq!(
             meaning("analyzer = 'smoothgrad'\nsigma = 0", Task::Regression),

@@ -9,9 +9,10 @@ mod meaning;
 mod method;
 mod reference;
 mod rule;
+mod section;
 mod settings;
 
-pub use analyzer::{Analyzer, Parameter, analyzer, analyzer_names, analyzers};
+pub use analyzer::Analyzer;
 pub use composite::{Activation, Composite, LayerKind, LayerSite, Selector, Start};
 pub use entry::{CompositeEntry, RuleName};
 pub use flaw::{Facts, Finding, Flaw, Review};
@@ -19,4 +20,5 @@ pub use meaning::{ExplainedNetwork, Gaps, Meaning, Sum, starts};
 pub use method::{Method, SigmaUnit, Smoothing};
 pub use reference::Reference;
 pub use rule::{BiasPart, Denominator, Gate, InputPart, Pass, Rule, Term, WeightPart};
+pub use section::Options;
 pub use settings::{Bias, Class, ExplainSettings};

@@ -1,18 +1,18 @@
 //! `[explain]`: how predictions are explained.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Reference;
+use super::analyzer::Analyzer;
 use super::composite::LayerSite;
 use super::entry;
-use super::entry::CompositeEntry;
+use super::method::{Method, Smoothing};
+use super::reference::Reference;
+use super::section::{Options, Section};
 use crate::data::Split;
-use crate::explain::{Composite, Parameter, SigmaUnit, Smoothing, analyzer, analyzer_names, analyzers};
 use crate::net::NetworkSpec;
 use crate::raster::ImageShape;
 use crate::settings::Invalid;
-use crate::settings::near_miss;
 use crate::settings::number::{Bound, count, number, plain, seed};
 use crate::settings::{Need, SCORES, image_bytes};
 use crate::shown::shown;
@@ -51,140 +51,103 @@ impl Class {
     }
 }
 
-/// `[explain]`: the relevance maps. A setting that the analyzer does not read is refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+/// `[explain]`: the relevance maps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Section", into = "Section")]
 pub struct ExplainSettings {
-    /// How relevance is found, by iNNvestigate's names, or Zennit's behind `zennit.`; "lrp" by the rules of `composite`.
-    #[schemars(schema_with = "analyzer_schema")]
-    pub analyzer: String,
-    /// Which images are explained: "test", "validation", "train" or "all".
+    /// What it is called for people; no part of what is computed.
+    pub name: Option<String>,
+    /// How relevance is found.
+    pub analyzer: Analyzer,
+    /// Which images are explained.
     pub subset: Split,
-    /// Which class of a classification is explained: "predicted" (the default), "young" or "old". Refused for a regression.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Which class of a classification is explained; none for a regression.
     pub class: Option<Class>,
-    /// Stabiliser of the epsilon rule, in units of the layer's output (at the output layer: years). By default the
-    /// analyzer's own: 0.1 in iNNvestigate's presets, 1e-7 in `lrp.epsilon`, 1e-6 in Zennit's composites.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epsilon: Option<f64>,
-    /// What rules do with biases: "full", "signed" or "ignore". By default the analyzer's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bias: Option<Bias>,
-    /// Weight of what excites in `lrp.alpha_beta`, at least 1 (the default); what inhibits weighs `alpha - 1`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alpha: Option<f64>,
-    /// How much the gamma rule favours what agrees with the sign of a layer's output; 0.25 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gamma: Option<f64>,
-    /// Lowest value of a pixel, for rules that are bounded; 0 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub low: Option<f64>,
-    /// Highest value of a pixel, for rules that are bounded; 1 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub high: Option<f64>,
-    /// Points on the path of integrated gradients; 64 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub steps: Option<usize>,
-    /// Pixel value of the image at which the path of integrated gradients begins; 0 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<f64>,
-    /// What relevance explains the difference to: "none" (the default), "output-bias", "mean" (of the training set's
-    /// ages), a number of years, `{ flooding = 70 }`, a number of years that is met by lowering or raising all hidden units
-    /// alike, or `{ ages = [20, 30] }`, the mean activation of the training samples of these ages.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reference: Option<Reference>,
-    /// The last layer with the flat rule in `lrp.sequential_preset_b_flat_until_idx`, counted from 0 at the input; by
-    /// default 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<usize>,
-    /// Noisy images that SmoothGrad averages over; 64 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub samples: Option<usize>,
-    /// Standard deviation of SmoothGrad's noise; 0.1 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sigma: Option<f64>,
-    /// Whether `sigma` is "relative" to the range of an image's values (the default) or "absolute".
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sigma_unit: Option<SigmaUnit>,
-    /// Seed of SmoothGrad's noise; 0 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// Side of the windows of occlusion in pixels; 7 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub window: Option<usize>,
-    /// Pixels from one window of occlusion to the next; 7 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stride: Option<usize>,
-    /// Pixel value of an occluded window; that of tissue, 0.8, by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fill: Option<f64>,
     /// Averages the maps of any analyzer over noisy images.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub smooth: Option<Smoothing>,
-    /// The rules of the analyzer "lrp": the first entry that selects a layer decides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub composite: Option<Vec<CompositeEntry>>,
+    /// Options that are written but that the analyzer does not take. A run with any is refused; what a sweep lays its cells
+    /// over may have some, which other analyzers take.
+    pub unread: Options,
 }
 
 impl Default for ExplainSettings {
     fn default() -> Self {
-        Self {
-            analyzer: "lrp.sequential_preset_a".into(),
-            subset: Split::Test,
-            class: None,
-            epsilon: None,
-            bias: None,
-            alpha: None,
-            gamma: None,
-            low: None,
-            high: None,
-            steps: None,
-            baseline: None,
-            reference: None,
-            until: None,
-            samples: None,
-            sigma: None,
-            sigma_unit: None,
-            seed: None,
-            window: None,
-            stride: None,
-            fill: None,
-            smooth: None,
-            composite: None,
-        }
+        Self::of(Analyzer::LrpSequentialPresetA { epsilon: None, bias: None, reference: None })
     }
 }
 
+/// Characters of a name, which legends and tables have to hold.
+const LONGEST_NAME: usize = 60;
 /// At most this many passes through the network for one map.
 const MOST_PASSES: usize = 1_000_000;
 
 impl ExplainSettings {
+    /// Of this analyzer, for the test set.
+    pub fn of(analyzer: Analyzer) -> Self {
+        Self { name: None, analyzer, subset: Split::Test, class: None, smooth: None, unread: Options::default() }
+    }
+
+    /// What is done with an image.
+    pub fn method(&self) -> Method {
+        match self.smooth {
+            Some(smoothing) => self.analyzer.method().smoothed(smoothing),
+            None => self.analyzer.method(),
+        }
+    }
+
+    /// What predictions are explained against.
+    pub fn reference(&self) -> Reference {
+        self.analyzer.options().reference.unwrap_or(Reference::None)
+    }
+
+    /// The same maps without their name.
+    pub fn unnamed(&self) -> Self {
+        Self { name: None, ..self.clone() }
+    }
+
+    /// The same but for the seeds of noise.
+    pub fn without_seeds(&self) -> Self {
+        let mut options = Options { seed: None, ..self.analyzer.options() };
+        let analyzer = Analyzer::new(self.analyzer.name(), &mut options).expect("an analyzer's own name");
+        Self { analyzer, smooth: self.smooth.map(|smooth| Smoothing { seed: 0, ..smooth }), ..self.clone() }
+    }
+
+    /// Leaves composites to the analyzer "lrp", where a sweep sets it beside others.
+    pub fn leave_composite_to_lrp(&mut self) {
+        self.unread.composite = None;
+    }
+
     /// Everything that cannot be carried out, each with its dotted key.
     pub fn validate(&self) -> Vec<Invalid> {
-        let mut invalid = self.validate_analyzer();
+        let options = self.analyzer.options();
+        let mut invalid: Vec<Invalid> = self.name.iter().filter_map(|name| refuse_name(name)).collect();
+        invalid.extend(self.unread.given().map(|key| self.refuse_unread(key)));
+        if let Analyzer::Lrp { composite, .. } = &self.analyzer {
+            invalid.extend(entry::validate(composite.as_deref().unwrap_or_default()));
+        }
         for (key, value, bound) in [
-            ("explain.epsilon", self.epsilon, Bound::AtLeast(0.0)),
-            ("explain.alpha", self.alpha, Bound::AtLeast(1.0)),
-            ("explain.gamma", self.gamma, Bound::AtLeast(0.0)),
-            ("explain.baseline", self.baseline, Bound::Any),
-            ("explain.sigma", self.sigma, Bound::AtLeast(0.0)),
-            ("explain.fill", self.fill, Bound::Any),
-            ("explain.low", self.low, Bound::Any),
-            ("explain.high", self.high, Bound::Any),
+            ("explain.epsilon", options.epsilon, Bound::AtLeast(0.0)),
+            ("explain.alpha", options.alpha, Bound::AtLeast(1.0)),
+            ("explain.gamma", options.gamma, Bound::AtLeast(0.0)),
+            ("explain.baseline", options.baseline, Bound::Any),
+            ("explain.sigma", options.sigma, Bound::AtLeast(0.0)),
+            ("explain.fill", options.fill, Bound::Any),
+            ("explain.low", options.low, Bound::Any),
+            ("explain.high", options.high, Bound::Any),
         ] {
             invalid.extend(value.and_then(|value| number(key, value, bound)));
         }
         for (key, value, allowed) in
-            [("explain.steps", self.steps, 1..=MOST_PASSES), ("explain.samples", self.samples, 1..=MOST_PASSES)]
+            [("explain.steps", options.steps, 1..=MOST_PASSES), ("explain.samples", options.samples, 1..=MOST_PASSES)]
         {
             invalid.extend(value.and_then(|value| count(key, value, allowed)));
         }
-        invalid.extend(self.seed.and_then(|value| seed("explain.seed", value)));
-        invalid.extend(self.validate_reference());
+        invalid.extend(options.seed.and_then(|value| seed("explain.seed", value)));
+        invalid.extend(options.reference.into_iter().flat_map(validate_reference));
         invalid.extend(self.validate_smoothing());
-        let (low, high) = (self.low.unwrap_or(0.0), self.high.unwrap_or(1.0));
+        let (low, high) = (options.low.unwrap_or(0.0), options.high.unwrap_or(1.0));
         if low >= high {
-            let key = if self.low.is_some() { "explain.low" } else { "explain.high" };
+            let key = if options.low.is_some() { "explain.low" } else { "explain.high" };
             let message = format!("low must be below high, but they are {} and {}", plain(low), plain(high));
             invalid.push(Invalid::new(key, message, "use two numbers with `low` below `high`"));
         }
@@ -198,30 +161,26 @@ impl ExplainSettings {
         Some(Need::new("explain.subset", maps * (image_bytes(shape) + SCORES), format!("the maps of {maps} images")))
     }
 
-    /// The composite of the analyzer "lrp".
-    pub fn own_composite(&self) -> Composite {
-        entry::composite(self.composite.as_deref().unwrap_or_default())
-    }
-
     /// What cannot be carried out for this network: a composite that does not fit its layers, windows beyond its images.
     pub fn validate_for_network(&self, network: &NetworkSpec) -> Vec<Invalid> {
+        let options = self.analyzer.options();
         let (side, layers) = (network.input.height.max(network.input.width), LayerSite::of(network).len());
         let counts = [
-            ("explain.until", self.until, 0..=layers - 1),
-            ("explain.window", self.window, 1..=side),
-            ("explain.stride", self.stride, 1..=side),
+            ("explain.until", options.until, 0..=layers - 1),
+            ("explain.window", options.window, 1..=side),
+            ("explain.stride", options.stride, 1..=side),
         ];
         let mut invalid: Vec<Invalid> =
             counts.into_iter().filter_map(|(key, value, allowed)| count(key, value?, allowed)).collect();
-        if let Some(entries) = self.composite.as_deref().filter(|entries| !entries.is_empty()) {
-            invalid.extend(entry::validate_for(entries, network));
+        if let Some(entries) = options.composite.filter(|entries| !entries.is_empty()) {
+            invalid.extend(entry::validate_for(&entries, network));
         }
         invalid
     }
 
     /// What cannot be carried out for networks of this task.
     pub fn validate_for(&self, task: Task) -> Vec<Invalid> {
-        let referred = !matches!(self.reference, None | Some(Reference::None));
+        let referred = self.reference() != Reference::None;
         let refused = match task {
             Task::Classification if referred => Invalid::new(
                 "explain.reference",
@@ -238,28 +197,9 @@ impl ExplainSettings {
         vec![refused]
     }
 
-    fn validate_reference(&self) -> Vec<Invalid> {
-        const KEY: &str = "explain.reference";
-        match self.reference {
-            Some(Reference::Years(years) | Reference::Flooding(years)) => {
-                number(KEY, years, Bound::Any).into_iter().collect()
-            }
-            Some(Reference::Ages([from, to])) => {
-                let invalid: Vec<Invalid> =
-                    [from, to].into_iter().filter_map(|age| number(KEY, age, Bound::Any)).collect();
-                if invalid.is_empty() && from > to {
-                    let message = format!("the ages from {} to {} are none", plain(from), plain(to));
-                    return vec![Invalid::new(KEY, message, "write the lower age first")];
-                }
-                invalid
-            }
-            _ => Vec::new(),
-        }
-    }
-
     fn validate_smoothing(&self) -> Vec<Invalid> {
         let Some(Smoothing { samples, sigma, seed: noise, .. }) = self.smooth else { return Vec::new() };
-        if self.analyzer == "smoothgrad" {
+        if matches!(self.analyzer, Analyzer::SmoothGrad { .. }) {
             let message = "`smoothgrad` takes the mean over noisy images already";
             let help = "leave `smooth` out, or use analyzer = \"gradient\"";
             return vec![Invalid::new("explain.smooth", message, help)];
@@ -269,39 +209,41 @@ impl ExplainSettings {
         [samples, sigma, seed("explain.smooth.seed", noise)].into_iter().flatten().collect()
     }
 
-    fn validate_analyzer(&self) -> Vec<Invalid> {
-        let Some(analyzer) = analyzer(&self.analyzer) else {
-            let all = analyzer_names().collect::<Vec<_>>().join(", ");
-            let help = match near_miss(&self.analyzer, analyzer_names()) {
-                Some(near) => format!("did you mean `{near}`? Analyzers: {all}"),
-                None => format!("analyzers: {all}"),
-            };
-            return vec![Invalid::new(
-                "explain.analyzer",
-                format!("there is no analyzer `{}`", shown(&self.analyzer)),
-                help,
-            )];
-        };
-        let unread = |parameter: &Parameter| parameter.is_given(self) && !analyzer.reads.contains(parameter);
-        let refuse = |parameter: Parameter| {
-            let readers = analyzers().iter().filter(|a| a.reads.contains(&parameter));
-            let readers = readers.map(|a| a.name).collect::<Vec<_>>().join(", ");
-            Invalid::new(
-                format!("explain.{}", parameter.key()),
-                format!("`{}` does not read `{}`", analyzer.name, parameter.key()),
-                format!("leave it out, or use an analyzer that reads it: {readers}"),
-            )
-        };
-        let mut invalid: Vec<Invalid> = Parameter::ALL.into_iter().filter(unread).map(refuse).collect();
-        if analyzer.reads.contains(&Parameter::Composite) {
-            invalid.extend(entry::validate(self.composite.as_deref().unwrap_or_default()));
-        }
-        invalid
+    /// An option that the analyzer does not take.
+    fn refuse_unread(&self, key: &str) -> Invalid {
+        let takers = Analyzer::NAMES.iter().filter(|name| Analyzer::takes(name).contains(&key));
+        let takers = takers.copied().collect::<Vec<_>>().join(", ");
+        Invalid::new(
+            format!("explain.{key}"),
+            format!("`{}` does not read `{key}`", self.analyzer.name()),
+            format!("leave it out, or use an analyzer that reads it: {takers}"),
+        )
     }
 }
 
-fn analyzer_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "enum": analyzer_names().collect::<Vec<_>>() })
+fn validate_reference(reference: Reference) -> Vec<Invalid> {
+    const KEY: &str = "explain.reference";
+    match reference {
+        Reference::Years(years) | Reference::Flooding(years) => number(KEY, years, Bound::Any).into_iter().collect(),
+        Reference::Ages([from, to]) => {
+            let invalid: Vec<Invalid> = [from, to].into_iter().filter_map(|age| number(KEY, age, Bound::Any)).collect();
+            if invalid.is_empty() && from > to {
+                let message = format!("the ages from {} to {} are none", plain(from), plain(to));
+                return vec![Invalid::new(KEY, message, "write the lower age first")];
+            }
+            invalid
+        }
+        Reference::None | Reference::OutputBias | Reference::Mean => Vec::new(),
+    }
+}
+
+fn refuse_name(name: &str) -> Option<Invalid> {
+    let unfit = name.trim().is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control);
+    unfit.then(|| {
+        let message = format!("\"{}\" cannot be the name of an explanation", shown(name));
+        let help = format!("use 1 to {LONGEST_NAME} characters without line breaks and other control characters");
+        Invalid::new("explain.name", message, help)
+    })
 }
 
 #[cfg(test)]
@@ -323,11 +265,40 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_analyzer_is_refused_with_the_near_miss() {
-        let invalid = parse("analyzer = 'lrp.sequental_preset_b'").validate();
-        assert_eq!(invalid.len(), 1);
-        assert_eq!(invalid[0].key, "explain.analyzer");
-        assert!(invalid[0].help.starts_with("did you mean `lrp.sequential_preset_b`?"), "{}", invalid[0].help);
+    fn an_unknown_analyzer_is_refused_with_those_that_exist() {
+        let error = toml::from_str::<ExplainSettings>("analyzer = 'lrp.nonsense'").expect_err("no analyzer");
+        assert!(error.message().contains("`lrp.nonsense`") && error.message().contains("`lrp.epsilon`"), "{error}");
+    }
+
+    #[test]
+    fn what_is_written_is_serialised_and_nothing_else() {
+        let text = "analyzer = \"occlusion\"\nsubset = \"test\"\nepsilon = 0.5\nwindow = 3\n";
+        let settings = parse(text);
+        assert_eq!(toml::to_string(&settings).expect("as TOML"), text);
+        assert_eq!(settings.analyzer, Analyzer::Occlusion { window: Some(3), stride: None, fill: None });
+        assert_eq!(settings.unread, Options { epsilon: Some(0.5), ..Options::default() });
+    }
+
+    #[test]
+    fn names_are_short_lines_of_text() {
+        let keys = |name: &str| {
+            let settings = ExplainSettings { name: Some(name.into()), ..ExplainSettings::default() };
+            settings.validate().into_iter().map(|invalid| invalid.key).collect::<Vec<_>>()
+        };
+        for fine in ["mine", "\u{3b5} = 0.1, d\u{e9}j\u{e0} vu", &"\u{4e00}".repeat(60)] {
+            assert_eq!(keys(fine), [""; 0], "{fine:?}");
+        }
+        for unfit in ["", "  ", "two\nlines", "\u{1b}[31m", &"a".repeat(61)] {
+            assert_eq!(keys(unfit), ["explain.name"], "{unfit:?}");
+        }
+    }
+
+    #[test]
+    fn seeds_of_noise_are_left_out_wherever_they_are() {
+        let own = parse("analyzer = 'smoothgrad'\nseed = 3\nsigma = 0.5");
+        assert_eq!(own.without_seeds(), parse("analyzer = 'smoothgrad'\nsigma = 0.5"));
+        let smooth = parse("smooth = { seed = 3, samples = 2 }");
+        assert_eq!(smooth.without_seeds(), parse("smooth = { seed = 0, samples = 2 }"));
     }
 
     #[test]

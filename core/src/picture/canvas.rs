@@ -17,7 +17,7 @@ const WHITE: u8 = 255;
 
 /// DejaVu Sans at any size.
 pub struct Typeface {
-    font: FontRef<'static>,
+    pub(super) font: FontRef<'static>,
 }
 
 impl Default for Typeface {
@@ -46,7 +46,7 @@ impl Typeface {
     }
 
     /// Every glyph of `text` with where it starts and ends along the baseline.
-    fn glyphs(&self, text: &str, size: f32) -> impl Iterator<Item = (GlyphId, f32, f32)> {
+    pub(super) fn glyphs(&self, text: &str, size: f32) -> impl Iterator<Item = (GlyphId, f32, f32)> {
         let font = self.font.as_scaled(self.px_scale(size));
         let mut end = 0.0;
         let mut previous = None;
@@ -86,67 +86,98 @@ pub struct TextStyle {
     pub ink: Ink,
 }
 
-/// An opaque sheet of pixels.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Canvas {
-    pixmap: Pixmap,
+impl TextStyle {
+    /// Where `text` begins along its baseline, and where the baseline lies across: (along, across). Text that runs up is set
+    /// on a sheet that is turned to the left. Whole pixels across keep horizontal strokes sharp.
+    pub(super) fn baseline(self, typeface: &Typeface, text: &str, x: f32, y: f32) -> (f32, f32) {
+        let shift = match self.align {
+            Align::Start => 0.0,
+            Align::Middle => -0.5 * typeface.width(text, self.size),
+            Align::End => -typeface.width(text, self.size),
+        };
+        match self.direction {
+            Direction::Right => (x + shift, y.round()),
+            Direction::Up => (-y + shift, x.round()),
+        }
+    }
 }
 
-impl Canvas {
+/// What pictures are drawn on: pixels ([`Canvas`]) or shapes ([`super::drawing::Drawing`]).
+pub trait Surface: Clone {
     /// A white sheet.
     ///
     /// # Panics
     /// Panics when it has no pixels, or more than memory can address.
-    pub fn new(width: u32, height: u32) -> Self {
-        let size = IntSize::from_wh(width, height).expect("a canvas has pixels");
-        let white = vec![WHITE; width as usize * height as usize * 4];
-        Self { pixmap: Pixmap::from_vec(white, size).expect("four bytes a pixel") }
-    }
+    fn new(width: u32, height: u32) -> Self;
 
-    pub fn width(&self) -> u32 {
-        self.pixmap.width()
-    }
-
-    pub fn height(&self) -> u32 {
-        self.pixmap.height()
-    }
+    /// In pixels.
+    fn width(&self) -> u32;
 
     /// Fills the rectangle; nothing where it is empty.
-    pub fn rect(&mut self, left: f32, top: f32, width: f32, height: f32, ink: Ink) {
-        if let Some(rect) = Rect::from_xywh(left, top, width, height) {
-            self.pixmap.fill_rect(rect, &paint(ink), Transform::identity(), None);
-        }
-    }
+    fn rect(&mut self, left: f32, top: f32, width: f32, height: f32, ink: Ink);
+
+    /// Fills the polygon with these corners (x, y).
+    fn polygon(&mut self, corners: &[(f32, f32)], ink: Ink);
+
+    /// Draws a line of this `thickness` along the edges of the polygon, half of it outside.
+    fn contour(&mut self, corners: &[(f32, f32)], thickness: f32, ink: Ink);
+
+    /// Draws an image of `columns` pixels a row, each as a sharp square of `scale` pixels.
+    ///
+    /// # Panics
+    /// Panics when the image does not fit on the sheet.
+    fn image(&mut self, left: usize, top: usize, columns: usize, scale: usize, pixels: &[[u8; 3]]);
+
+    /// Writes `text` with its baseline through (x, y).
+    fn text(&mut self, typeface: &Typeface, text: &str, x: f32, y: f32, style: TextStyle);
 
     /// Draws a line of this `thickness` around the rectangle, outside of it.
-    pub fn outline(&mut self, left: f32, top: f32, width: f32, height: f32, thickness: f32, ink: Ink) {
+    fn outline(&mut self, left: f32, top: f32, width: f32, height: f32, thickness: f32, ink: Ink) {
         let (full_width, right, bottom) = (width + 2.0 * thickness, left + width, top + height);
         self.rect(left - thickness, top - thickness, full_width, thickness, ink);
         self.rect(left - thickness, bottom, full_width, thickness, ink);
         self.rect(left - thickness, top, thickness, height, ink);
         self.rect(right, top, thickness, height, ink);
     }
+}
 
-    /// Fills the polygon with these corners (x, y).
-    pub fn polygon(&mut self, corners: &[(f32, f32)], ink: Ink) {
+/// An opaque sheet of pixels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Canvas {
+    pixmap: Pixmap,
+}
+
+impl Surface for Canvas {
+    fn new(width: u32, height: u32) -> Self {
+        let size = IntSize::from_wh(width, height).expect("a canvas has pixels");
+        let white = vec![WHITE; width as usize * height as usize * 4];
+        Self { pixmap: Pixmap::from_vec(white, size).expect("four bytes a pixel") }
+    }
+
+    fn width(&self) -> u32 {
+        self.pixmap.width()
+    }
+
+    fn rect(&mut self, left: f32, top: f32, width: f32, height: f32, ink: Ink) {
+        if let Some(rect) = Rect::from_xywh(left, top, width, height) {
+            self.pixmap.fill_rect(rect, &paint(ink), Transform::identity(), None);
+        }
+    }
+
+    fn polygon(&mut self, corners: &[(f32, f32)], ink: Ink) {
         if let Some(path) = closed_path(corners) {
             self.pixmap.fill_path(&path, &paint(ink), FillRule::Winding, Transform::identity(), None);
         }
     }
 
-    /// Draws a line of this `thickness` along the edges of the polygon, half of it outside.
-    pub fn contour(&mut self, corners: &[(f32, f32)], thickness: f32, ink: Ink) {
+    fn contour(&mut self, corners: &[(f32, f32)], thickness: f32, ink: Ink) {
         if let Some(path) = closed_path(corners) {
             let stroke = Stroke { width: thickness, line_join: LineJoin::Round, ..Stroke::default() };
             self.pixmap.stroke_path(&path, &paint(ink), &stroke, Transform::identity(), None);
         }
     }
 
-    /// Draws an image of `columns` pixels a row, each as a sharp square of `scale` pixels.
-    ///
-    /// # Panics
-    /// Panics when the image does not fit on the sheet.
-    pub fn image(&mut self, left: usize, top: usize, columns: usize, scale: usize, pixels: &[[u8; 3]]) {
+    fn image(&mut self, left: usize, top: usize, columns: usize, scale: usize, pixels: &[[u8; 3]]) {
         let stride = self.pixmap.width() as usize * 4;
         let data = self.pixmap.data_mut();
         for (row, colors) in pixels.chunks_exact(columns).enumerate() {
@@ -161,18 +192,8 @@ impl Canvas {
         }
     }
 
-    /// Writes `text` with its baseline through (x, y).
-    pub fn text(&mut self, typeface: &Typeface, text: &str, x: f32, y: f32, style: TextStyle) {
-        let shift = match style.align {
-            Align::Start => 0.0,
-            Align::Middle => -0.5 * typeface.width(text, style.size),
-            Align::End => -typeface.width(text, style.size),
-        };
-        // Along and across the baseline; whole pixels across keep horizontal strokes sharp.
-        let (along, across) = match style.direction {
-            Direction::Right => (x + shift, y.round()),
-            Direction::Up => (-y + shift, x.round()),
-        };
+    fn text(&mut self, typeface: &Typeface, text: &str, x: f32, y: f32, style: TextStyle) {
+        let (along, across) = style.baseline(typeface, text, x, y);
         let scale = typeface.px_scale(style.size);
         for (glyph, start, _) in typeface.glyphs(text, style.size) {
             let glyph = glyph.with_scale_and_position(scale, point(along + start, across));
@@ -186,6 +207,12 @@ impl Canvas {
                 }
             });
         }
+    }
+}
+
+impl Canvas {
+    pub fn height(&self) -> u32 {
+        self.pixmap.height()
     }
 
     /// The drawing without its (full) opacity.

@@ -2,7 +2,7 @@
 //!
 //! A frame is drawn once and copied for every picture.
 
-use super::canvas::{Align, BLACK, Canvas, Direction, TextStyle, Typeface};
+use super::canvas::{Align, BLACK, Direction, Surface, TextStyle, Typeface};
 use super::colormap::{ColoredMap, bar_color, to_bytes};
 
 /// How many pixels the longer side of an image may take, when each of its pixels takes a whole number of them.
@@ -46,9 +46,9 @@ pub enum Scale<'a> {
 }
 
 /// Axes and colour bar for images of `rows` x `columns` pixels.
-pub struct Frame<'a> {
+pub struct Frame<'a, S> {
     typeface: Typeface,
-    sheet: Canvas,
+    sheet: S,
     columns: usize,
     magnification: usize,
     plot: Area,
@@ -56,7 +56,7 @@ pub struct Frame<'a> {
     scale: Scale<'a>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a, S: Surface> Frame<'a, S> {
     /// Draws what does not change from picture to picture.
     ///
     /// The colour bar is labelled as `scale` says.
@@ -82,7 +82,7 @@ impl<'a> Frame<'a> {
         let width = right + 2.0 * LABEL_GAP + cap_height + MARGIN;
         let height = (bar.top + bar.height) as f32 + LABEL_DISTANCE + cap_height + MARGIN;
 
-        let mut sheet = Canvas::new(width.ceil() as u32, height.ceil() as u32);
+        let mut sheet = S::new(width.ceil() as u32, height.ceil() as u32);
         draw_bar(&mut sheet, bar);
         let mut frame = Self { typeface, sheet, columns, magnification, plot, bar, scale };
         frame.draw_axes(rows);
@@ -95,7 +95,7 @@ impl<'a> Frame<'a> {
     }
 
     /// A picture of `map` on a copy of the frame, without signs.
-    pub fn picture(&self, map: &ColoredMap, title: &str) -> Canvas {
+    pub fn picture(&self, map: &ColoredMap, title: &str) -> S {
         let mut sheet = self.sheet.clone();
         sheet.image(self.plot.left, self.plot.top, self.columns, self.magnification, &map.pixels);
         self.write_title(&mut sheet, title);
@@ -135,7 +135,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    fn label_bar(&self, sheet: &mut Canvas, labels: &BarLabels) {
+    fn label_bar(&self, sheet: &mut S, labels: &BarLabels) {
         let Area { left, top, width, height } = self.bar;
         let cap_height = self.typeface.cap_height(LABEL.size);
         let x = (left + width) as f32 + LABEL_DISTANCE;
@@ -152,7 +152,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Over the middle of the plot if it fits there, else moved and at last made smaller.
-    fn write_title(&self, sheet: &mut Canvas, title: &str) {
+    fn write_title(&self, sheet: &mut S, title: &str) {
         let room = sheet.width() as f32 - 2.0 * MARGIN;
         let width = self.typeface.width(title, TITLE.size);
         let style = TextStyle { size: TITLE.size * (room / width).min(1.0), ..TITLE };
@@ -215,12 +215,11 @@ fn superscript(number: i32) -> String {
 }
 
 /// The colour bar with its ticks.
-fn draw_bar(sheet: &mut Canvas, bar: Area) {
+fn draw_bar(sheet: &mut impl Surface, bar: Area) {
     let Area { left, top, width, height } = bar;
-    for y in 0..height {
-        let [r, g, b] = to_bytes(bar_color(1.0 - 2.0 * y as f32 / (height - 1) as f32));
-        sheet.rect(left as f32, (top + y) as f32, width as f32, 1.0, [r, g, b, u8::MAX]);
-    }
+    let rows = (0..height).map(|y| to_bytes(bar_color(1.0 - 2.0 * y as f32 / (height - 1) as f32)));
+    let pixels: Vec<[u8; 3]> = rows.flat_map(|color| std::iter::repeat_n(color, width)).collect();
+    sheet.image(left, top, width, 1, &pixels);
     draw_border(sheet, bar);
     for step in 0..=BAR_STEPS {
         sheet.rect((left + width) as f32 + 1.0, bar_tick(bar, step), TICK_LENGTH, 1.0, BLACK);
@@ -233,7 +232,7 @@ fn bar_tick(bar: Area, step: i32) -> f32 {
     (bar.top as f32 + share * (bar.height - 1) as f32).round()
 }
 
-fn draw_border(sheet: &mut Canvas, area: Area) {
+fn draw_border(sheet: &mut impl Surface, area: Area) {
     let [left, top, width, height] = [area.left, area.top, area.width, area.height].map(|v| v as f32);
     sheet.outline(left, top, width, height, 1.0, BLACK);
 }
@@ -249,6 +248,7 @@ fn axis_ticks(length: usize, room: usize) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::picture::canvas::Canvas;
 
     fn is_dark(canvas: &Canvas, x: usize, y: usize) -> bool {
         canvas.to_rgb().get_pixel(x as u32, y as u32).0 == [0; 3]
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn ticks_point_at_the_centres_of_their_pixels() {
         for (rows, columns) in [(98, 98), (28, 28), (200, 160), (40, 250)] {
-            let frame = Frame::new(rows, columns, Scale::Relative);
+            let frame = Frame::<Canvas>::new(rows, columns, Scale::Relative);
             let rgb = frame.sheet.to_rgb();
             let beside = (frame.plot.left - 3) as u32;
             let below = (frame.plot.top + frame.plot.height + 3) as u32;
@@ -293,13 +293,13 @@ mod tests {
     #[test]
     fn images_are_magnified_by_whole_numbers() {
         for (rows, columns, expected) in [(98, 98, 5), (28, 28, 17), (200, 160, 2), (700, 30, 1)] {
-            assert_eq!(Frame::new(rows, columns, Scale::Relative).magnification(), expected);
+            assert_eq!(Frame::<Canvas>::new(rows, columns, Scale::Relative).magnification(), expected);
         }
     }
 
     #[test]
     fn bar_shows_its_colours_between_seven_ticks() {
-        let frame = Frame::new(98, 98, Scale::Relative);
+        let frame = Frame::<Canvas>::new(98, 98, Scale::Relative);
         let (rgb, bar) = (frame.sheet.to_rgb(), frame.bar);
         let x = (bar.left + bar.width / 2) as u32;
         let at = |y: usize| rgb.get_pixel(x, y as u32).0;
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn long_titles_stay_on_the_sheet() {
-        let frame = Frame::new(28, 28, Scale::Relative);
+        let frame = Frame::<Canvas>::new(28, 28, Scale::Relative);
         let map = ColoredMap { pixels: vec![[9; 3]; 28 * 28], scale: 1.0 };
         let picture = frame.picture(&map, &"a very long title ".repeat(10));
         let rgb = picture.to_rgb();

@@ -7,10 +7,12 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 use super::PictureError;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Surface};
 use super::colormap::colorize;
 use super::frame::{Frame, Scale};
 use super::marks::{furthest, mark};
+use super::settings::PictureFormat;
+use super::{pdf_file, svg_file};
 use crate::data::Mark;
 use crate::event::{Progress, ProgressSink};
 use crate::raster::Raster;
@@ -36,7 +38,7 @@ impl Heatmap<'_> {
     /// See [`PictureError`].
     pub fn draw(&self) -> Result<RgbImage, PictureError> {
         self.check()?;
-        Ok(self.draw_in(&self.frame()).to_rgb())
+        Ok(self.draw_in(&self.frame::<Canvas>()).to_rgb())
     }
 
     fn check(&self) -> Result<(), PictureError> {
@@ -55,11 +57,11 @@ impl Heatmap<'_> {
         }
     }
 
-    fn frame(&self) -> Frame<'_> {
+    fn frame<S: Surface>(&self) -> Frame<'_, S> {
         Frame::new(self.image.height, self.image.width, self.scale)
     }
 
-    fn draw_in(&self, frame: &Frame) -> Canvas {
+    fn draw_in<S: Surface>(&self, frame: &Frame<S>) -> S {
         let grey = self.image.grey();
         let image = Raster::new(self.image.height, self.image.width, &grey);
         let mut picture = frame.picture(&colorize(image, self.relevance), &self.title);
@@ -68,11 +70,27 @@ impl Heatmap<'_> {
     }
 }
 
-/// Draws all heatmaps on all threads of the current pool; returns each as a PNG file's bytes, in order.
+/// Draws all heatmaps on all threads of the current pool; returns each as a file's bytes in this `format`, in order.
 ///
 /// # Errors
 /// The first heatmap that cannot be drawn; see [`PictureError`].
-pub fn render(heatmaps: &[Heatmap], progress: &dyn ProgressSink) -> Result<Vec<Vec<u8>>, PictureError> {
+pub fn render(
+    heatmaps: &[Heatmap],
+    format: PictureFormat,
+    progress: &dyn ProgressSink,
+) -> Result<Vec<Vec<u8>>, PictureError> {
+    match format {
+        PictureFormat::Png => render_on(heatmaps, Canvas::to_png, progress),
+        PictureFormat::Svg => render_on(heatmaps, svg_file::encode, progress),
+        PictureFormat::Pdf => render_on(heatmaps, pdf_file::encode, progress),
+    }
+}
+
+fn render_on<S: Surface + Sync>(
+    heatmaps: &[Heatmap],
+    encode: fn(&S) -> Result<Vec<u8>, PictureError>,
+    progress: &dyn ProgressSink,
+) -> Result<Vec<Vec<u8>>, PictureError> {
     heatmaps.iter().try_for_each(Heatmap::check)?;
     let mut frames = HashMap::new();
     for heatmap in heatmaps {
@@ -82,12 +100,12 @@ pub fn render(heatmaps: &[Heatmap], progress: &dyn ProgressSink) -> Result<Vec<V
     heatmaps
         .par_iter()
         .map(|heatmap| {
-            let png = heatmap.draw_in(&frames[&layout(heatmap)]).to_png()?;
+            let file = encode(&heatmap.draw_in(&frames[&layout(heatmap)]))?;
             // Reported under the lock, so that counts arrive in order.
             let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             *done += 1;
             progress.report(Progress::Step { done: *done, total: heatmaps.len() as u64, unit: "pictures".into() });
-            Ok(png)
+            Ok(file)
         })
         .collect()
 }
@@ -97,7 +115,7 @@ fn layout<'a>(heatmap: &Heatmap<'a>) -> (usize, usize, Scale<'a>) {
     (heatmap.image.height, heatmap.image.width, heatmap.scale)
 }
 
-/// The name of a heatmap's file: `LRP_S1800_age-66_pred-67.1.png`, with `_pointer` where signs are marked.
+/// The name of a heatmap's file without its ending: `LRP_S1800_age-66_pred-67.1`, with `_pointer` where signs are marked.
 ///
 /// `sample` is the index in the data set, as tables have it, or in a file of images; what is not known of one is left out of
 /// the name. A target, which is given with its name, has the fewest digits that tell it from other float32 numbers.
@@ -107,7 +125,7 @@ pub fn file_name(sample: usize, target: Option<(&str, f32)>, prediction: Option<
     let target = target.map(|(name, value)| format!("_{}-{}", safe(name), unsigned_zero(value))).unwrap_or_default();
     let prediction = prediction.map(|prediction| format!("_pred-{prediction:.1}")).unwrap_or_default();
     let pointer = if pointer { "_pointer" } else { "" };
-    format!("LRP_S{sample}{target}{prediction}{pointer}.png")
+    format!("LRP_S{sample}{target}{prediction}{pointer}")
 }
 
 /// A heatmap's title: "S1800 · age 66 · predicted 67.1".
@@ -160,7 +178,7 @@ mod tests {
     }
 
     fn pixel_of(heatmap: &Heatmap, picture: &RgbImage, row: usize, col: usize) -> [u8; 3] {
-        let frame = heatmap.frame();
+        let frame = heatmap.frame::<Canvas>();
         let ((x, y), half) = (frame.corner(row, col), frame.magnification() as u32 / 2);
         picture.get_pixel(x as u32 + half, y as u32 + half).0
     }
@@ -176,16 +194,16 @@ mod tests {
 
     #[test]
     fn names_and_titles_leave_out_what_is_unknown() {
-        assert_eq!(file_name(0, age(66.0), Some(67.149), false), "LRP_S0_age-66_pred-67.1.png");
-        assert_eq!(file_name(12, age(66.0), Some(67.149), true), "LRP_S12_age-66_pred-67.1_pointer.png");
-        assert_eq!(file_name(5, age(20.5), None, false), "LRP_S5_age-20.5.png");
-        assert_eq!(file_name(5, age(45.3), None, false), "LRP_S5_age-45.3.png");
-        assert_eq!(file_name(5, age(-0.0), None, false), "LRP_S5_age-0.png");
+        assert_eq!(file_name(0, age(66.0), Some(67.149), false), "LRP_S0_age-66_pred-67.1");
+        assert_eq!(file_name(12, age(66.0), Some(67.149), true), "LRP_S12_age-66_pred-67.1_pointer");
+        assert_eq!(file_name(5, age(20.5), None, false), "LRP_S5_age-20.5");
+        assert_eq!(file_name(5, age(45.3), None, false), "LRP_S5_age-45.3");
+        assert_eq!(file_name(5, age(-0.0), None, false), "LRP_S5_age-0");
         assert_eq!(title(5, age(45.3), None), "S5 · age 45.3");
-        assert_eq!(file_name(5, None, None, true), "LRP_S5_pointer.png");
+        assert_eq!(file_name(5, None, None, true), "LRP_S5_pointer");
         assert_eq!(title(3, age(66.0), Some(67.12)), "S3 · age 66 · predicted 67.1");
         assert_eq!(title(3, None, None), "S3");
-        assert_eq!(file_name(5, Some(("body mass/index", 21.5)), None, false), "LRP_S5_body-mass-index-21.5.png");
+        assert_eq!(file_name(5, Some(("body mass/index", 21.5)), None, false), "LRP_S5_body-mass-index-21.5");
     }
 
     #[test]
@@ -211,7 +229,7 @@ mod tests {
             assert!(close(pixel_of(&marked, &picture, row, col), ATROPHY));
         }
         let changed = plain.pixels().zip(picture.pixels()).filter(|(before, after)| before != after).count();
-        assert_eq!(changed, atrophies.len() * marked.frame().magnification().pow(2));
+        assert_eq!(changed, atrophies.len() * marked.frame::<Canvas>().magnification().pow(2));
     }
 
     #[test]
@@ -219,7 +237,7 @@ mod tests {
         let planes = Planes::disc();
         let marked = planes.heatmap(&[Mark::Arrow { row: 15, col: 15 }]);
         let (plain, picture) = (planes.heatmap(&[]).draw().unwrap(), marked.draw().unwrap());
-        let (left, bottom) = marked.frame().corner(16, 15);
+        let (left, bottom) = marked.frame::<Canvas>().corner(16, 15);
         let changed: Vec<(f32, f32, [u8; 3], [u8; 3])> = plain
             .enumerate_pixels()
             .zip(picture.pixels())
@@ -241,7 +259,7 @@ mod tests {
         let planes = Planes::disc();
         let marked = planes.heatmap(&[Mark::Outline { rows: [8, 12], cols: [10, 20] }]);
         let (plain, picture) = (planes.heatmap(&[]).draw().unwrap(), marked.draw().unwrap());
-        let frame = marked.frame();
+        let frame = marked.frame::<Canvas>();
         let ((left, top), (right, bottom)) = (frame.corner(8, 10), frame.corner(12, 20));
         for (x, y) in [(left, top), (right - 1.0, bottom - 1.0), (right - 1.0, top), (0.5 * (left + right), bottom)] {
             assert!(close(picture.get_pixel(x as u32, y as u32).0, LESION));
@@ -267,7 +285,7 @@ mod tests {
         let relative = planes.heatmap(&[]);
         let years = Heatmap { scale: Scale::True(Some("years")), ..planes.heatmap(&[]) };
         let (one, other) = (relative.draw().unwrap(), years.draw().unwrap());
-        let plot_end = relative.frame().corner(0, SIDE).0 as u32;
+        let plot_end = relative.frame::<Canvas>().corner(0, SIDE).0 as u32;
         assert!(one.enumerate_pixels().filter(|(x, _, _)| *x < plot_end).all(|(x, y, p)| other.get_pixel(x, y) == p));
         assert!(one.enumerate_pixels().any(|(x, y, p)| other.get_pixel_checked(x, y) != Some(p)));
     }
@@ -286,7 +304,7 @@ mod tests {
             title: String::new(),
         };
         let heatmaps = [disc.heatmap(&[]), dark.heatmap(&[]), other_size, disc.heatmap(&[])];
-        let files = render(&heatmaps, &silent).unwrap();
+        let files = render(&heatmaps, PictureFormat::Png, &silent).unwrap();
         for (file, heatmap) in files.iter().zip(&heatmaps) {
             assert_eq!(image::load_from_memory(file).unwrap().to_rgb8(), heatmap.draw().unwrap());
         }
@@ -299,7 +317,7 @@ mod tests {
         let planes = Planes::disc();
         let seen = Mutex::new(Vec::new());
         let note = |progress| seen.lock().unwrap().push(progress);
-        render(&vec![planes.heatmap(&[]); 9], &note).unwrap();
+        render(&vec![planes.heatmap(&[]); 9], PictureFormat::Png, &note).unwrap();
         let step = |done| Progress::Step { done, total: 9, unit: "pictures".into() };
         assert_eq!(seen.into_inner().unwrap(), (1..=9).map(step).collect::<Vec<_>>());
     }
@@ -311,10 +329,63 @@ mod tests {
         assert!(matches!(outside, Err(PictureError::SignOutside { row: 3, col: SIDE, .. })));
         let relevance = Raster::new(10, SIDE, &planes.relevance[..10 * SIDE]);
         let mismatch = Heatmap { relevance, ..planes.heatmap(&[]) };
-        let refused = render(&[planes.heatmap(&[]), mismatch], &silent);
+        let refused = render(&[planes.heatmap(&[]), mismatch], PictureFormat::Png, &silent);
         assert!(matches!(refused, Err(PictureError::SizeMismatch { image: (SIDE, SIDE), relevance: (10, SIDE) })));
         let nothing = Raster::new(0, 5, &[]);
         let empty = Heatmap { image: nothing, relevance: nothing, ..planes.heatmap(&[]) }.draw();
         assert!(matches!(empty, Err(PictureError::Empty { height: 0, width: 5 })));
+    }
+
+    /// The map in the file is the map, value by value, whatever is drawn around it.
+    #[test]
+    fn shapes_hold_the_map_as_it_is() {
+        use base64::prelude::{BASE64_STANDARD, Engine};
+        let planes = Planes::disc();
+        let heatmap = planes.heatmap(&[Mark::Arrow { row: 15, col: 15 }]);
+        let map = colorize(heatmap.image, heatmap.relevance);
+        let file = |format| render(std::slice::from_ref(&heatmap), format, &silent).unwrap().remove(0);
+        let svg = String::from_utf8(file(PictureFormat::Svg)).unwrap();
+        let images = svg.split("data:image/png;base64,").skip(1).map(|rest| rest.split('"').next().unwrap());
+        let decoded = images.map(|data| image::load_from_memory(&BASE64_STANDARD.decode(data).unwrap()).unwrap());
+        let decoded: Vec<RgbImage> = decoded.map(|image| image.to_rgb8()).collect();
+        // The colour bar, and the map.
+        assert_eq!(decoded.len(), 2);
+        assert_eq!(decoded[1].dimensions(), (SIDE as u32, SIDE as u32));
+        assert_eq!(decoded[1].as_raw(), map.pixels.as_flattened());
+        assert_eq!(svg.matches('<').count(), svg.matches('>').count());
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.contains("fill-opacity"));
+
+        let pdf = file(PictureFormat::Pdf);
+        let streams = streams(&pdf);
+        assert!(streams.iter().any(|stream| stream == map.pixels.as_flattened()), "the map is a stream");
+        // Every object is where the table of objects says.
+        let text = String::from_utf8_lossy(&pdf).into_owned();
+        let at = |number: &str| number.parse::<usize>().unwrap();
+        let table = at(text.rsplit("startxref").next().unwrap().split_whitespace().next().unwrap());
+        assert!(pdf[table..].starts_with(b"xref"));
+        let entries = pdf[table..].split(|&byte| byte == b'\n').skip(3).take_while(|line| line.len() > 17);
+        let offsets: Vec<usize> = entries.map(|line| at(std::str::from_utf8(&line[..10]).unwrap())).collect();
+        assert!(offsets.len() >= 7, "{offsets:?}");
+        for (index, &offset) in offsets.iter().enumerate() {
+            assert!(pdf[offset..].starts_with(format!("{} 0 obj", index + 1).as_bytes()), "object {}", index + 1);
+        }
+        assert_eq!((file(PictureFormat::Svg), file(PictureFormat::Pdf)), (svg.into_bytes(), pdf), "equal files");
+    }
+
+    /// What the streams of a PDF file hold.
+    fn streams(pdf: &[u8]) -> Vec<Vec<u8>> {
+        use std::io::Read;
+        let find = |from: usize, what: &[u8]| {
+            pdf[from..].windows(what.len()).position(|here| here == what).map(|at| from + at)
+        };
+        let (mut from, mut found) = (0, Vec::new());
+        while let Some(start) = find(from, b"stream\n") {
+            let (start, mut data) = (start + 7, Vec::new());
+            let end = find(start, b"endstream").expect("the end of a stream");
+            flate2::read::ZlibDecoder::new(&pdf[start..end]).read_to_end(&mut data).expect("zlib's format");
+            found.push(data);
+            from = end + 9;
+        }
+        found
     }
 }

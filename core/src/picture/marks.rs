@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::canvas::{Canvas, Ink};
+use super::canvas::{Ink, Surface};
 use crate::data::Mark;
 
 /// Of squares: #D3F5D4, nearly opaque.
@@ -31,7 +31,7 @@ pub(super) fn furthest(mark: &Mark) -> Option<(usize, usize)> {
 
 /// Marks a picture of an image whose upper left corner is at `origin` and each of whose pixels is `magnification` wide and
 /// high.
-pub fn mark(picture: &mut Canvas, marks: &[Mark], origin: (f32, f32), magnification: usize) {
+pub fn mark(picture: &mut impl Surface, marks: &[Mark], origin: (f32, f32), magnification: usize) {
     let side = magnification as f32;
     let corner = |row: usize, col: usize| (origin.0 + col as f32 * side, origin.1 + row as f32 * side);
     for mark in marks {

@@ -1,15 +1,18 @@
 //! Pictures of explanations: relevance in, pixels out.
 //!
-//! [`colormap`] says which colour a relevance has, [`canvas`] draws, [`frame`] is what all pictures of one layout share (axes
+//! [`colormap`] says which colour a relevance has, [`canvas`] draws pixels and [`drawing`] shapes, [`frame`] is what all pictures of one layout share (axes
 //! and colour bar), and [`heatmap`] joins them into the picture of one explanation.
 
 pub mod canvas;
 pub mod colormap;
+pub mod drawing;
 pub mod frame;
 pub mod heatmap;
 mod marks;
+pub mod pdf_file;
 pub mod png_file;
 mod settings;
+pub mod svg_file;
 
 pub use frame::Scale;
 pub use heatmap::{Heatmap, file_name, render, title};

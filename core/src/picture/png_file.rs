@@ -32,7 +32,8 @@ pub fn encode<const BYTES: usize>(width: u32, pixels: &[u8]) -> Result<Vec<u8>, 
     Ok(file)
 }
 
-fn compress(data: &[u8]) -> io::Result<Vec<u8>> {
+/// In zlib's format.
+pub(super) fn compress(data: &[u8]) -> io::Result<Vec<u8>> {
     let mut compressor = fdeflate::Compressor::new(Vec::with_capacity(data.len() / 8))?;
     compressor.write_data(data)?;
     compressor.finish()

@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Need;
 
 /// How pictures are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum PictureFormat {
-    /// Portable Network Graphics, 8 bits a channel, lossless.
+    /// Pixels: Portable Network Graphics, 8 bits a channel, lossless.
     Png,
+    /// Shapes: Scalable Vector Graphics, with the map as a lossless image.
+    Svg,
+    /// Shapes: a page of the Portable Document Format, with the map as a lossless image.
+    Pdf,
 }
 
 impl PictureFormat {
@@ -18,6 +22,8 @@ impl PictureFormat {
     pub fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
+            Self::Svg => "svg",
+            Self::Pdf => "pdf",
         }
     }
 }
@@ -32,17 +38,17 @@ pub struct HeatmapSettings {
     pub pointers: bool,
     /// Labels the colour bar by relevance in its unit instead of from -1 to 1.
     pub true_scale: bool,
-    /// How pictures are stored: "png".
+    /// How pictures are stored: "png" (the default), "svg" or "pdf".
     pub format: PictureFormat,
 }
 
 impl HeatmapSettings {
     /// Memory of the pictures of `explained` images, of which no more than `count` are drawn: all are drawn, then written.
     pub fn memory(&self, explained: usize) -> Option<Need> {
-        /// A compressed picture.
-        const PICTURE: u128 = 40_000;
+        // A picture, compressed or with the outlines of its letters.
+        let picture = if self.format == PictureFormat::Png { 40_000 } else { 150_000 };
         let pictures = self.count.min(explained) as u128 * if self.pointers { 2 } else { 1 };
-        Some(Need::new("heatmaps.count", pictures * PICTURE, format!("{pictures} pictures")))
+        Some(Need::new("heatmaps.count", pictures * picture, format!("{pictures} pictures")))
     }
 }
 

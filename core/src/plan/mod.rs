@@ -39,6 +39,9 @@ pub struct PlannedRun {
     pub run_id: String,
     /// The values of all dotted keys that vary over the runs, in the order of the sweep; null for what is not set.
     pub settings: Vec<(String, Value)>,
+    /// The name of its explanation, where it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
     /// Which of the replicates it is, where the sweep has such.
     pub replicate: Option<u64>,
     /// Its tasks, one a stage, in the order of [`StageName::ALL`].
@@ -48,7 +51,7 @@ pub struct PlannedRun {
 impl PlannedRun {
     /// "data.target_bias = 30, model.seed = 1"; empty for the only run of an experiment.
     pub fn label(&self) -> String {
-        let set = self.settings.iter().filter(|(_, value)| !value.is_null());
+        let set = told(&self.settings, |value| !value.is_null()).filter(|(_, value)| !value.is_null());
         set.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
     }
 
@@ -100,6 +103,20 @@ impl Plan {
     pub fn count(&self, stage: StageName) -> usize {
         self.tasks.iter().filter(|task| task.stage() == stage).count()
     }
+}
+
+/// The key of an explanation's name, which is told instead of the explanation's other settings.
+pub const EXPLANATION_NAME: &str = "explain.name";
+
+/// The settings by which a run is told from others: an explanation that has a name is known by that alone.
+pub fn told<V>(settings: &[(String, V)], is_set: impl Fn(&V) -> bool) -> impl Iterator<Item = &(String, V)> {
+    let named = settings.iter().any(|(key, value)| key == EXPLANATION_NAME && is_set(value));
+    settings.iter().filter(move |(key, _)| !(named && is_named(key)))
+}
+
+/// Whether a key is of what an explanation's name stands for.
+pub fn is_named(key: &str) -> bool {
+    key.starts_with("explain.") && key != EXPLANATION_NAME && !is_seed(key)
 }
 
 /// The column that counts the runs of a setting.

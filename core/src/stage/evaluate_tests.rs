@@ -60,7 +60,7 @@ fn images_are_spread_evenly_over_those_that_are_explained() {
 
 /// Facts of maps that are images, of which some mean nothing.
 fn about(flaws: BTreeMap<usize, Flaw>) -> stage::Explained {
-    let method = crate::explain::analyzer("input").unwrap().method(&crate::explain::ExplainSettings::default());
+    let method = crate::explain::Method::Input;
     let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
     let network =
         ExplainedNetwork { task: Task::Regression, target: &crate::sim::age(), entry, shape: crate::sim::SHAPE };

@@ -97,7 +97,7 @@ impl Job {
         match self {
             Self::Simulate { .. } => 1,
             Self::Train { .. } => 2,
-            Self::Explain { .. } => 3,
+            Self::Explain { .. } => 4,
             Self::Evaluate { .. } => 8,
             Self::Render { .. } => 3,
         }

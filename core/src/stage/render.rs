@@ -31,7 +31,8 @@ pub fn run(
         let target = Some((data.target.name.as_str(), data.targets[sample]));
         let prediction = Some(predictions[sample]);
         for &pointer in pointers {
-            names.push(picture::file_name(sample, target, prediction, pointer));
+            let name = picture::file_name(sample, target, prediction, pointer);
+            names.push(format!("{name}.{}", heatmaps.format.extension()));
             pictures.push(Heatmap {
                 image: data.images.get(sample),
                 relevance: maps.get(index),
@@ -41,7 +42,8 @@ pub fn run(
             });
         }
     }
-    for (name, picture) in names.iter().zip(picture::render(&pictures, context.progress).map_err(StageError::failed)?) {
+    let files = picture::render(&pictures, heatmaps.format, context.progress).map_err(StageError::failed)?;
+    for (name, picture) in names.iter().zip(files) {
         draft.write(name, &picture).map_err(StageError::io(draft.folder()))?;
     }
     Ok(())

@@ -41,6 +41,13 @@ impl CellSettings {
         })
     }
 
+    /// Whether a key varies, or any part of its value.
+    pub fn varies(&self, key: &str) -> bool {
+        let inside =
+            |assignment: &Assignment| assignment.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+        self.find(key).is_some() || self.assignments.iter().any(|assignment| inside(assignment))
+    }
+
     /// Lays the assignments over a tree of settings.
     ///
     /// # Errors

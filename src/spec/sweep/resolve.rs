@@ -1,6 +1,6 @@
 //! From the layers to the cells of an experiment, each a complete and valid spec.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use figment::Figment;
 use serde::Deserialize;
@@ -11,12 +11,18 @@ use super::cell::{Assignment, CellSettings};
 use super::{SweepBlock, Written};
 use crate::error::{Error, Result};
 use crate::settings::Invalid;
+use crate::shown::shown;
 use crate::source::{DataSettings, SourceName};
 use crate::spec::explain_error::{extract, find, place};
 use crate::spec::layers::{Layers, SWEEP};
 use crate::spec::resolved::check;
 use crate::spec::{ExperimentSpec, memory};
 
+const NAME: &str = "explain.name";
+const ANALYZER: &str = "explain.analyzer";
+const COMPOSITE: &str = "explain.composite";
+/// The analyzer that composites are for.
+const LRP: &str = "lrp";
 /// So many mistakes are told at once.
 const TOLD: usize = 10;
 
@@ -60,10 +66,14 @@ pub fn resolve(
     let mut mistakes =
         Mistakes { written, base: check_spec(&mut base.clone()), told: BTreeSet::new(), errors: Vec::new() };
     let mut cells = Vec::with_capacity(settings.len());
+    let lrp_among_others = settings.iter().any(|cell| cell.get(ANALYZER).and_then(Value::as_str) == Some(LRP));
     for settings in settings {
         let mut cell = tree.clone();
         match settings.apply(&mut cell).map(|()| ExperimentSpec::deserialize(cell)) {
             Ok(Ok(mut spec)) => {
+                if lrp_among_others && !settings.varies(COMPOSITE) {
+                    spec.explain.leave_composite_to_lrp();
+                }
                 check_spec(&mut spec).into_iter().for_each(|invalid| mistakes.add_invalid(&settings, invalid));
                 cells.push(Cell { settings, spec });
             }
@@ -78,6 +88,7 @@ pub fn resolve(
         }
     }
     Error::all(mistakes.errors)?;
+    check_names(written, &cells)?;
     check(layers, memory::refuse(&[memory::of_tables(&cells)], available).into_iter().collect())?;
     Ok(cells)
 }
@@ -98,6 +109,28 @@ fn look(spec: &mut ExperimentSpec, looked: &mut Looked) -> Result<(), Invalid> {
     let result = spec.look_at_files();
     looked.push((settings, result.clone().map(|()| spec.data.clone())));
     result
+}
+
+/// A name stands for one explanation: it is shown in place of its settings.
+fn check_names(written: Written, cells: &[Cell]) -> Result<()> {
+    let mut named: BTreeMap<&str, &Cell> = BTreeMap::new();
+    for cell in cells.iter().filter(|cell| cell.settings.get(NAME).is_some()) {
+        let Some(name) = &cell.spec.explain.name else { continue };
+        let first = *named.entry(name).or_insert(cell);
+        let maps = |cell: &Cell| cell.spec.explain.unnamed().without_seeds();
+        if maps(first) != maps(cell) {
+            let place = cell.settings.find(NAME).map_or_else(Vec::new, |assignment| assignment.place.clone());
+            let message = format!(
+                "explain.name: \"{}\" names two explanations, in the cells {} and {}",
+                shown(name),
+                first.settings,
+                cell.settings
+            );
+            let help = "give each explanation a name of its own, with its settings in one `list` or `zip`".to_owned();
+            return Err(written.point(&place, false, message, "the same name".to_owned(), help));
+        }
+    }
+    Ok(())
 }
 
 fn read_blocks(written: Written) -> Result<Vec<SweepBlock>> {

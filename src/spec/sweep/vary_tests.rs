@@ -58,6 +58,50 @@ exclude = [{ 'train.epochs' = 3 }]
     assert_eq!(all[0].spec.explain.smooth.map(|smooth| smooth.samples), Some(2));
 }
 
+const COMPOSITE: &str = "[explain]\nanalyzer = 'lrp'\n[[explain.composite]]\nlayer = 'any'\nrule = 'flat'\n";
+
+/// The cells of other analyzers are those that they are without the composite.
+#[test]
+fn a_composite_beside_a_sweep_over_analyzers_is_for_lrp_alone() {
+    let sweep = "[[sweep]]\ngrid = { 'explain.analyzer' = ['lrp', 'lrp.z', 'gradient'] }\n";
+    let of = |cell: &Cell| cell.spec.explain.clone();
+    let all = cells(&format!("{COMPOSITE}{sweep}"));
+    let plain = cells("[[sweep]]\ngrid = { 'explain.analyzer' = ['lrp.z', 'gradient'] }\n");
+    assert_eq!(all[1..].iter().map(of).collect::<Vec<_>>(), plain.iter().map(of).collect::<Vec<_>>());
+    assert_eq!(all[0].spec.explain.analyzer.options().composite.map(|entries| entries.len()), Some(1));
+    // Where nobody takes it, or where a cell is given it, it is a mistake.
+    for (outside, sweep) in [
+        (COMPOSITE, "[[sweep]]\ngrid = { 'explain.analyzer' = ['lrp.z', 'gradient'] }\n"),
+        (
+            "",
+            "[[sweep]]\nlist = [{ 'explain.analyzer' = 'lrp.z', 'explain.composite' = [{ layer = 'any', rule = 'z' }] }]\n",
+        ),
+        (
+            COMPOSITE,
+            "[[sweep]]\nlist = [{ 'explain.analyzer' = 'lrp' }, { 'explain.analyzer' = 'lrp.z', \
+                     'explain.composite' = [{ layer = 'any', rule = 'z' }] }]\n",
+        ),
+    ] {
+        let said = resolve(&format!("{outside}{sweep}")).expect_err(sweep).render(false);
+        assert!(said.contains("does not read `composite`"), "{said}");
+    }
+}
+
+#[test]
+fn a_name_stands_for_one_explanation() {
+    let named = "[[sweep]]\nlist = [{ 'explain.name' = 'sharp', 'explain.analyzer' = 'lrp.z' }, \
+                 { 'explain.name' = 'flat', 'explain.analyzer' = 'lrp.flat' }]\nseeds = 2\n";
+    let names: Vec<_> = cells(named).into_iter().map(|cell| cell.spec.explain.name).collect();
+    assert_eq!(names, ["sharp", "sharp", "flat", "flat"].map(|name| Some(name.to_owned())));
+    let said = resolve(&named.replace("'flat',", "'sharp',")).expect_err("one name for two").render(false);
+    assert!(said.contains("names two explanations") && said.contains("spec.toml:2:"), "{said}");
+    // Noise of other seeds is the same explanation.
+    let noise = "[explain]\nanalyzer = 'smoothgrad'\n[[sweep]]\nzip = { 'explain.name' = ['n', 'n'], 'explain.seed' = [1, 2] }\n";
+    assert_eq!(cells(noise).len(), 2);
+    let said = resolve("[[sweep]]\ngrid = { 'explain.name' = ['a', ''] }\n").expect_err("no name").render(false);
+    assert!(said.contains("cannot be the name of an explanation"), "{said}");
+}
+
 #[test]
 fn replicates_count_from_zero_and_raise_both_seeds_from_where_they_stand() {
     let all = cells(

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::{resolve, said, set, survives};
-use crate::explain::{Parameter, analyzers};
+use crate::explain::Analyzer;
 use crate::spec::takes::{Takes, schema};
 use crate::store::arrays;
 
@@ -81,11 +81,9 @@ fn context(key: &str) -> String {
         key if key.starts_with("explain.reference.ages") => "[explain]\nreference = { ages = [0.5, 40] }\n".into(),
         key if key.starts_with("explain.composite") => composite("rule = 'epsilon'"),
         key => {
-            let named = Parameter::ALL.into_iter().find(|parameter| key == format!("explain.{}", parameter.key()));
-            let reader = named.and_then(|named| analyzers().iter().find(|analyzer| analyzer.reads.contains(&named)));
-            reader
-                .filter(|reader| reader.name != "lrp")
-                .map_or_else(String::new, |reader| format!("[explain]\nanalyzer = '{}'\n", reader.name))
+            let option = key.strip_prefix("explain.").unwrap_or_default();
+            let taker = Analyzer::NAMES.iter().find(|name| **name != "lrp" && Analyzer::takes(name).contains(&option));
+            taker.map_or_else(String::new, |taker| format!("[explain]\nanalyzer = '{taker}'\n"))
         }
     }
 }

@@ -36,7 +36,7 @@ fn a_key_that_holds_text_takes_it_as_typed() {
     }
     assert_eq!(taken("", "experiment.name=\"quoted \"").spec.experiment.name, "quoted ");
     assert_eq!(taken("", "experiment.name = spaces ").spec.experiment.name, "spaces");
-    assert_eq!(taken("", "explain.analyzer=lrp.z").spec.explain.analyzer, "lrp.z");
+    assert_eq!(taken("", "explain.analyzer=lrp.z").spec.explain.analyzer.name(), "lrp.z");
 }
 
 #[test]
@@ -61,11 +61,8 @@ fn numbers_and_truth_values_of_other_languages_are_taken() {
     for (text, size) in [("1e1", 10), ("8.0", 8), ("+8", 8), ("1_000", 1000), ("0x10", 16)] {
         assert_eq!(taken("", &format!("train.batch_size={text}")).spec.train.batch_size, size, "{text}");
     }
-    assert_eq!(taken("", "explain.reference=+50").spec.explain.reference, Some(Reference::Years(50.0)));
-    assert_eq!(
-        taken("", "explain.reference={ flooding = 70 }").spec.explain.reference,
-        Some(Reference::Flooding(70.0))
-    );
+    assert_eq!(taken("", "explain.reference=+50").spec.explain.reference(), Reference::Years(50.0));
+    assert_eq!(taken("", "explain.reference={ flooding = 70 }").spec.explain.reference(), Reference::Flooding(70.0));
     assert_eq!(taken("", "model.output_bias=.5").spec.model.output_bias, OutputBias::Value(0.5));
     assert_eq!(taken("", "model.output_bias=zero").spec.model.output_bias, OutputBias::Zero);
     assert_eq!(taken("", "run.workers=2").spec.run.workers, Workers::Count(2));
@@ -131,7 +128,7 @@ fn broken_values_in_a_file_are_refused_with_the_right_spelling() {
 fn elements_of_lists_are_set_by_their_index() {
     let base = "[explain]\nanalyzer = 'lrp'\n[[explain.composite]]\nlayer = 'conv'\nrule = 'gamma'\ngamma = 0.25\n\
                 [[explain.composite]]\nlayer = 'any'\nrule = 'epsilon'\n";
-    let gamma = |resolved: &ResolvedSpec| resolved.spec.explain.composite.as_ref().unwrap()[0].gamma;
+    let gamma = |resolved: &ResolvedSpec| resolved.spec.explain.analyzer.options().composite.unwrap()[0].gamma;
     let by_option = taken(base, "explain.composite.0.gamma=.5");
     assert_eq!(gamma(&by_option), Some(0.5));
     survives(&by_option);
@@ -142,7 +139,7 @@ fn elements_of_lists_are_set_by_their_index() {
     let swept = resolve(&format!("{base}[[sweep]]\ngrid = {{ 'explain.composite.0.gamma' = [0.1, 1.0] }}\n"), &[], &[]);
     let swept = swept.unwrap();
     let gammas: Vec<_> =
-        swept.cells.iter().map(|cell| cell.spec.explain.composite.as_ref().unwrap()[0].gamma).collect();
+        swept.cells.iter().map(|cell| cell.spec.explain.analyzer.options().composite.unwrap()[0].gamma).collect();
     assert_eq!(gammas, [Some(0.1), Some(1.0)]);
     survives(&swept);
     let replicated = taken("[[sweep]]\nseeds = 2\n", "sweep.0.seeds=3");

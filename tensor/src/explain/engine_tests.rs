@@ -1,5 +1,4 @@
-use xdlreg_core::explain::{Bias, ExplainSettings};
-use xdlreg_core::explain::{Denominator, Method, Rule, Selector, analyzer, analyzers};
+use xdlreg_core::explain::{Analyzer, Bias, Denominator, Method, Options, Rule, Selector};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::sim::SHAPE;
 use xdlreg_core::task::Task;
@@ -23,10 +22,10 @@ fn kernels_propagate_as_libtorch_does() {
         [(trained, trained_images), (random_net(&odd, true), images.clone()), (random_net(&classes, true), images)]
     {
         let non_negative = images.pixels().iter().all(|&pixel| pixel >= 0.0);
-        let settings =
-            ExplainSettings { low: Some(-0.5), until: Some(2), epsilon: Some(0.25), ..ExplainSettings::default() };
-        for analyzer in analyzers() {
-            let Method::Propagation(composite) = analyzer.method(&settings) else { continue };
+        let options = Options { low: Some(-0.5), until: Some(2), epsilon: Some(0.25), ..Options::default() };
+        for name in Analyzer::NAMES {
+            let analyzer = Analyzer::new(name, &mut options.clone()).expect(name);
+            let Method::Propagation(composite) = analyzer.method() else { continue };
             if composite.rules.len() < 2 {
                 continue;
             }
@@ -40,15 +39,15 @@ fn kernels_propagate_as_libtorch_does() {
                 engine.kernels.as_mut().expect("kernels").isa = isa;
                 let (ours, kept) = explained(&mut engine, images.pixels(), chosen);
                 // Where sums cross zero float32 is worth no more.
-                let crosses = ["_2_beta_1", "preset_b", "lrp.z"].iter().any(|part| analyzer.name.contains(part));
+                let crosses = ["_2_beta_1", "preset_b", "lrp.z"].iter().any(|part| name.contains(part));
                 let tolerance = if crosses { 1e-2 } else { 1e-3 };
                 let off = deviation(&ours, &theirs);
-                assert!(off < tolerance, "{} by {isa:?} is off by {off}", analyzer.name);
+                assert!(off < tolerance, "{name} by {isa:?} is off by {off}");
                 let scale =
                     taken.iter().fold(1.0f64, |scale, taken| scale.max(taken.bias.abs()).max(taken.stabiliser.abs()));
                 for (kept, taken) in kept.iter().zip(&taken) {
                     let off = (kept.bias - taken.bias).abs().max((kept.stabiliser - taken.stabiliser).abs());
-                    assert!(off < f64::from(tolerance) * scale, "{}: {kept:?} for {taken:?}", analyzer.name);
+                    assert!(off < f64::from(tolerance) * scale, "{name}: {kept:?} for {taken:?}");
                 }
                 assert!(first.get_or_insert_with(|| ours.clone()) == &ours, "{isa:?} differs");
             }
@@ -67,8 +66,9 @@ fn to_know_that_no_pixel_is_below_zero_changes_no_map() {
         // The first batch norm moves dark pixels below zero.
         let own = |name: &str| if name == "bn1.bias" { vec![-0.5] } else { weights.get(name).values.clone() };
         let net = Network::new(&Weights::build(weights.network(), |name, _| own(name)), Device::Cpu);
-        for analyzer in analyzers() {
-            let Method::Propagation(composite) = analyzer.method(&ExplainSettings::default()) else { continue };
+        for name in Analyzer::NAMES {
+            let analyzer = Analyzer::new(name, &mut Options::default()).expect(name);
+            let Method::Propagation(composite) = analyzer.method() else { continue };
             if composite.rules.len() < 2 {
                 continue;
             }
@@ -78,7 +78,7 @@ fn to_know_that_no_pixel_is_below_zero_changes_no_map() {
             });
             // Maps may be empty, such as those of a prediction below zero under deep Taylor decomposition.
             let off = if known == unknown { 0.0 } else { deviation(&known, &unknown) };
-            assert!(off < 1e-3, "{} is off by {off}, batch norm: {batch_norm}", analyzer.name);
+            assert!(off < 1e-3, "{name} is off by {off}, batch norm: {batch_norm}");
         }
     }
 }
@@ -107,11 +107,7 @@ fn engines(net: &Network, composite: &Composite) -> [Engine; 2] {
 #[test]
 fn a_prediction_below_zero_starts_no_positive_relevance() {
     let images = random_images(2);
-    let Method::Propagation(composite) =
-        analyzer("deep_taylor").expect("an analyzer").method(&ExplainSettings::default())
-    else {
-        unreachable!("it propagates")
-    };
+    let Method::Propagation(composite) = Analyzer::DeepTaylor {}.method() else { unreachable!("it propagates") };
     for (bias, sign) in [(-50.0, -1.0), (50.0, 1.0)] {
         for mut engine in engines(&predicting(bias), &composite) {
             let outputs = engine.output(images.pixels());

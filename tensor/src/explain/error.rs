@@ -5,8 +5,6 @@ use xdlreg_core::raster::{ImageShape, UnreadablePlanes};
 
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ExplainError {
-    #[error("there is no analyzer `{name}`")]
-    UnknownAnalyzer { name: String },
     #[error("{key}: {message}; {help}")]
     Unfit { key: String, message: String, help: String },
     #[error("no rule is given for the layer `{layer}`")]

@@ -2,12 +2,12 @@
 
 use rand::RngExt;
 use tch::{Kind, Tensor};
-use xdlreg_core::explain::ExplainSettings;
+use xdlreg_core::explain::Options;
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::{ImageShape, RasterStack};
 use xdlreg_core::seed::stream;
 
-use super::network_tests::{ask, random_net_for, settings};
+use super::network_tests::{ask, given, random_net_for, settings};
 use super::parity_tests::deviation;
 use crate::net::Network;
 use crate::net::network::to_tensor;
@@ -65,7 +65,8 @@ fn relevance_is_conserved_through_any_layers() {
 #[test]
 fn occlusion_covers_all_channels_of_its_pixels() {
     let (net, images) = (layered(true), coloured(1));
-    let settings = ExplainSettings { window: Some(40), stride: Some(1), fill: Some(0.25), ..settings("occlusion") };
+    let settings =
+        given("occlusion", Options { window: Some(40), stride: Some(1), fill: Some(0.25), ..Options::default() });
     let maps = ask(&net, &images, &settings, None).expect("maps").maps;
     let grey = RasterStack::of(COLOUR, vec![0.25; COLOUR.values()]);
     let expected = net.predict(&images)[0] - net.predict(&grey)[0];

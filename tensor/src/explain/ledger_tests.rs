@@ -2,15 +2,12 @@
 
 use rand::RngExt;
 use tch::Tensor;
-use xdlreg_core::explain::{Bias, CompositeEntry, Reference};
-use xdlreg_core::explain::{Denominator, Rule, analyzers};
+use xdlreg_core::explain::{Analyzer, Bias, CompositeEntry, Denominator, Options, Reference, Rule};
 use xdlreg_core::seed::stream;
 
-use super::ExplainSettings;
 use super::ledger::Taken;
 use super::linear::Linear;
-use super::network_tests::ask;
-use super::network_tests::settings;
+use super::network_tests::{ask, given};
 use super::parity_tests::reference;
 use super::relevance::Relevance;
 use super::rule::LayerRule;
@@ -95,15 +92,10 @@ fn the_mean_of_ledgers_is_that_of_every_part() {
 #[test]
 fn the_ledger_accounts_for_all_relevance() {
     let (net, images) = reference();
-    let given = |analyzer: &str, reference| ExplainSettings { reference: Some(reference), ..settings(analyzer) };
-    for analyzer in
-        analyzers().iter().filter(|analyzer| analyzer.name.starts_with("lrp") || analyzer.name.starts_with("zennit"))
-    {
+    for name in Analyzer::NAMES.iter().filter(|name| name.starts_with("lrp") || name.starts_with("zennit")) {
         for reference in [Reference::None, Reference::OutputBias] {
-            let mut settings = given(analyzer.name, reference);
-            if analyzer.name == "lrp" {
-                settings.composite = Some(composite());
-            }
+            let composite = (*name == "lrp").then(composite);
+            let settings = given(name, Options { composite, reference: Some(reference), ..Options::default() });
             let explained = ask(&net, &images, &settings, None).expect("maps");
             let ledger = explained.ledger.expect("a ledger");
             assert_eq!(ledger.layers, ["conv1", "conv2", "conv3", "conv4", "conv5", "dense", "output"]);
@@ -112,10 +104,10 @@ fn the_ledger_accounts_for_all_relevance() {
                 let taken = ledger.of(index);
                 let size = taken.iter().fold(goal.abs() + 1.0, |size, t| size + t.bias.abs() + t.stabiliser.abs());
                 let sum = map.sum() + taken.iter().map(Taken::sum).sum::<f64>();
-                assert!((sum - goal).abs() < 1e-5 * size, "{}: {sum} for {goal}", analyzer.name);
+                assert!((sum - goal).abs() < 1e-5 * size, "{name}: {sum} for {goal}");
                 for (layer, taken) in ledger.layers.iter().zip(taken) {
                     // Gamma lets go of outputs that are exactly zero.
-                    assert!(taken.rest.abs() < 1e-4 * size, "{}, {layer}: {taken:?}", analyzer.name);
+                    assert!(taken.rest.abs() < 1e-4 * size, "{name}, {layer}: {taken:?}");
                 }
             }
         }

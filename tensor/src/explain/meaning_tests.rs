@@ -1,6 +1,6 @@
 //! What maps mean, held to the maps: what they add up to, and which of them are found to mean nothing.
 
-use xdlreg_core::explain::{Class, ExplainSettings, Flaw, Reference, Review, Sum};
+use xdlreg_core::explain::{Class, ExplainSettings, Flaw, Reference, Review, Smoothing, Sum};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::sim::SIDE;
@@ -9,6 +9,7 @@ use xdlreg_core::task::Task;
 
 use super::network_tests::{ask, random_images, random_net};
 use super::parity_tests::reference;
+use super::reference_tests::against;
 use super::{ExplainError, RelevanceMaps};
 use crate::net::Network;
 
@@ -101,8 +102,8 @@ fn a_reference_that_noise_makes_unreachable_is_refused_with_sigma_and_image() {
     assert!(predictions.iter().all(|&prediction| prediction < bias - 2.0), "{predictions:?} of {bias}");
     for reference in [Reference::Years(between), Reference::Flooding(between)] {
         let of = |sigma: f64| {
-            let smooth = format!("analyzer = 'lrp.flat'\nsmooth = {{ samples = 8, sigma = {sigma} }}");
-            let settings = ExplainSettings { reference: Some(reference), ..settings(&smooth) };
+            let smooth = Some(Smoothing { samples: 8, sigma, ..Smoothing::default() });
+            let settings = ExplainSettings { smooth, ..against(reference) };
             ask(&net, &images, &settings, None)
         };
         assert!(of(1e-4).is_ok(), "{reference:?}");

@@ -22,8 +22,7 @@ use std::ops::ControlFlow;
 use xdlreg_core::alive;
 use xdlreg_core::data::Target;
 use xdlreg_core::event::ProgressSink;
-use xdlreg_core::explain::analyzer;
-use xdlreg_core::explain::{ExplainSettings, ExplainedNetwork, Facts, LayerSite, Meaning, Reference};
+use xdlreg_core::explain::{ExplainSettings, ExplainedNetwork, Facts, LayerSite, Meaning};
 use xdlreg_core::raster::{ImageShape, Planes, RasterStack};
 use xdlreg_core::settings::Invalid;
 use xdlreg_core::task::Task;
@@ -108,7 +107,7 @@ pub struct Question<'a> {
 /// number.
 ///
 /// # Errors
-/// [`ExplainError`] for an unknown analyzer, images of another shape, a class of a regression, a reference that cannot be
+/// [`ExplainError`] for images of another shape, a class of a regression, a reference that cannot be
 /// reached, and relevance that is not finite.
 pub fn explain(
     question: &Question,
@@ -138,14 +137,12 @@ pub fn explain_each(
         return Err(ExplainError::ImageShape { found: shape, expected: net.spec().input });
     }
     let values = shape.values();
-    let analyzer = analyzer(&settings.analyzer)
-        .ok_or_else(|| ExplainError::UnknownAnalyzer { name: settings.analyzer.clone() })?;
-    let method = analyzer.method(settings);
+    let method = settings.method();
     if settings.class.is_some() && net.task() == Task::Regression {
         return Err(ExplainError::ClassOfRegression);
     }
     let class = settings.class.and_then(xdlreg_core::explain::Class::output);
-    let root = alive::during(|| Root::find(settings.reference.unwrap_or(Reference::None), net, target, samples))?;
+    let root = alive::during(|| Root::find(settings.reference(), net, target, samples))?;
     let non_negative = look(question, images, root.as_ref())?;
     let layers: Vec<String> = LayerSite::of(net.spec()).iter().map(|site| site.name.to_owned()).collect();
     let unfit = settings.validate_for_network(net.spec());
@@ -174,7 +171,9 @@ pub fn explain_each(
             return Err(ExplainError::UnreachedUnderNoise { reference, sigma: noise.sigma, sample, unreached, copies });
         }
         match maps.chunks_exact(values).position(|map| !map.iter().fold(true, |all, r| all & r.is_finite())) {
-            Some(at) => Err(ExplainError::NotFinite { sample: first + at, analyzer: settings.analyzer.clone() }),
+            Some(at) => {
+                Err(ExplainError::NotFinite { sample: first + at, analyzer: settings.analyzer.name().to_owned() })
+            }
             None => Ok(()),
         }
     };
@@ -269,6 +268,8 @@ mod meaning_tests;
 mod network_tests;
 #[cfg(test)]
 mod parity_tests;
+#[cfg(test)]
+mod precision_tests;
 #[cfg(test)]
 mod reference_tests;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use tch::{Device, Kind, no_grad};
 use xdlreg_core::event::silent;
-use xdlreg_core::explain::{Bias, Class, ExplainSettings, Reference};
+use xdlreg_core::explain::{Analyzer, Bias, Class, ExplainSettings, Options, Reference};
 use xdlreg_core::explain::{BiasPart, Rule, SigmaUnit};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::{ImageShape, RasterStack};
@@ -59,7 +59,14 @@ pub(super) fn random_images(count: usize) -> RasterStack {
 }
 
 pub(super) fn settings(analyzer: &str) -> ExplainSettings {
-    ExplainSettings { analyzer: analyzer.into(), ..ExplainSettings::default() }
+    given(analyzer, Options::default())
+}
+
+/// An analyzer with options, all of which it takes.
+pub(super) fn given(analyzer: &str, mut options: Options) -> ExplainSettings {
+    let settings = ExplainSettings::of(Analyzer::new(analyzer, &mut options).expect(analyzer));
+    assert_eq!(options, Options::default(), "{analyzer} takes others");
+    settings
 }
 
 #[test]
@@ -153,12 +160,13 @@ fn smoothgrad_is_the_mean_gradient_under_noise() {
     let images = random_images(6);
     let maps = |settings: &ExplainSettings, images: &RasterStack| ask(&net, images, settings, None).expect("maps").maps;
     let gradient = maps(&settings("gradient"), &images);
-    let smooth = |sigma, seed, samples| ExplainSettings {
+    let noise = |sigma, seed, samples| Options {
         sigma: Some(sigma),
         seed: Some(seed),
         samples: Some(samples),
-        ..settings("smoothgrad")
+        ..Options::default()
     };
+    let smooth = |sigma, seed, samples| given("smoothgrad", noise(sigma, seed, samples));
     assert!(deviation(maps(&smooth(0.0, 0, 2), &images).pixels(), gradient.pixels()) < 1e-5);
     // The first sample's noise does not depend on the others; another seed draws another.
     let first = maps(&smooth(0.1, 0, 2), &images.slice(0..1));
@@ -168,7 +176,7 @@ fn smoothgrad_is_the_mean_gradient_under_noise() {
     let mut wide = images.slice(0..1);
     let (least, most) = wide.pixels().iter().fold((1.0f32, 0.0f32), |(a, b), &v| (a.min(v), b.max(v)));
     wide.pixels_mut().iter_mut().for_each(|pixel| *pixel = (*pixel - least) / (most - least) * 2.0);
-    let absolute = ExplainSettings { sigma_unit: Some(SigmaUnit::Absolute), ..smooth(0.2, 0, 2) };
+    let absolute = given("smoothgrad", Options { sigma_unit: Some(SigmaUnit::Absolute), ..noise(0.2, 0, 2) });
     assert!(deviation(maps(&absolute, &wide).pixels(), maps(&smooth(0.1, 0, 2), &wide).pixels()) < 1e-5);
 }
 
@@ -176,12 +184,9 @@ fn smoothgrad_is_the_mean_gradient_under_noise() {
 fn occlusion_is_what_windows_are_worth() {
     let (net, images) = reference();
     let (window, stride, fill) = (20, 30, 0.5);
-    let settings = ExplainSettings {
-        window: Some(window),
-        stride: Some(stride),
-        fill: Some(f64::from(fill)),
-        ..settings("occlusion")
-    };
+    let windows =
+        Options { window: Some(window), stride: Some(stride), fill: Some(f64::from(fill)), ..Options::default() };
+    let settings = given("occlusion", windows);
     let explained = ask(&net, &images, &settings, None).expect("maps");
     let starts = [0, 30, 60, 78];
     for sample in 0..images.len() {
@@ -205,7 +210,8 @@ fn occlusion_is_what_windows_are_worth() {
 #[test]
 fn integrated_gradients_add_up_to_the_difference_to_the_reference() {
     let (net, images) = reference();
-    let settings = ExplainSettings { steps: Some(400), baseline: Some(0.25), ..settings("integrated_gradients") };
+    let settings =
+        given("integrated_gradients", Options { steps: Some(400), baseline: Some(0.25), ..Options::default() });
     let explained = ask(&net, &images, &settings, None).expect("maps");
     let grey = RasterStack::new(98, 98, vec![0.25; 98 * 98]);
     let start = net.predict(&grey)[0];
@@ -221,8 +227,6 @@ fn what_cannot_be_explained_is_named() {
     let small = RasterStack::zeros(1, 97, 98);
     let error = ask(&net, &small, &settings("lrp.z"), None).expect_err("a wrong size");
     assert_eq!(error, ExplainError::ImageShape { found: ImageShape::plane(97, 98), expected: SHAPE });
-    let error = ask(&net, &images, &settings("lrp.y"), None).expect_err("no analyzer");
-    assert_eq!(error, ExplainError::UnknownAnalyzer { name: "lrp.y".into() });
     let mut broken = images.clone();
     broken.pixels_mut()[98 * 98 + 5000] = f32::NAN;
     let error = ask(&net, &broken, &settings("lrp.z"), None).expect_err("no number");
@@ -320,7 +324,8 @@ fn images_that_come_and_go_are_explained_as_those_in_memory() {
     let path = folder.path().join("images.npy");
     xdlreg_core::store::arrays::write_stack(&many, &path).expect("a file");
     let file = ImageFile::open(&path).expect("images");
-    let settings = ExplainSettings { reference: Some(Reference::Ages([20.0, 30.0])), ..settings("lrp.epsilon") };
+    let settings =
+        given("lrp.epsilon", Options { reference: Some(Reference::Ages([20.0, 30.0])), ..Options::default() });
     let ages: Vec<f32> = (0..151).map(|image| 20.0 + (image % 40) as f32).collect();
     let threads = tch::get_num_threads();
     tch::set_num_threads(1);

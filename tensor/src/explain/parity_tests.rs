@@ -1,11 +1,10 @@
 //! Maps against those that iNNvestigate and Zennit make of the same network and images (`tests/data/lrp`).
 
 use tch::Device;
-use xdlreg_core::explain::ExplainSettings;
-use xdlreg_core::explain::analyzer_names;
+use xdlreg_core::explain::Analyzer;
 use xdlreg_core::raster::RasterStack;
 
-use super::network_tests::ask;
+use super::network_tests::{ask, settings};
 use crate::net::{Network, Weights};
 
 fn read(name: &str) -> Vec<u8> {
@@ -18,7 +17,7 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 }
 
 /// The values of a .npy file of version 1, float32.
-fn npy(name: &str) -> Vec<f32> {
+pub(super) fn npy(name: &str) -> Vec<f32> {
     let bytes = read(name);
     let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     floats(&bytes[10 + header..])
@@ -54,15 +53,14 @@ fn every_analyzer_gives_the_maps_of_its_origin() {
         "input",
         "random",
     ];
-    for name in analyzer_names().filter(|name| !others.contains(name)) {
-        let settings = ExplainSettings { analyzer: name.into(), ..ExplainSettings::default() };
+    for &name in Analyzer::NAMES.iter().filter(|name| !others.contains(name)) {
         // These divide by sums that cross zero, where float32 itself is worth no more.
         let tolerance = match name {
             "lrp.sequential_preset_b" | "lrp.sequential_preset_b_flat" | "lrp.alpha_2_beta_1" => 1e-2,
             _ => 1e-4,
         };
         let file = name.strip_prefix("lrp.").unwrap_or(name);
-        let ours = ask(&net, &images, &settings, None).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let ours = ask(&net, &images, &settings(name), None).unwrap_or_else(|error| panic!("{name}: {error}"));
         let deviation = deviation(ours.maps.pixels(), &npy(&format!("lrp/{file}.npy")));
         println!("{name:32} {deviation:.1e}");
         assert!(deviation <= tolerance, "{name}: off by {deviation} of the maximum");

@@ -51,7 +51,8 @@ pub(super) fn max_pool(x: &Tensor, window: &Window, rectify: bool) -> (Tensor, W
     max_pool_by_libtorch(x, shape, window, rectify)
 }
 
-fn max_pool_by_libtorch(x: &Tensor, shape: [i64; 4], window: &Window, rectify: bool) -> (Tensor, Winners) {
+/// The same by libtorch, on any device and of any kind of numbers.
+pub(super) fn max_pool_by_libtorch(x: &Tensor, shape: [i64; 4], window: &Window, rectify: bool) -> (Tensor, Winners) {
     let rectified = if rectify { x.relu() } else { x.shallow_clone() };
     let (padded, padding, ceil) = unpadded(&rectified, window);
     let (pooled, places) = padded.max_pool2d_with_indices(window.kernel, window.stride, padding, [1, 1], ceil);

@@ -1,21 +1,21 @@
 //! Relevance against references, and composites and smoothing as settings.
 
 use xdlreg_core::explain::Smoothing;
-use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::explain::{ExplainSettings, Options, Reference};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::sim;
 use xdlreg_core::task::Task;
 
-use super::network_tests::{ask, random_images, random_net, settings};
+use super::network_tests::{ask, given, random_images, random_net, settings};
 use super::parity_tests::{deviation, reference};
 use super::reference::Root;
 use super::{ExplainError, RelevanceMaps, Samples};
 use crate::net::Network;
 use crate::net::network::to_tensor;
 
-fn against(reference: Reference) -> ExplainSettings {
-    ExplainSettings { reference: Some(reference), ..settings("lrp.flat") }
+pub(super) fn against(reference: Reference) -> ExplainSettings {
+    given("lrp.flat", Options { reference: Some(reference), ..Options::default() })
 }
 
 fn maps(net: &Network, images: &RasterStack, settings: &ExplainSettings) -> RelevanceMaps {
@@ -141,9 +141,9 @@ fn references_that_cannot_be_are_named() {
 #[test]
 fn a_composite_is_carried_out_as_its_preset() {
     let (net, images) = reference();
-    let composite = |entries: serde_json::Value| ExplainSettings {
-        composite: Some(serde_json::from_value(entries).expect("entries")),
-        ..settings("lrp")
+    let composite = |entries: serde_json::Value| {
+        let composite = Some(serde_json::from_value(entries).expect("entries"));
+        given("lrp", Options { composite, ..Options::default() })
     };
     let flat = serde_json::json!({ "layer": "input", "rule": "flat" });
     let conv = serde_json::json!({ "layer": "conv", "rule": "alpha_beta", "alpha": 2.0 });
@@ -154,7 +154,7 @@ fn a_composite_is_carried_out_as_its_preset() {
         (serde_json::json!([conv, dense]), settings("lrp.sequential_preset_b")),
         (
             serde_json::json!([flat, conv2, conv, dense]),
-            ExplainSettings { until: Some(1), ..settings("lrp.sequential_preset_b_flat_until_idx") },
+            given("lrp.sequential_preset_b_flat_until_idx", Options { until: Some(1), ..Options::default() }),
         ),
     ] {
         assert_eq!(maps(&net, &images, &composite(entries)), maps(&net, &images, &analyzer));
@@ -166,7 +166,7 @@ fn any_analyzer_is_smoothed() {
     let (net, images) = reference();
     let smooth = |analyzer: &str, smoothing| ExplainSettings { smooth: Some(smoothing), ..settings(analyzer) };
     let few = Smoothing { samples: 3, sigma: 0.2, seed: 4, ..Smoothing::default() };
-    let own = ExplainSettings { samples: Some(3), sigma: Some(0.2), seed: Some(4), ..settings("smoothgrad") };
+    let own = given("smoothgrad", Options { samples: Some(3), sigma: Some(0.2), seed: Some(4), ..Options::default() });
     assert_eq!(maps(&net, &images, &smooth("gradient", few)).maps, maps(&net, &images, &own).maps);
     for analyzer in ["lrp.sequential_preset_a", "occlusion", "integrated_gradients", "input"] {
         let still = Smoothing { samples: 2, sigma: 0.0, ..few };

@@ -1,11 +1,11 @@
 //! Explanations under noise. The map of the analyzer `input` is its image, so that its mean under noise tells the noise.
 
-use xdlreg_core::explain::ExplainSettings;
+use xdlreg_core::explain::{ExplainSettings, Options};
 use xdlreg_core::explain::{SigmaUnit, Smoothing};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
 
-use super::network_tests::{ask, random_images, random_net, settings};
+use super::network_tests::{ask, given, random_images, random_net, settings};
 use super::parity_tests::deviation;
 use crate::net::Network;
 
@@ -86,13 +86,14 @@ fn smoothgrad_is_the_mean_of_the_gradients_at_noisy_images() {
     };
     let (one, other) = (gradient(&first), gradient(&second));
     let mean: Vec<f32> = one.iter().zip(&other).map(|(one, other)| (one + other) / 2.0).collect();
-    let own = ExplainSettings {
+    let own = Options {
         samples: Some(2),
         sigma: Some(SIGMA),
         sigma_unit: Some(SigmaUnit::Absolute),
         seed: Some(3),
-        ..settings("smoothgrad")
+        ..Options::default()
     };
+    let own = given("smoothgrad", own);
     // Noise is known to float32, and a pixel near the border of a ReLU or a pooling window may fall on its other side.
     let close = |found: &[f32]| {
         let scale = mean.iter().fold(0.0, |largest: f32, value| largest.max(value.abs()));

@@ -1,11 +1,11 @@
 //! Stacks of images that are longer than what is looked at, averaged or explained at a time.
 
-use xdlreg_core::explain::{ExplainSettings, Reference};
+use xdlreg_core::explain::{ExplainSettings, Options, Reference};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::sim;
 
-use super::network_tests::{ask, random_images, random_net, settings};
+use super::network_tests::{ask, given, random_images, random_net, settings};
 use super::parity_tests::{deviation, reference};
 use super::reference::Root;
 use super::{ExplainError, LOOK, Samples};
@@ -120,7 +120,10 @@ fn a_group_may_be_larger_than_what_is_averaged_at_a_time() {
 fn integrated_gradients_take_the_left_ends_of_their_steps() {
     let net = random_net(&ModelSettings::default(), true);
     let (image, baseline) = (random_images(1), 0.25_f32);
-    let own = ExplainSettings { steps: Some(2), baseline: Some(baseline.into()), ..settings("integrated_gradients") };
+    let own = given(
+        "integrated_gradients",
+        Options { steps: Some(2), baseline: Some(baseline.into()), ..Options::default() },
+    );
     let maps = |images: &RasterStack, settings: &ExplainSettings| {
         ask(&net, images, settings, None).expect("maps").maps.pixels().to_vec()
     };

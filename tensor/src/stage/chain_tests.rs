@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use serde::de::DeserializeOwned;
 use xdlreg_core::data::{Partition, Split};
 use xdlreg_core::event::{Epoch, silent};
-use xdlreg_core::explain::{Bias, ExplainSettings, Reference};
+use xdlreg_core::explain::{Analyzer, Bias, ExplainSettings, Options, Reference};
 use xdlreg_core::key::Key;
 use xdlreg_core::metric::EvaluateSettings;
 use xdlreg_core::metric::Measurement;
@@ -115,7 +115,14 @@ fn trained(epochs: usize) -> TrainSettings {
 }
 
 fn explaining(analyzer: &str) -> ExplainSettings {
-    ExplainSettings { analyzer: analyzer.into(), subset: EXPLAINED, ..ExplainSettings::default() }
+    given(analyzer, Options::default())
+}
+
+/// An analyzer with options, all of which it takes.
+fn given(analyzer: &str, mut options: Options) -> ExplainSettings {
+    let analyzer = Analyzer::new(analyzer, &mut options).expect(analyzer);
+    assert_eq!(options, Options::default(), "{} takes others", analyzer.name());
+    ExplainSettings { subset: EXPLAINED, ..ExplainSettings::of(analyzer) }
 }
 
 fn json<T: DeserializeOwned>(entry: &Entry, file: &str) -> T {
@@ -239,12 +246,12 @@ fn references_are_taken_from_training_samples_alone() {
         values.iter().sum::<f64>() / values.len() as f64
     };
     let expected = mean(Split::Train.range(100));
-    let settings = ExplainSettings { reference: Some(Reference::Ages([from, to])), ..explaining("lrp.flat") };
+    let options = Options { reference: Some(Reference::Ages([from, to])), ..Options::default() };
     for (memory, analyzer) in [("remembered", "lrp.flat"), ("on disk", "lrp.w_square")] {
         if memory == "on disk" {
             chain.memory = Memory::default();
         }
-        let entry = chain.explain(&ExplainSettings { analyzer: analyzer.into(), ..settings.clone() });
+        let entry = chain.explain(&given(analyzer, options.clone()));
         let facts: Explained = json(&entry, files::EXPLAINED);
         assert!((facts.reference - expected).abs() < 1e-3, "{memory}: {} for {expected}", facts.reference);
     }
@@ -324,7 +331,7 @@ fn what_biases_and_stabilisers_keep_is_told_apart() {
     for (bias, epsilon, by_biases, by_stabilisers) in
         [(Bias::Ignore, 1.0, false, true), (Bias::Full, 1e-12, true, false)]
     {
-        let settings = ExplainSettings { bias: Some(bias), epsilon: Some(epsilon), ..explaining("lrp.epsilon") };
+        let settings = given("lrp.epsilon", Options { bias: Some(bias), epsilon: Some(epsilon), ..Options::default() });
         let (mut chain, entry) = Chain::explained(&settings);
         let kept = arrays::read_triples(&entry.file(files::LEDGER)).expect("a ledger");
         let largest = |part: usize| kept.iter().map(|kept| kept[part].abs()).fold(0.0, f32::max);
@@ -346,7 +353,8 @@ fn what_biases_and_stabilisers_keep_is_told_apart() {
 /// Scores that explain again do so against the same reference.
 #[test]
 fn scores_know_the_samples_of_a_reference() {
-    let settings = ExplainSettings { reference: Some(Reference::Ages([20.0, 60.0])), ..explaining("lrp.flat") };
+    let reference = Some(Reference::Ages([20.0, 60.0]));
+    let settings = given("lrp.flat", Options { reference, ..Options::default() });
     let (mut chain, _) = Chain::explained(&settings);
     let scores =
         EvaluateSettings { scores: vec!["sensitivity".into()], images: 2, draws: 1, ..EvaluateSettings::default() };
@@ -376,8 +384,9 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
                     scale: if true_scale { Scale::True(Some("years")) } else { Scale::Relative },
                     title: picture::title(sample, age, prediction),
                 };
-                let drawn = picture::render(&[heatmap], &silent).expect("a picture").remove(0);
-                expected.insert(picture::file_name(sample, age, prediction, pointer), drawn);
+                let drawn =
+                    picture::render(&[heatmap], picture::PictureFormat::Png, &silent).expect("a picture").remove(0);
+                expected.insert(format!("{}.png", picture::file_name(sample, age, prediction, pointer)), drawn);
             }
         }
         let names: Vec<&String> = entry.manifest.files.keys().collect();

@@ -95,8 +95,7 @@ fn layer_of(parameter: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use xdlreg_core::explain::{ExplainedNetwork, LayerKind, LayerSite};
-    use xdlreg_core::explain::{Meaning, analyzers};
+    use xdlreg_core::explain::{Analyzer, ExplainedNetwork, LayerKind, LayerSite, Meaning, Options};
     use xdlreg_core::net::ModelSettings;
     use xdlreg_core::sim::{self, GrowthMode, Pumpkin, SHAPE, SIDE, Without};
     use xdlreg_core::task::Task;
@@ -106,8 +105,8 @@ mod tests {
     /// An analyzer that takes as few looks at an image as it can.
     fn settings(analyzer: &str) -> ExplainSettings {
         let (few, wide) = (Some(2), Some(SIDE / 2));
-        let settings = ExplainSettings { analyzer: analyzer.into(), ..ExplainSettings::default() };
-        ExplainSettings { steps: few, samples: few, window: wide, stride: wide, ..settings }
+        let mut options = Options { steps: few, samples: few, window: wide, stride: wide, ..Options::default() };
+        ExplainSettings::of(Analyzer::new(analyzer, &mut options).expect(analyzer))
     }
 
     fn network(settings: &ExplainSettings, batch_norm: bool) -> Asked<'_> {
@@ -160,18 +159,18 @@ mod tests {
             // Behind batch norm, which multiplies in some composites and passes on in others, a few will do. `lrp` has no
             // rules of its own.
             let taken = |name: &str| name != "lrp" && (!batch_norm || name.ends_with("_flat"));
-            for analyzer in analyzers().iter().filter(|analyzer| taken(analyzer.name)) {
-                let settings = settings(analyzer.name);
+            for name in Analyzer::NAMES.iter().filter(|name| taken(name)) {
+                let settings = settings(name);
                 let network = network(&settings, batch_norm);
                 let maps = network.explain(&image).expect("a map");
                 let mut pixels = maps.pixels().iter().zip(image.pixels());
                 let zero = pixels.all(|(&relevance, &pixel)| pixel != 0.0 || relevance == 0.0);
-                let (name, kind) = if batch_norm { ("bn1", LayerKind::BatchNorm) } else { ("conv1", LayerKind::Conv) };
-                let entry = LayerSite { name, kind, first: !batch_norm, last: false };
+                let (layer, kind) = if batch_norm { ("bn1", LayerKind::BatchNorm) } else { ("conv1", LayerKind::Conv) };
+                let entry = LayerSite { name: layer, kind, first: !batch_norm, last: false };
                 let (task, target) = (Task::Regression, &sim::age());
                 let network = ExplainedNetwork { task, target, entry, shape: SHAPE };
-                let meaning = Meaning::of(&analyzer.method(&settings), &network);
-                assert_eq!(meaning.blind, zero, "{} with batch norm {batch_norm}", analyzer.name);
+                let meaning = Meaning::of(&settings.method(), &network);
+                assert_eq!(meaning.blind, zero, "{name} with batch norm {batch_norm}");
             }
         }
     }

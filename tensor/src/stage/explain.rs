@@ -117,7 +117,7 @@ struct Looked {
 
 impl Looked {
     fn new(settings: &ExplainSettings, range: f64, samples: Vec<usize>) -> Self {
-        let with_reference = settings.reference.is_some_and(|reference| reference != Reference::None);
+        let with_reference = settings.reference() != Reference::None;
         Self { with_reference, range, samples, review: None, flaws: BTreeMap::new(), count: 0 }
     }
 
@@ -202,7 +202,7 @@ impl Known {
     }
 
     fn needed(settings: &ExplainSettings) -> bool {
-        settings.reference.is_some_and(Reference::needs_samples)
+        settings.reference().needs_samples()
     }
 
     pub fn samples(&self) -> Option<Samples<'_>> {
@@ -213,8 +213,7 @@ impl Known {
 /// Settings that lead nowhere make a run invalid, not failed.
 fn refused(error: ExplainError) -> StageError {
     match error {
-        ExplainError::UnknownAnalyzer { .. }
-        | ExplainError::Unfit { .. }
+        ExplainError::Unfit { .. }
         | ExplainError::NoRule { .. }
         | ExplainError::ImageShape { .. }
         | ExplainError::Unreadable(_)

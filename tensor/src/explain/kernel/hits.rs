@@ -1,6 +1,15 @@
 //! The outputs of a layer that have relevance, taken together row by row.
 
+use crate::net::kernel::conv::Plane;
 use crate::net::kernel::simd::{LANES, Simd};
+
+/// What a block's pooling put out, and who won in its windows.
+#[derive(Debug, Clone, Copy)]
+pub struct Pooled<'a> {
+    pub plane: Plane,
+    pub values: &'a [f32],
+    pub winners: &'a [u8],
+}
 
 /// Outputs with relevance, in parallel lists, so that each step is one tight loop over all of them.
 #[derive(Debug, Default)]
@@ -14,6 +23,9 @@ pub struct Hits {
     pub relevance: Vec<f32>,
     /// The layer's own outputs, where a rule asks for their signs.
     pub z: Vec<f32>,
+    /// The layer's own outputs behind its ReLU, as they went on through the network, where a rule divides by them; 0 where
+    /// nothing went on.
+    pub passed_on: Vec<f32>,
     pub divisors: Vec<f32>,
     pub quotients: Vec<f32>,
     /// What bias or stabiliser take.
@@ -63,6 +75,26 @@ impl Hits {
         self.starts.clear();
         self.starts.extend(self.places.iter().map(|&at| start as u32 + (at >> shift) * channels as u32));
         self.places.iter_mut().for_each(|at| *at += place as u32);
+    }
+
+    /// Finds for every hit what pooling took of it.
+    pub fn find_passed_on(&mut self, output: Plane, pooled: &Pooled) {
+        let Pooled { plane, values, winners } = *pooled;
+        // Windows of three begin every second pixel; of an odd number of pixels the first lies before the border.
+        let (above, left) = (output.height % 2, output.width % 2);
+        self.passed_on.clear();
+        self.passed_on.extend(self.places.iter().zip(&self.filters).map(|(&place, &filter)| {
+            let pixel = place as usize / output.channels;
+            let (row, column) = (pixel / output.width + above, pixel % output.width + left);
+            let along = |at: usize| [(at / 2, at % 2), ((at / 2).wrapping_sub(1), 2)].into_iter().take(2 - at % 2);
+            let windows = along(row).flat_map(|row| along(column).map(move |column| (row, column)));
+            let mut inside = windows.filter(|((row, _), (column, _))| *row < plane.height && *column < plane.width);
+            let won = inside.find_map(|((row, y), (column, x))| {
+                let at = plane.at(row + 1, column + 1) + filter as usize;
+                (usize::from(winners[at]) == 3 * y + x).then(|| values[at])
+            });
+            won.unwrap_or(0.0)
+        }));
     }
 
     /// All outputs of a dense layer that are not zero.

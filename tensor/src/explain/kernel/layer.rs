@@ -29,6 +29,8 @@ pub struct Layer {
     /// Values of a window.
     pub window: usize,
     passes: Vec<Pass>,
+    /// Whether a pass divides by the layer's own output.
+    pub divides_by_output: bool,
     /// Weights and biases of the layer itself, for rules that look at the sign of its output.
     own: Option<(Buffer, Vec<f32>)>,
 }
@@ -42,6 +44,8 @@ struct Pass {
     /// What of the denominator does not depend on the input, `[pixels, outputs]`, or empty.
     offset: Vec<f32>,
     denominator: Denominator,
+    /// Whether the denominator is the layer's own output.
+    by_output: bool,
     gate: Gate,
 }
 
@@ -71,8 +75,9 @@ impl Layer {
             pass.terms.iter().for_each(|term| parts[term.part] = true);
         }
         let gated = passes.iter().any(|pass| pass.gate != Gate::Always);
+        let divides_by_output = passes.iter().any(|pass| pass.by_output);
         let own = gated.then(|| (order.weights(own).into(), order.bias(bias)));
-        Self { inputs: order.inputs, parts, window: order.window, passes, own }
+        Self { inputs: order.inputs, parts, window: order.window, passes, divides_by_output, own }
     }
 
     /// Adds the shares of all `hits`.
@@ -152,7 +157,20 @@ impl Layer {
                 *divisor += pass.offset[place as usize];
             }
         }
-        for term in pass.terms.iter().filter(|term| term.part < PARTS - 1) {
+        if pass.by_output {
+            let each = hits.divisors.iter_mut().zip(&hits.passed_on).zip(hits.starts.iter().zip(&hits.filters));
+            for ((divisor, &passed_on), (&start, &filter)) in each {
+                // Relevance that came down is a multiple of what went on: divided by anything but that very number, sums that
+                // nearly cancel would leave their rounding.
+                *divisor = if passed_on == 0.0 {
+                    // SAFETY: as the caller promises.
+                    *divisor + unsafe { self.dot::<S, W>(window, &pass.terms[0].weights, sides, start, filter) }
+                } else {
+                    passed_on
+                };
+            }
+        }
+        for term in pass.terms.iter().filter(|term| term.part < PARTS - 1 && !pass.by_output) {
             let x = sides.x[term.part];
             // SAFETY: as the caller promises.
             unsafe {
@@ -178,6 +196,24 @@ impl Layer {
             *taken = quotient * bias(filter);
         }
         taken.bias += sum(&hits.taken);
+    }
+
+    /// The product of the window of x at `start` and the weights of a filter.
+    ///
+    /// # Safety
+    /// As [`Self::multiply`], of the input x.
+    #[inline(always)]
+    unsafe fn dot<S: Simd, W: Window>(
+        &self,
+        window: W,
+        weights: &[f32],
+        sides: &Sides,
+        start: u32,
+        filter: u32,
+    ) -> f32 {
+        let weights = weights[filter as usize * self.window..][..self.window].as_ptr();
+        // SAFETY: as the caller promises; the slice of weights is a window long.
+        unsafe { window.dot::<S>(sides.x[0].as_ptr().add(start as usize), sides.stride, weights) }
     }
 
     /// Adds to every sum the product of its window of `x` and its weights.
@@ -228,6 +264,7 @@ impl Pass {
             bias: order.bias(bias),
             offset,
             denominator: pass.denominator,
+            by_output: pass.denominator != Denominator::One && matches!(pass.divisor, Divisor::Output),
             gate: pass.gate,
         }
     }

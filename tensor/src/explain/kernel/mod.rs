@@ -15,7 +15,7 @@ use std::array;
 use xdlreg_core::explain::Activation;
 use xdlreg_core::net::BLOCKS;
 
-use self::hits::Hits;
+use self::hits::{Hits, Pooled};
 use self::layer::{Layer, PARTS, Ruled, Sides};
 use self::order::Order;
 use self::window::{Line, Pixels, Runs};
@@ -179,6 +179,12 @@ impl Space {
         let relevance = &self.relevance[..outputs];
         let mut taken = Taken { rest: sum(relevance), ..Taken::default() };
         self.hits.collect_units(relevance);
+        if layer.divides_by_output {
+            let hidden = &self.forward.hidden;
+            let outputs = if index == BLOCKS { &hidden.units[..] } else { &hidden.outputs[..] };
+            self.hits.passed_on.clear();
+            self.hits.passed_on.extend(self.hits.places.iter().map(|&unit| outputs[unit as usize]));
+        }
         let mut sides = Sides { x: [x, &[], &[]], shares: &mut self.shares, stride: 0 };
         // SAFETY: the caller has the instructions, and the window of every unit is the whole input.
         unsafe { layer.share::<S, _>(Line(layer.window / LANES), &mut self.hits, &mut sides, &mut taken) };
@@ -284,6 +290,14 @@ impl Space {
         let place = number * output.width * output.channels;
         // SAFETY: the caller has the instructions.
         unsafe { self.hits.collect_row::<S>(row, output.channels, (start, input.channels, place)) };
+        if layer.divides_by_output {
+            let from = Pooled {
+                plane: block.pooled,
+                values: &self.forward.planes[index + 1],
+                winners: &self.forward.winners[index],
+            };
+            self.hits.find_passed_on(output, &from);
+        }
         let x = [&self.forward.planes[index][..], &self.signed[0], &self.signed[1]];
         let mut sides = Sides { x, shares: &mut self.shares, stride: input.stride() };
         let (hits, sides) = (&mut self.hits, &mut sides);
