@@ -80,12 +80,18 @@ impl RunStatus {
     }
 }
 
-/// Which stage, of which runs.
+/// Which stage. The runs that it serves are in the plan, where the key of one of their tasks is this one: an event is as short
+/// for a stage that ten thousand runs share as for any other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageRef {
     pub stage: StageName,
     pub key: Key,
-    pub run_ids: Vec<String>,
+    /// How many runs it serves; 0 where an earlier version did not count them.
+    #[serde(default)]
+    pub runs: usize,
+    /// The run, where it serves a single one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
 }
 
 /// Something that happened to an experiment.

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// Raised whenever an earlier version of the programs would misunderstand what this one writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The format of what was written before formats were counted.
 pub fn first() -> u32 {
@@ -64,9 +64,12 @@ mod tests {
             format: u32,
         }
         let read = |json: &str| read(json.as_bytes(), |written: &Written| written.format);
-        assert_eq!(read(r#"{"format":1}"#).unwrap().format, 1);
-        for newer in [r#"{"format":2}"#, r#"{"format":2,"unheard":1}"#] {
-            assert!(matches!(read(newer), Err(Unreadable::Newer(Newer(2)))), "{newer}");
+        for known in 1..=FORMAT {
+            assert_eq!(read(&format!(r#"{{"format":{known}}}"#)).unwrap().format, known);
+        }
+        let later = FORMAT + 1;
+        for newer in [format!(r#"{{"format":{later}}}"#), format!(r#"{{"format":{later},"unheard":1}}"#)] {
+            assert!(matches!(read(&newer), Err(Unreadable::Newer(Newer(found))) if found == later), "{newer}");
         }
         for damaged in ["", "{}", r#"{"format":1,"unheard":1}"#] {
             assert!(matches!(read(damaged), Err(Unreadable::Json(_))), "{damaged}");
@@ -75,13 +78,13 @@ mod tests {
 
     #[test]
     fn only_a_newer_format_is_refused() {
-        for fair in ["", "{}", "[1]", r#"{"format":1,"new":[]}"#, r#"{"format":"2"}"#, r#"{"format":0}"#] {
+        for fair in ["", "{}", "[1]", r#"{"format":1,"new":[]}"#, r#"{"format":"3"}"#, r#"{"format":0}"#] {
             assert_eq!(check(fair.as_bytes()), Ok(()), "{fair}");
         }
-        let refused = check(br#"{"unheard":{"of":1},"format":2}"#).unwrap_err();
+        let refused = check(br#"{"unheard":{"of":1},"format":3}"#).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "it has format 2, and this version of xdlreg reads format 1 at most: use the version that wrote it"
+            "it has format 3, and this version of xdlreg reads format 2 at most: use the version that wrote it"
         );
     }
 }

@@ -101,9 +101,10 @@ fn clean(args: &CleanArgs, output: &Path) -> Result<()> {
 
 /// What there is of a stage. A folder that cannot be listed is something unknown.
 fn survey(store: &Store, stage: StageName) -> Vec<Found> {
-    store.survey(stage).unwrap_or_else(|error| {
+    let unlisted = |error: std::io::Error| {
         vec![Found::Unknown { path: store.root().join(stage.name()), reason: error.to_string() }]
-    })
+    };
+    store.survey(stage).map_or_else(unlisted, Iterator::collect)
 }
 
 /// Someone works with the store; who it is, where that can be told.

@@ -6,12 +6,15 @@ use super::OneRunArgs;
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
 use crate::event::{Event, StageRef};
+use crate::key::Key;
 use crate::runner::{Events, Recorded, ResultsFolder, find_run, read_plan};
 use crate::terminal::print_line;
 
 pub fn run(args: &OneRunArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
-    let run_id = &frozen.plan.runs[find_run(&frozen, &args.run)?].run_id;
+    let plan = &frozen.plan;
+    let run = &plan.runs[find_run(&frozen, &args.run)?];
+    let own = Own { run_id: &run.run_id, keys: run.tasks.iter().map(|(_, &task)| &plan.tasks[task].key).collect() };
     let folder = ResultsFolder::at(&args.folder);
     let Events { recorded: events, trouble } = Events::read(folder.folder());
     if let Some(trouble) = trouble {
@@ -19,11 +22,11 @@ pub fn run(args: &OneRunArgs) -> Result<u8> {
     }
     let logs = WorkerLogs::of(&events);
     for one in &events {
-        if let Some(line) = line(&one.event, run_id) {
+        if let Some(line) = own.line(&one.event) {
             print_line(&format!("{}  {line}", one.time));
         }
         if let Event::StageStarted { stage, log, log_offset, .. } = &one.event
-            && stage.run_ids.contains(run_id)
+            && own.has(stage)
         {
             logs.part(&folder, log, *log_offset).lines().for_each(|line| print_line(&format!("    {line}")));
         }
@@ -31,33 +34,45 @@ pub fn run(args: &OneRunArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
-/// An event of the run, in a line.
-fn line(event: &Event, run_id: &String) -> Option<String> {
-    let of_run = |stage: &StageRef| stage.run_ids.contains(run_id);
-    Some(match event {
-        Event::StageCached(stage) if of_run(stage) => format!("{}: cached", stage.stage),
-        Event::StageStarted { stage, worker, .. } if of_run(stage) => {
-            format!("{}: started by worker {worker}", stage.stage)
-        }
-        Event::EpochFinished { stage, epochs, epoch } if of_run(stage) => format!(
-            "{}: epoch {} of {epochs}, loss {:.3}, validation loss {:.3}, mae {:.3}",
-            stage.stage, epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_mae
-        ),
-        Event::StageFinished { stage, seconds } if of_run(stage) => {
-            format!("{}: done in {}", stage.stage, duration(*seconds))
-        }
-        Event::StageRetried { stage, attempt, reason } if of_run(stage) => {
-            format!("{}: retry {attempt}, because {reason}", stage.stage)
-        }
-        Event::StageFailed { stage, reason } if of_run(stage) => format!("{}: failed: {reason}", stage.stage),
-        Event::StageInvalid { stage, reason } if of_run(stage) => format!("{}: invalid: {reason}", stage.stage),
-        Event::RunFinished { run_id: finished, status, reason, note } if finished == run_id => {
-            let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
-            let note = note.as_ref().map_or(String::new(), |note| format!("; note: {note}"));
-            format!("run {}{reason}{note}", status.name())
-        }
-        _ => return None,
-    })
+/// What events say of a run: its stages have these keys.
+struct Own<'a> {
+    run_id: &'a str,
+    keys: Vec<&'a Key>,
+}
+
+impl Own<'_> {
+    /// Whether a stage serves the run.
+    fn has(&self, stage: &StageRef) -> bool {
+        self.keys.contains(&&stage.key)
+    }
+
+    /// An event of the run, in a line.
+    fn line(&self, event: &Event) -> Option<String> {
+        Some(match event {
+            Event::StageCached(stage) if self.has(stage) => format!("{}: cached", stage.stage),
+            Event::StageStarted { stage, worker, .. } if self.has(stage) => {
+                format!("{}: started by worker {worker}", stage.stage)
+            }
+            Event::EpochFinished { stage, epochs, epoch } if self.has(stage) => format!(
+                "{}: epoch {} of {epochs}, loss {:.3}, validation loss {:.3}, mae {:.3}",
+                stage.stage, epoch.epoch, epoch.train_loss, epoch.val_loss, epoch.val_mae
+            ),
+            Event::StageFinished { stage, seconds } if self.has(stage) => {
+                format!("{}: done in {}", stage.stage, duration(*seconds))
+            }
+            Event::StageRetried { stage, attempt, reason } if self.has(stage) => {
+                format!("{}: retry {attempt}, because {reason}", stage.stage)
+            }
+            Event::StageFailed { stage, reason } if self.has(stage) => format!("{}: failed: {reason}", stage.stage),
+            Event::StageInvalid { stage, reason } if self.has(stage) => format!("{}: invalid: {reason}", stage.stage),
+            Event::RunFinished { run_id: finished, status, reason, note } if finished == self.run_id => {
+                let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+                let note = note.as_ref().map_or(String::new(), |note| format!("; note: {note}"));
+                format!("run {}{reason}{note}", status.name())
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// Where in the workers' logs the parts begin.
@@ -92,7 +107,6 @@ impl<'a> WorkerLogs<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Key;
     use crate::stage_name::StageName;
 
     /// A stage of a run that was begun when its worker's log had some length.
@@ -100,7 +114,8 @@ mod tests {
         let stage = StageRef {
             stage: StageName::Train,
             key: Key::of(&serde_json::json!(log_offset)),
-            run_ids: vec!["0123456789".into()],
+            runs: 1,
+            run_id: Some("0123456789".into()),
         };
         let event = Event::StageStarted { stage, worker: 0, log: log.into(), log_offset };
         Recorded { time: "2026-01-01T00:00:00Z".into(), elapsed_seconds: None, event }

@@ -18,6 +18,9 @@ pub fn run(args: &FoldersArgs) -> Result<u8> {
     Ok(EXIT_OK)
 }
 
+/// So many runs of a stage are named; more are counted.
+const NAMED: usize = 8;
+
 /// What is done, what is under way, and what went wrong.
 fn describe(standing: &Standing) -> String {
     let plan = &standing.frozen.plan;
@@ -42,7 +45,8 @@ fn describe(standing: &Standing) -> String {
     }
     for under_way in standing.under_way.values() {
         let epochs = under_way.epochs.map_or(String::new(), |(epoch, of)| format!(", epoch {epoch} of {of}"));
-        let runs = escape::line(&under_way.stage.run_ids.join(" ")).into_owned();
+        let runs: Vec<&str> = plan.runs_of(&under_way.stage).map(|run| run.run_id.as_str()).collect();
+        let runs = if runs.len() > NAMED { number(runs.len()) } else { runs.join(" ") };
         let _ = writeln!(text, "  worker {}: {} for {runs}{epochs}", under_way.worker, under_way.stage.stage);
     }
     for status in [RunStatus::Failed, RunStatus::Invalid] {

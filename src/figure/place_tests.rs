@@ -186,7 +186,7 @@ fn signs_over_age_are_in_the_panels_that_name_them() {
     };
     let pumpkins: Vec<Pumpkin> = (20..=80).map(pumpkin).collect();
     let dataset = run.stored.as_ref().unwrap().dataset.clone();
-    run.stored = Some(std::sync::Arc::new(Stored { dataset, pumpkins: Some(pumpkins) }));
+    run.stored = Some(std::sync::Arc::new(Stored { dataset, pumpkins: Some(pumpkins), shown: None }));
     let texts = texts("05_signs_over_age", &run);
     let place =
         |text: &str| texts.iter().position(|found| found == text).unwrap_or_else(|| panic!("no {text} in {texts:?}"));

@@ -99,7 +99,7 @@ fn what_runs_share_is_drawn_once() {
     let analyzers = ["lrp.z", "lrp.flat", "gradient"];
     let mut runs: Vec<Run> =
         analyzers.iter().flat_map(|analyzer| ["zero", "target-mean"].map(|bias| with(analyzer, bias))).collect();
-    let crossing = |value| Score { sample: None, metric: "relevance_zero_crossing".to_owned(), sign: None, value };
+    let crossing = |value| Score { sample: None, metric: "relevance_zero_crossing".into(), sign: None, value };
     runs.iter_mut().for_each(|run| run.scores.push(crossing(50.0)));
     let curves = texts("21_residual_curves", runs.clone());
     let legend: Vec<&String> = curves.iter().filter(|text| text.contains("output_bias")).collect();

@@ -4,11 +4,11 @@ use super::kinds::{RunFigure, StudyFigure};
 use super::{
     age_distribution, agreement, ensemble, heatmaps_by_age, metrics_over_key, prediction_joint, pumpkin,
     relevance_by_age, relevance_lines, residual_curves, residuals, same_pumpkin, score_table, senior_and_junior,
-    signs_over_age, standard_and_toddler, study, sum_relevance, training, years_per_sign,
+    signs_over_age, standard_and_toddler, sum_relevance, training, years_per_sign,
 };
 
-/// The scores of samples that figures are drawn from.
-pub const SAMPLE_SCORES: [&str; 3] = [study::SUM_RELEVANCE, years_per_sign::YEARS, years_per_sign::RELEVANCE];
+/// The scores of samples that figures of a run are drawn from, beside the sums of relevance.
+pub const SAMPLE_SCORES: [&str; 2] = [years_per_sign::YEARS, years_per_sign::RELEVANCE];
 
 /// The ten published figures, and two more.
 pub const RUN_FIGURES: &[RunFigure] = &[

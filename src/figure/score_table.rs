@@ -84,8 +84,8 @@ fn metric_names(study: &Study) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for score in study.runs.iter().flat_map(|run| &run.scores).filter(|score| score.sample.is_none()) {
         let shown = !score.metric.starts_with("train_") && !score.metric.starts_with("val_") && score.value.is_finite();
-        if shown && score.sign.is_none() && !names.contains(&score.metric) {
-            names.push(score.metric.clone());
+        if shown && score.sign.is_none() && names.iter().all(|known| **known != *score.metric) {
+            names.push(score.metric.to_string());
         }
     }
     names

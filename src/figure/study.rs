@@ -1,6 +1,6 @@
 //! What figures are drawn from: the finished runs of an experiment, as its tables tell of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::maps::significant;
@@ -56,8 +56,32 @@ pub struct Sample {
 #[derive(Debug)]
 pub struct Stored {
     pub dataset: Dataset,
+    /// The samples whose images are there, ascending; none where all are.
+    pub shown: Option<Vec<usize>>,
     /// The records of pumpkins, where they are such.
     pub pumpkins: Option<Vec<Pumpkin>>,
+}
+
+impl Stored {
+    /// Keeps the images of some samples alone, which are named in ascending order.
+    pub fn show(self, samples: Vec<usize>) -> Self {
+        let images = &self.dataset.images;
+        let pixels = samples.iter().flat_map(|&sample| images.get(sample).pixels).copied().collect();
+        let images = RasterStack::of(images.shape(), pixels);
+        Self { dataset: Dataset { images, ..self.dataset }, shown: Some(samples), ..self }
+    }
+
+    /// The image of a sample, where it is there.
+    fn image(&self, sample: usize) -> Option<Raster<'_>> {
+        let (images, place) = (
+            &self.dataset.images,
+            match &self.shown {
+                Some(shown) => shown.binary_search(&sample).ok()?,
+                None => sample,
+            },
+        );
+        (place < images.len()).then(|| images.get(place))
+    }
 }
 
 /// A score, in long form.
@@ -65,7 +89,7 @@ pub struct Stored {
 pub struct Score {
     /// Index of the sample in the data set; none for a score of the whole run.
     pub sample: Option<usize>,
-    pub metric: String,
+    pub metric: Arc<str>,
     /// The sign of age it is about, where it is about one.
     pub sign: Option<String>,
     pub value: f64,
@@ -97,8 +121,10 @@ pub struct Run {
     pub predictions: Vec<Prediction>,
     /// The whole data set; runs may share it.
     pub samples: Arc<Vec<Sample>>,
-    /// Of the whole run all, of samples [`super::registry::SAMPLE_SCORES`].
+    /// Of the whole run all; of samples [`super::registry::SAMPLE_SCORES`], where the run has figures of its own.
     pub scores: Vec<Score>,
+    /// Of every explained sample, by its index in the data set: the sum of its relevance.
+    pub sums: Vec<(usize, f64)>,
     /// The relevance of every explained sample, where it was loaded.
     pub maps: Option<Arc<RasterStack>>,
 }
@@ -126,13 +152,12 @@ impl Run {
     /// The score of the whole run with this name.
     pub fn score(&self, metric: &str) -> Option<f64> {
         let mut of_run = self.scores.iter().filter(|score| score.sample.is_none() && score.sign.is_none());
-        of_run.find(|score| score.metric == metric).map(|score| score.value)
+        of_run.find(|score| *score.metric == *metric).map(|score| score.value)
     }
 
-    /// (prediction, sum of relevance) of every explained sample, from its scores.
+    /// (prediction, sum of relevance) of every explained sample.
     pub fn relevance_sums(&self) -> Vec<(f64, f64)> {
-        let sums = self.scores.iter().filter(|score| score.metric == SUM_RELEVANCE && score.sign.is_none());
-        sums.filter_map(|score| Some((self.prediction(score.sample?)?.prediction, score.value))).collect()
+        self.sums.iter().filter_map(|&(sample, sum)| Some((self.prediction(sample)?.prediction, sum))).collect()
     }
 
     /// Every explained sample with its map; nothing where no maps were loaded.
@@ -154,8 +179,7 @@ impl Run {
 
     /// The stored image of a sample.
     pub fn image(&self, sample: usize) -> Option<Raster<'_>> {
-        let images = &self.stored.as_ref()?.dataset.images;
-        (sample < images.len()).then(|| images.get(sample))
+        self.stored.as_ref()?.image(sample)
     }
 
     /// What is known of a sample's image beforehand, to be marked.
@@ -325,15 +349,7 @@ impl Study {
 
     /// Runs that differ by nothing but seeds, in the order in which they first appear.
     pub fn groups(&self) -> Vec<(String, Vec<&Run>)> {
-        let mut groups: Vec<(String, Vec<&Run>)> = Vec::new();
-        for run in &self.runs {
-            let label = run.label();
-            match groups.iter_mut().find(|(known, _)| *known == label) {
-                Some((_, members)) => members.push(run),
-                None => groups.push((label, vec![run])),
-            }
-        }
-        groups
+        grouped(self.runs.iter().map(|run| (run.label(), run)))
     }
 
     /// The runs whose networks (or explanations) differ: of those that share one, the first.
@@ -344,14 +360,7 @@ impl Study {
 
     /// As [`Self::compared`], of networks or of explanations: each is there once, however many runs share it.
     pub fn compared_by(&self, part: Part) -> Vec<(String, Vec<&Run>)> {
-        let mut groups: Vec<(String, Vec<&Run>)> = Vec::new();
-        for run in self.distinct(part) {
-            let label = run.label_of(part);
-            match groups.iter_mut().find(|(known, _)| *known == label) {
-                Some((_, members)) => members.push(run),
-                None => groups.push((label, vec![run])),
-            }
-        }
+        let groups = grouped(self.distinct(part).into_iter().map(|run| (run.label_of(part), run)));
         match &groups[..] {
             [(_, runs)] => runs.iter().map(|run| (run.seeds(), vec![*run])).collect(),
             _ => groups,
@@ -380,4 +389,20 @@ impl Study {
         }
         keys
     }
+}
+
+/// Runs of one label together, in the order in which labels first appear.
+fn grouped<'a>(runs: impl Iterator<Item = (String, &'a Run)>) -> Vec<(String, Vec<&'a Run>)> {
+    let mut groups: Vec<(String, Vec<&Run>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (label, run) in runs {
+        match places.get(&label) {
+            Some(&place) => groups[place].1.push(run),
+            None => {
+                places.insert(label.clone(), groups.len());
+                groups.push((label, vec![run]));
+            }
+        }
+    }
+    groups
 }

@@ -42,13 +42,12 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
         .collect();
     let score = |sample, metric: &str, sign: Option<&str>, value| Score {
         sample,
-        metric: metric.to_owned(),
+        metric: metric.into(),
         sign: sign.map(str::to_owned),
         value,
     };
     let mut scores = vec![score(None, "test_mae", None, 3.0 + pull)];
     for row in &predictions {
-        scores.push(score(Some(row.sample), "sum_relevance", None, row.prediction - 50.0));
         scores.push(score(Some(row.sample), "causal_years", Some("lesions"), row.target / 10.0));
         scores.push(score(Some(row.sample), "causal_relevance", Some("lesions"), row.target / 12.0 - 1.0));
     }
@@ -63,7 +62,7 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
     });
     let sample = |pumpkin: &Pumpkin| Sample { name: pumpkin.name.clone(), target: pumpkin.age.into() };
     let samples: Vec<Sample> = dataset.pumpkins.iter().map(sample).collect();
-    let stored = Stored { pumpkins: Some(dataset.pumpkins.clone()), dataset: dataset.into() };
+    let stored = Stored { pumpkins: Some(dataset.pumpkins.clone()), dataset: dataset.into(), shown: None };
     // Every run has a network of its own.
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let number = RUNS.fetch_add(1, Ordering::Relaxed);
@@ -80,6 +79,7 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
         analyzer: "lrp.z".to_owned(),
         subset: Split::Test,
         epochs: epochs.collect(),
+        sums: predictions.iter().map(|row| (row.sample, row.prediction - 50.0)).collect(),
         predictions,
         samples: Arc::new(samples),
         scores,
@@ -122,6 +122,7 @@ fn what_is_missing_or_does_not_vary_is_no_reason_to_panic() {
         predictions: Vec::new(),
         samples: Arc::default(),
         scores: Vec::new(),
+        sums: Vec::new(),
         maps: None,
         stored: None,
         ..whole.clone()
@@ -224,7 +225,7 @@ fn no_text_leaves_its_sheet() {
         .collect();
     let name = "average_precision_positive_atrophies_r1";
     runs.iter_mut()
-        .for_each(|run| run.scores.push(Score { sample: None, metric: name.to_owned(), sign: None, value: 1.0 }));
+        .for_each(|run| run.scores.push(Score { sample: None, metric: name.into(), sign: None, value: 1.0 }));
     let seeds = (0..4).map(|seed| varied(&[("model.seed", Value::Number(f64::from(seed)))])).collect();
     for runs in [runs, seeds] {
         let study = Study { name: "study".to_owned(), runs, ensembles: Vec::new() };
@@ -267,7 +268,7 @@ fn every_series_of_scores_over_settings_has_a_name() {
 fn names_that_do_not_fit_below_an_axis_stand_beside_it() {
     // A score that an analyzer can change.
     let crossing = |run: Run| {
-        let metric = "relevance_zero_crossing".to_owned();
+        let metric = "relevance_zero_crossing".into();
         let score = Score { sample: None, metric, sign: None, value: 50.0 };
         Run { scores: [run.scores, vec![score]].concat(), ..run }
     };

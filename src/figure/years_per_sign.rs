@@ -25,7 +25,8 @@ pub(super) const RELEVANCE: &str = "causal_relevance";
 
 fn draw(run: &Run) -> Drawn {
     let mut signs: Vec<&str> = Vec::new();
-    for sign in run.scores.iter().filter(|score| score.metric == RELEVANCE).filter_map(|score| score.sign.as_deref()) {
+    for sign in run.scores.iter().filter(|score| &*score.metric == RELEVANCE).filter_map(|score| score.sign.as_deref())
+    {
         if !signs.contains(&sign) {
             signs.push(sign);
         }
@@ -76,7 +77,8 @@ fn draw(run: &Run) -> Drawn {
 /// (years, relevance) of every image for which both are known.
 fn pairs(run: &Run, sign: &str) -> Vec<(f64, f64)> {
     let of = |metric: &'static str| {
-        let rows = run.scores.iter().filter(move |score| score.metric == metric && score.sign.as_deref() == Some(sign));
+        let rows =
+            run.scores.iter().filter(move |score| &*score.metric == metric && score.sign.as_deref() == Some(sign));
         rows.filter_map(|score| Some((score.sample?, score.value)))
     };
     let years: std::collections::HashMap<usize, f64> = of(YEARS).collect();

@@ -1,14 +1,13 @@
 //! Which of many runs are shown with figures and maps of their own.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ReportError;
 use super::folder::Results;
+use super::rows;
 use crate::figure::study::{Run, Stored, Study};
-use crate::store::dataset::{self, DatasetError};
-use crate::store::{arrays, pumpkins};
+use crate::store::{arrays, dataset, pumpkins};
 
 /// Runs with figures of their own.
 const FIGURE_RUNS: usize = 6;
@@ -19,83 +18,99 @@ const ENSEMBLE_RUNS: usize = 8;
 /// Maps are loaded up to this many bytes.
 const MAP_BYTES: u64 = 1_500_000_000;
 
-/// The runs of a study, with the maps of some of them.
+/// Which runs of a study are shown.
 pub struct Chosen {
-    pub study: Study,
     /// Runs with figures of their own, as indices into the study.
     pub figures: Vec<usize>,
+    /// Runs whose maps are shown, as far as there is room for them.
+    wanted: Vec<usize>,
+}
+
+/// What of a results folder is loaded for figures and gallery.
+pub struct Loaded {
     /// Runs whose maps are loaded, as indices into the study.
     pub gallery: Vec<usize>,
-    /// Runs whose maps are shown where they are there.
-    wanted: Vec<usize>,
-    /// Data sets that are shown where they are there.
-    datasets: Vec<String>,
-}
-
-impl Chosen {
     /// The files whose contents make a difference, beside the tables.
-    pub fn sources(&self) -> Vec<String> {
-        let maps = self.wanted.iter().map(|&run| format!("relevance/{}.npy", self.study.runs[run].id));
-        maps.chain(self.datasets.iter().map(|key| format!("datasets/{key}.npz"))).collect()
-    }
+    pub sources: Vec<String>,
 }
 
-/// Chooses the `wanted` runs, by their ids, and others so that as many settings as possible are seen; loads their maps.
-pub fn choose(results: &Results, wanted: &[String]) -> Result<Chosen, ReportError> {
-    let mut study = results.study.clone();
+/// Chooses the `wanted` runs, by their ids, and others so that as many settings as possible are seen.
+pub fn choose(study: &Study, wanted: &[String]) -> Result<Chosen, ReportError> {
     let find = |id: &String| study.runs.iter().position(|run| run.id == *id);
     let mut order = wanted
         .iter()
         .map(|id| find(id).ok_or_else(|| ReportError::NoRun(id.clone())))
         .collect::<Result<Vec<_>, _>>()?;
-    for run in spread(&study) {
+    for run in spread(study) {
         if !order.contains(&run) {
             order.push(run);
         }
     }
-    let (mut gallery, mut bytes) = (Vec::new(), 0);
-    let shown: Vec<usize> = order.iter().take(GALLERY_RUNS.max(wanted.len())).copied().collect();
-    for &index in &shown {
-        let Some(path) = results.relevance(&study.runs[index].id)? else { continue };
-        let Ok(size) = path.metadata().map(|file| file.len()) else { continue };
-        if bytes + size > MAP_BYTES && !gallery.is_empty() {
-            break;
-        }
-        bytes += size;
-        study.runs[index].maps = Some(Arc::new(arrays::read_stack(&path)?.folded()));
-        gallery.push(index);
-    }
-    let figures: Vec<usize> = order.into_iter().take(FIGURE_RUNS.max(wanted.len())).collect();
-    let datasets = load_datasets(results, &mut study, figures.iter().chain(&gallery))?;
-    Ok(Chosen { study, figures, gallery, wanted: shown, datasets })
+    let shown = order.iter().take(GALLERY_RUNS.max(wanted.len())).copied().collect();
+    let figures = order.into_iter().take(FIGURE_RUNS.max(wanted.len())).collect();
+    Ok(Chosen { figures, wanted: shown })
 }
 
-/// Loads the data sets of some runs, each once. Returns their keys.
-fn load_datasets<'a>(
-    results: &Results,
-    study: &mut Study,
-    runs: impl Iterator<Item = &'a usize>,
-) -> Result<Vec<String>, ReportError> {
-    let mut loaded: BTreeMap<String, Option<Arc<Stored>>> = BTreeMap::new();
-    for &index in runs {
-        let run = &study.runs[index];
-        if !loaded.contains_key(&run.dataset) {
-            let read = |path: PathBuf| -> Result<Arc<Stored>, DatasetError> {
-                let pumpkins = run.simulation().map(|_| pumpkins::load_pumpkins(&path)).transpose()?;
-                Ok(Arc::new(Stored { dataset: dataset::load(&path)?, pumpkins }))
-            };
-            let stored = results.dataset(run)?.map(read).transpose()?;
-            loaded.insert(run.dataset.clone(), stored);
+impl Chosen {
+    /// Loads what tables tell of runs, the maps of those that are shown, and the images that these explain.
+    pub fn load(&self, results: &mut Results) -> Result<Loaded, ReportError> {
+        let whole: HashSet<usize> = self.figures.iter().chain(&self.wanted).copied().collect();
+        rows::load(&mut results.study, &results.path, &whole)?;
+        let (mut gallery, mut bytes) = (Vec::new(), 0);
+        for &index in &self.wanted {
+            let Some(path) = results.relevance(&results.study.runs[index].id)? else { continue };
+            let Ok(size) = path.metadata().map(|file| file.len()) else { continue };
+            if bytes + size > MAP_BYTES && !gallery.is_empty() {
+                break;
+            }
+            bytes += size;
+            results.study.runs[index].maps = Some(Arc::new(arrays::read_stack(&path)?.folded()));
+            gallery.push(index);
         }
-        study.runs[index].stored = loaded[&study.runs[index].dataset].clone();
+        load_explained_images(results, &gallery)?;
+        let runs = &results.study.runs;
+        let maps = self.wanted.iter().map(|&run| format!("relevance/{}.npy", runs[run].id));
+        let keys: BTreeSet<&str> = self.figures.iter().chain(&gallery).map(|&run| runs[run].dataset.as_str()).collect();
+        let sources = maps.chain(keys.into_iter().map(|key| format!("datasets/{key}.npz"))).collect();
+        Ok(Loaded { gallery, sources })
     }
-    Ok(loaded.into_keys().collect())
+}
+
+/// Loads of each data set the images that some runs explain: those of a data set whole would take the more memory the more of
+/// them there are.
+fn load_explained_images(results: &mut Results, runs: &[usize]) -> Result<(), ReportError> {
+    let mut of_datasets: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for &index in runs {
+        of_datasets.entry(results.study.runs[index].dataset.clone()).or_default().push(index);
+    }
+    for indices in of_datasets.into_values() {
+        let of = |index: &usize| &results.study.runs[*index];
+        let Some(stored) = load_dataset(results, of(&indices[0]))? else { continue };
+        let explained = indices.iter().map(of).flat_map(|run| run.predictions_of(run.subset));
+        let samples: BTreeSet<usize> =
+            explained.map(|row| row.sample).filter(|&at| at < stored.dataset.len()).collect();
+        let stored = Arc::new(stored.show(samples.into_iter().collect()));
+        for index in indices {
+            results.study.runs[index].stored = Some(Arc::clone(&stored));
+        }
+    }
+    Ok(())
+}
+
+/// The data set of a run, whole; nothing where it is not in the folder.
+pub fn load_dataset(results: &Results, run: &Run) -> Result<Option<Stored>, ReportError> {
+    let Some(path) = results.dataset(run)? else { return Ok(None) };
+    let pumpkins = run.simulation().map(|_| pumpkins::load_pumpkins(&path)).transpose()?;
+    Ok(Some(Stored { dataset: dataset::load(&path)?, pumpkins, shown: None }))
 }
 
 /// Runs in the order in which they deserve to be shown: one of each setting, some more of the first setting, the rest.
 fn spread(study: &Study) -> Vec<usize> {
+    let places: HashMap<*const Run, usize> =
+        study.runs.iter().enumerate().map(|(at, run)| (&raw const *run, at)).collect();
+    let place = |run: &Run| places[&(&raw const *run)];
     let groups: Vec<Vec<usize>> =
-        study.groups().into_iter().map(|(_, runs)| runs.iter().map(|run| index(study, run)).collect()).collect();
+        study.groups().into_iter().map(|(_, runs)| runs.into_iter().map(place).collect()).collect();
     let firsts: Vec<usize> = groups.iter().map(|group| group[0]).collect();
     let room = GALLERY_RUNS - ENSEMBLE_RUNS + 1;
     // Spread over all settings, where there are too many of them.
@@ -111,8 +126,4 @@ fn spread(study: &Study) -> Vec<usize> {
         }
     }
     order
-}
-
-fn index(study: &Study, run: &Run) -> usize {
-    study.runs.iter().position(|known| std::ptr::eq(known, run)).expect("a run of this study")
 }

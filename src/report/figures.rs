@@ -2,15 +2,18 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::ReportError;
-use super::choice::Chosen;
+use super::choice::{Chosen, load_dataset};
+use super::folder::Results;
 use crate::disk::{Folder, Kind};
 use crate::figure::FigureError;
 use crate::figure::kinds::Drawn;
 use crate::figure::registry::{RUN_FIGURES, STUDY_FIGURES};
+use crate::figure::study::{Run, Stored};
 use crate::figure::words::Words;
 use crate::key::is_run_id;
 
@@ -46,30 +49,45 @@ pub struct Figures {
     pub not_drawn: Vec<NotDrawn>,
 }
 
-/// Draws every figure of the chosen runs, and every comparison.
-pub fn draw(chosen: &Chosen) -> Result<Figures, FigureError> {
-    let study = &chosen.study;
-    let alone = study.runs.len() == 1;
-    let of_runs = chosen.figures.par_iter().flat_map(|&index| {
-        let run = &study.runs[index];
-        let folder = if alone { FOLDER.to_owned() } else { format!("{FOLDER}/{}", run.id) };
-        RUN_FIGURES.par_iter().map(move |figure| {
-            let about = About { words: &run.words(), name: figure.name, title: figure.title, caption: figure.caption };
-            finish((figure.draw)(run), Some(run.id.clone()), &folder, about, figure.source)
-        })
-    });
+/// Draws every comparison, and every figure of the chosen runs; of these one after the other, since each needs its data set
+/// whole.
+pub fn draw(results: &Results, chosen: &Chosen) -> Result<Figures, ReportError> {
+    let study = &results.study;
     let of_study = STUDY_FIGURES.par_iter().map(|figure| {
         let about = About { words: &study.words(), name: figure.name, title: figure.title, caption: figure.caption };
         finish((figure.draw)(study), None, FOLDER, about, figure.source)
     });
     let mut figures = Figures::default();
-    for result in of_study.chain(of_runs).collect::<Vec<_>>() {
-        match result? {
-            Ok(figure) => figures.drawn.push(figure),
-            Err(not_drawn) => figures.not_drawn.push(not_drawn),
-        }
+    figures.add(of_study.collect())?;
+    let alone = study.runs.len() == 1;
+    let mut last: Option<(&str, Option<Arc<Stored>>)> = None;
+    for of_study in chosen.figures.iter().map(|&index| &study.runs[index]) {
+        let stored = match last.take() {
+            Some((dataset, stored)) if dataset == of_study.dataset => stored,
+            _ => load_dataset(results, of_study)?.map(Arc::new),
+        };
+        let run = &Run { stored: stored.clone(), ..of_study.clone() };
+        let folder = if alone { FOLDER.to_owned() } else { format!("{FOLDER}/{}", run.id) };
+        let of_run = RUN_FIGURES.par_iter().map(|figure| {
+            let about = About { words: &run.words(), name: figure.name, title: figure.title, caption: figure.caption };
+            finish((figure.draw)(run), Some(run.id.clone()), &folder, about, figure.source)
+        });
+        figures.add(of_run.collect())?;
+        last = Some((&of_study.dataset, stored));
     }
     Ok(figures)
+}
+
+impl Figures {
+    fn add(&mut self, results: Vec<Result<Result<Figure, NotDrawn>, FigureError>>) -> Result<(), FigureError> {
+        for result in results {
+            match result? {
+                Ok(figure) => self.drawn.push(figure),
+                Err(not_drawn) => self.not_drawn.push(not_drawn),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a figure is called, before the words for its data set are put in.

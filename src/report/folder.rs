@@ -7,9 +7,7 @@ use std::sync::Arc;
 use super::ReportError;
 use crate::data::Split;
 use crate::disk::Folder;
-use crate::event::Epoch;
-use crate::figure::registry::SAMPLE_SCORES;
-use crate::figure::study::{self, Ensemble, Prediction, Run, Sample, Score, Study, Value};
+use crate::figure::study::{self, Ensemble, Run, Score, Study, Value};
 use crate::key::may_name_run;
 use crate::metric::ENSEMBLE_METRICS;
 use crate::plan::{FrozenPlan, PLAN, Plan, PlannedRun};
@@ -21,13 +19,10 @@ use crate::tables::{Cells, Table, Texts};
 use crate::task::Task;
 use crate::unit::{Unit, Units};
 
-/// The score that is in the unit of relevance.
-const SUM: &str = "sum_relevance";
-
 /// Columns of the runs' table that hold neither a setting nor a score.
 const FACTS: [&str; 4] = ["run_id", "status", "reason", "note"];
 
-/// The contents of a results folder, the maps left where they are.
+/// The contents of a results folder, all that there is much of for each run left where it is.
 pub struct Results {
     pub path: PathBuf,
     pub name: String,
@@ -38,12 +33,12 @@ pub struct Results {
     pub provenance: serde_json::Value,
     /// `runs.parquet`.
     pub table: Table,
-    /// The runs that are done.
+    /// The runs that are done, with what the tables of runs and ensembles tell of them.
     pub study: Study,
 }
 
 impl Results {
-    /// Reads the tables of a results folder.
+    /// Reads what is told of whole runs in a results folder.
     ///
     /// # Errors
     /// [`ReportError`] where the spec or the table of runs cannot be read, or another table is damaged.
@@ -140,18 +135,14 @@ impl<'a> Planned<'a> {
     }
 }
 
+/// The runs that are done, without what other tables tell of them.
 fn read_runs(path: &Path, table: &Table, plan: &Plan) -> Result<Vec<Run>, ReportError> {
     let none = Texts::default();
     let text = |name: &str| table.texts(name).unwrap_or(&none);
     let (ids, states) = (text("run_id"), text("status"));
     let planned: HashMap<&str, &PlannedRun> = plan.runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
-    let mut subsets: Vec<Split> = plan.runs.iter().filter_map(|run| Some(Planned::of(plan, run)?.subset)).collect();
-    subsets.dedup();
-    let mut epochs = read_epochs(path)?;
-    let mut predictions = read_predictions(path, if let [subset] = subsets[..] { subset } else { Split::All })?;
-    let mut scores = read_scores(path)?;
-    let mut units = read_units(path)?;
-    let samples = read_samples(path)?;
+    let of_scores = table.columns.iter().filter(|(name, _)| is_score(name));
+    let names: Vec<Arc<str>> = of_scores.map(|(name, _)| name.as_str().into()).collect();
     let mut runs = Vec::new();
     for row in (0..table.rows).filter(|&row| states.get(row) == Some("done")) {
         let Some(id) = ids.get(row) else { continue };
@@ -163,29 +154,27 @@ fn read_runs(path: &Path, table: &Table, plan: &Plan) -> Result<Vec<Run>, Report
             return Err(ReportError::Unreadable { path: path.join(PLAN), reason });
         };
         let Planned { source, task, explanation: name, subset, keys: [dataset, network, explanation] } = planned;
-        let mut of_run = scores.remove(id).unwrap_or_default();
-        let of_table = table.columns.iter().filter(|(name, _)| is_score(name)).filter_map(|(name, _)| {
+        let scores = names.iter().filter_map(|name| {
             let value = table.number(name, row).filter(|value| value.is_finite())?;
-            Some(Score { sample: None, metric: name.clone(), sign: None, value })
+            Some(Score { sample: None, metric: Arc::clone(name), sign: None, value })
         });
-        of_run.extend(of_table);
-        let unit = units.remove(id).and_then(|units| units.into_iter().next());
         runs.push(Run {
             id: id.to_owned(),
             varied: varied(table, row),
             task,
             source: source.clone(),
             stored: None,
-            unit: unit.unwrap_or_else(|| Units::of(task, &source.target(), Unit::OUTPUT).of_relevance()),
-            samples: samples.get(&dataset).cloned().unwrap_or_default(),
+            unit: Units::of(task, &source.target(), Unit::OUTPUT).of_relevance(),
+            samples: Arc::default(),
             dataset,
             network,
             explanation,
             analyzer: name.to_owned(),
             subset,
-            epochs: epochs.remove(id).unwrap_or_default(),
-            predictions: predictions.remove(id).unwrap_or_default(),
-            scores: of_run,
+            epochs: Vec::new(),
+            predictions: Vec::new(),
+            scores: scores.collect(),
+            sums: Vec::new(),
             maps: None,
         });
     }
@@ -219,91 +208,6 @@ fn plain_number(text: &str) -> String {
     fraction.map_or_else(|| text.to_owned(), |number| number.to_string())
 }
 
-/// Rows of a table by run; none where there is no such table.
-fn by_run<T>(
-    path: &Path,
-    columns: &[&str],
-    row: impl Fn(&Table, usize) -> Option<T>,
-) -> Result<HashMap<String, Vec<T>>, ReportError> {
-    if !path.exists() {
-        return Ok(HashMap::new());
-    }
-    let table = Table::read(path, Some(columns))?;
-    let mut runs: Vec<Vec<T>> = Vec::new();
-    let Some(ids) = table.texts(columns[0]) else { return Ok(HashMap::new()) };
-    runs.resize_with(ids.distinct.len(), Vec::new);
-    for (index, id) in ids.rows.iter().enumerate() {
-        if let (Some(id), Some(row)) = (id, row(&table, index)) {
-            runs[*id as usize].push(row);
-        }
-    }
-    Ok(ids.distinct.iter().cloned().zip(runs).collect())
-}
-
-fn read_epochs(path: &Path) -> Result<HashMap<String, Vec<Epoch>>, ReportError> {
-    let columns = ["run_id", "epoch", "train_loss", "train_mae", "val_loss", "val_mae", "epoch_seconds"];
-    by_run(&path.join("epochs.parquet"), &columns, |table, row| {
-        Some(Epoch {
-            epoch: table.number("epoch", row)? as usize,
-            train_loss: table.number("train_loss", row)?,
-            train_mae: table.number("train_mae", row)?,
-            val_loss: table.number("val_loss", row)?,
-            val_mae: table.number("val_mae", row)?,
-            epoch_seconds: table.number("epoch_seconds", row)?,
-        })
-    })
-}
-
-/// The predictions of the test set and of the part that is explained.
-fn read_predictions(path: &Path, explained: Split) -> Result<HashMap<String, Vec<Prediction>>, ReportError> {
-    let columns = ["run_id", "split", "sample", "target", "prediction"];
-    by_run(&path.join("predictions.parquet"), &columns, |table, row| {
-        let name = table.texts("split")?.get(row)?;
-        let split = [Split::Train, Split::Validation, Split::Test].into_iter().find(|split| split.name() == name)?;
-        if split != Split::Test && split != explained && explained != Split::All {
-            return None;
-        }
-        Some(Prediction {
-            sample: table.number("sample", row)? as usize,
-            split,
-            target: table.number("target", row)?,
-            prediction: table.number("prediction", row)?,
-        })
-    })
-}
-
-/// The scores of samples; those of whole runs are in the runs' table.
-fn read_scores(path: &Path) -> Result<HashMap<String, Vec<Score>>, ReportError> {
-    let columns = ["run_id", "sample", "metric", "sign", "value"];
-    by_run(&path.join("measurements.parquet"), &columns, |table, row| {
-        let sample = table.number("sample", row).filter(|sample| sample.is_finite())?;
-        let metric = table.texts("metric")?.get(row).filter(|metric| SAMPLE_SCORES.contains(metric))?;
-        Some(Score {
-            sample: Some(sample as usize),
-            metric: metric.to_owned(),
-            sign: table.texts("sign").and_then(|signs| signs.get(row)).map(str::to_owned),
-            value: table.number("value", row).filter(|value| value.is_finite())?,
-        })
-    })
-}
-
-/// The units of relevance, as the sums of the maps have them.
-fn read_units(path: &Path) -> Result<HashMap<String, Vec<String>>, ReportError> {
-    by_run(&path.join("measurements.parquet"), &["run_id", "metric", "unit"], |table, row| {
-        table.texts("metric")?.get(row).filter(|metric| *metric == SUM)?;
-        table.texts("unit")?.get(row).map(str::to_owned)
-    })
-}
-
-/// The samples of every data set, by the key of its simulation.
-fn read_samples(path: &Path) -> Result<HashMap<String, Arc<Vec<Sample>>>, ReportError> {
-    let columns = ["simulate_key", "name", "target"];
-    let samples = by_run(&path.join("samples.parquet"), &columns, |table, row| {
-        Some(Sample { name: table.texts("name")?.get(row)?.to_owned(), target: table.number("target", row)? })
-    })?;
-    Ok(samples.into_iter().map(|(key, samples)| (key, Arc::new(samples))).collect())
-}
-
 /// Ensembles with the scores of their images; nothing where there are none.
 fn read_ensembles(path: &Path) -> Result<Vec<Ensemble>, ReportError> {
     let [of_ensembles, of_images] = tables::ENSEMBLES.map(|name| path.join(name));
@@ -313,9 +217,15 @@ fn read_ensembles(path: &Path) -> Result<Vec<Ensemble>, ReportError> {
     let (table, images) = (Table::read(&of_ensembles, None)?, Table::read(&of_images, None)?);
     let none = Texts::default();
     let (ids, owners) = (table.texts("ensemble_id").unwrap_or(&none), images.texts("ensemble_id").unwrap_or(&none));
+    let mut of_owners: HashMap<&str, Vec<usize>> = HashMap::new();
+    for image in 0..images.rows {
+        if let Some(owner) = owners.get(image) {
+            of_owners.entry(owner).or_default().push(image);
+        }
+    }
     let ensemble = |row: usize| {
         let id = ids.get(row)?;
-        let rows: Vec<usize> = (0..images.rows).filter(|&image| owners.get(image) == Some(id)).collect();
+        let rows = of_owners.get(id).map_or(&[][..], Vec::as_slice);
         let score = |name: &str| {
             let numbers = images.numbers(name)?;
             Some((name.to_owned(), rows.iter().map(|&image| numbers[image]).collect()))

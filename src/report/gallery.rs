@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::ReportError;
-use super::choice::Chosen;
 use super::embed;
 use super::folder::Results;
 use crate::data::{Mark, Region};
@@ -81,13 +80,13 @@ struct Entry {
     sum: f64,
 }
 
-/// Gathers the maps of the chosen runs.
-pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError> {
+/// Gathers the maps of some runs.
+pub fn gather(results: &Results, shown_runs: &[usize]) -> Result<Gallery, ReportError> {
     let mut samples: Vec<Shown> = Vec::new();
     let (mut images, mut pixels): (Vec<Vec<f32>>, usize) = (Vec::new(), 0);
     let mut known: HashMap<(String, u64), usize> = HashMap::new();
     let mut runs = Vec::new();
-    for run in chosen.gallery.iter().map(|&index| &chosen.study.runs[index]) {
+    for run in shown_runs.iter().map(|&index| &results.study.runs[index]) {
         let explained = by_target(run, SAMPLES);
         let (maps, scales) = embed::maps(explained.iter().map(|explained| explained.relevance.pixels));
         let (mut entries, mut start) = (Vec::new(), 0);
@@ -122,7 +121,7 @@ pub fn gather(results: &Results, chosen: &Chosen) -> Result<Gallery, ReportError
             entries,
         });
     }
-    let words = chosen.study.words();
+    let words = results.study.words();
     Ok(Gallery {
         image: words.fill("{image}").to_lowercase(),
         target: words.target.name,

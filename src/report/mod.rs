@@ -8,6 +8,7 @@ mod figures;
 mod folder;
 mod gallery;
 mod page;
+mod rows;
 
 use std::path::{Path, PathBuf};
 
@@ -81,12 +82,13 @@ pub fn write(folder: &Path, wanted: &[String]) -> Result<Made, ReportError> {
     let unwritable = |source| ReportError::Unwritable { path: page.clone(), source };
     let sources: Vec<String> = SOURCES.into_iter().chain(tables::ENSEMBLES).map(str::to_owned).collect();
     let mut receipt = Receipt::of(&own, &sources).map_err(unwritable)?;
-    let results = Results::read(folder)?;
-    let chosen = choice::choose(&results, wanted)?;
-    receipt.add_sources(&own, &chosen.sources()).map_err(unwritable)?;
-    let figures = figures::draw(&chosen)?;
+    let mut results = Results::read(folder)?;
+    let chosen = choice::choose(&results.study, wanted)?;
+    let loaded = chosen.load(&mut results)?;
+    receipt.add_sources(&own, &loaded.sources).map_err(unwritable)?;
+    let figures = figures::draw(&results, &chosen)?;
     let mut files = figures::save(&figures, &own)?;
-    let gallery = gallery::gather(&results, &chosen)?;
+    let gallery = gallery::gather(&results, &loaded.gallery)?;
     let text = page::render(&results, &figures, &gallery);
     own.replace(PAGE, text.as_bytes()).map_err(unwritable)?;
     files.push(PAGE.to_owned());

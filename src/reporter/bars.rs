@@ -71,7 +71,7 @@ impl Bars {
     fn begin(&mut self, stage: &StageRef, worker: usize) {
         let bar = self.all.insert_before(&self.overall, ProgressBar::new(0).with_style(style(WAITING)));
         bar.set_prefix(format!("{worker}: {}", stage.stage));
-        bar.set_message(escape::line(&runs(&stage.run_ids)).into_owned());
+        bar.set_message(escape::line(&runs(stage)).into_owned());
         bar.enable_steady_tick(TICK);
         self.stages.insert(stage.key.clone(), Stage { bar, began: Instant::now(), measured: false });
     }
@@ -141,7 +141,7 @@ impl EventSink for Bars {
                 self.end(stage);
                 self.overall.inc(1);
                 self.sum_up();
-                self.say(&format!("{:>11} {} in {}", stage.stage.name(), runs(&stage.run_ids), duration(*seconds)));
+                self.say(&format!("{:>11} {} in {}", stage.stage.name(), runs(stage), duration(*seconds)));
             }
             Event::StageRetried { stage, attempt, reason } => {
                 self.end(stage);
@@ -149,11 +149,11 @@ impl EventSink for Bars {
             }
             Event::StageFailed { stage, reason } => {
                 self.end(stage);
-                self.say(&format!("{:>11} failed for {}: {reason}", stage.stage.name(), runs(&stage.run_ids)));
+                self.say(&format!("{:>11} failed for {}: {reason}", stage.stage.name(), runs(stage)));
             }
             Event::StageInvalid { stage, reason } => {
                 self.end(stage);
-                self.say(&format!("{:>11} invalid for {}: {reason}", stage.stage.name(), runs(&stage.run_ids)));
+                self.say(&format!("{:>11} invalid for {}: {reason}", stage.stage.name(), runs(stage)));
             }
             Event::Note { message } => {
                 let note = format!("{:>11} {message}", "note");

@@ -70,9 +70,9 @@ impl EventSink for Lines {
             Event::StageStarted { stage, .. } => {
                 let now = Instant::now();
                 self.stages.insert(stage.key.clone(), Began { at: now, told: now });
-                tell_line(&format!("{}: started for {}", stage.stage, runs(&stage.run_ids)));
+                tell_line(&format!("{}: started for {}", stage.stage, runs(stage)));
             }
-            Event::StageCached(stage) => tell_line(&format!("{}: cached for {}", stage.stage, runs(&stage.run_ids))),
+            Event::StageCached(stage) => tell_line(&format!("{}: cached for {}", stage.stage, runs(stage))),
             Event::StageProgress { stage, done, total, unit } if done < total => {
                 if let Some(began) = self.due(&stage.key, false) {
                     let pace = pace(*done, *total, unit, began.elapsed());
@@ -98,10 +98,10 @@ impl EventSink for Lines {
                 tell_line(&format!("{}: retry {attempt}, because {reason}", stage.stage));
             }
             Event::StageFailed { stage, reason } => {
-                tell_line(&format!("{}: failed for {}: {reason}", stage.stage, runs(&stage.run_ids)));
+                tell_line(&format!("{}: failed for {}: {reason}", stage.stage, runs(stage)));
             }
             Event::StageInvalid { stage, reason } => {
-                tell_line(&format!("{}: invalid for {}: {reason}", stage.stage, runs(&stage.run_ids)));
+                tell_line(&format!("{}: invalid for {}: {reason}", stage.stage, runs(stage)));
             }
             Event::Note { message } => tell_line(&format!("note: {message}")),
             Event::Interrupted => tell_line("stopping"),

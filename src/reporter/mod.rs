@@ -14,7 +14,7 @@ pub use json::JsonLines;
 pub use lines::Lines;
 pub use summary::summarize;
 
-use crate::event::{Event, EventSink};
+use crate::event::{Event, EventSink, StageRef};
 use crate::terminal::{self, tell_line};
 
 /// How much is shown, and in what form.
@@ -43,15 +43,15 @@ struct Quiet;
 impl EventSink for Quiet {
     fn emit(&mut self, event: &Event) {
         let (Event::StageFailed { stage, reason } | Event::StageInvalid { stage, reason }) = event else { return };
-        tell_line(&format!("{} failed ({}): {reason}", stage.stage, runs(&stage.run_ids)));
+        tell_line(&format!("{} failed ({}): {reason}", stage.stage, runs(stage)));
     }
 }
 
 /// "run 1a2b3c" or "3 runs".
-fn runs(run_ids: &[String]) -> String {
-    match run_ids {
-        [run_id] => format!("run {run_id}"),
-        several => format!("{} runs", several.len()),
+fn runs(stage: &StageRef) -> String {
+    match &stage.run_id {
+        Some(run_id) => format!("run {run_id}"),
+        None => format!("{} runs", stage.runs),
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) mod tests {
             note: None,
             label: label.join(", "),
             setting,
-            scores: scores.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            scores: scores.iter().map(|(name, value)| ((*name).into(), *value)).collect(),
         }
     }
 

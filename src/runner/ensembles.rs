@@ -1,11 +1,13 @@
 //! Ensembles: runs that differ by their seeds alone and explain the same images.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::reader::{Reader, target_of};
 use super::results::{ENSEMBLES as FOLDER, ResultsFolder};
+use crate::data::{Split, Target};
 use crate::disk::{Folder, Kind};
 use crate::error::{Error, Result};
 use crate::event::RunStatus;
@@ -30,8 +32,14 @@ const VERSION: u32 = 2;
 const RECEIPT: &str = ".ensembles.json";
 
 /// Writes mean and standard deviation over the members of each ensemble, and tables of how far they agree. What is there
-/// already of the same members stays; what belongs to no ensemble goes.
-pub fn write(plan: &Plan, records: &[RunRecord], folder: &ResultsFolder) -> Result<()> {
+/// already of the same members stays; what belongs to no ensemble goes. Members are read one ensemble at a time.
+pub fn write(
+    plan: &Plan,
+    records: &[RunRecord],
+    reader: &mut Reader,
+    done: &[bool],
+    folder: &ResultsFolder,
+) -> Result<()> {
     let ensembles = find(plan, records);
     let (results, maps) = (folder.folder(), folder.folder().folder(FOLDER));
     if ensembles.is_empty() {
@@ -42,11 +50,12 @@ pub fn write(plan: &Plan, records: &[RunRecord], folder: &ResultsFolder) -> Resu
     let known = if Receipt::holds(results, RECEIPT) { Known::read(folder.path()) } else { Known::default() };
     let mut rows = Vec::with_capacity(ensembles.len());
     for ensemble in &ensembles {
-        let images = match known.images(ensemble, plan, records, &maps) {
+        let members = ensemble.read(plan, reader, done)?;
+        let images = match known.images(ensemble, plan, members.samples.len(), &maps) {
             Some(images) => images,
-            None => ensemble.combine(plan, records, folder.path(), &maps)?,
+            None => ensemble.combine(plan, &members, folder.path(), &maps)?,
         };
-        rows.push(ensemble.record(plan, records, images));
+        rows.push(ensemble.record(plan, records, members, images));
     }
     tables::write_ensembles(results, &rows).map_err(|error| Error::Failed {
         message: format!("cannot write the tables of ensembles in {}: {error}", folder.path().display()),
@@ -57,6 +66,18 @@ pub fn write(plan: &Plan, records: &[RunRecord], folder: &ResultsFolder) -> Resu
     let files: Vec<String> = files.chain(tables::ENSEMBLES.map(str::to_owned)).collect();
     let receipt = Receipt::of(results, &[]).and_then(|receipt| receipt.write(results, RECEIPT, &files));
     receipt.map_err(|error| Error::io("write", &results.path_of(RECEIPT), &error))
+}
+
+/// What the maps and tables of an ensemble are made of, read from the store.
+struct Members {
+    /// Index in the data set of every image that members explain.
+    samples: Vec<usize>,
+    /// Of each of these images.
+    targets: Vec<f32>,
+    /// What is predicted.
+    target: Target,
+    /// Of each member: its predictions of these images, and which of its maps mean nothing.
+    of_members: Vec<(Vec<f32>, BTreeSet<usize>)>,
 }
 
 /// Runs that make an ensemble.
@@ -72,16 +93,15 @@ struct Ensemble {
 /// The ensembles among the runs that are done, in the order of their first runs.
 fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
     let mut groups: Vec<(Key, Vec<usize>)> = Vec::new();
-    let mut place = HashMap::new();
+    let (mut place, mut networks) = (HashMap::new(), HashSet::new());
     for (run, planned) in plan.runs.iter().enumerate().filter(|(run, _)| records[*run].status == RunStatus::Done) {
         let setting = setting(plan, planned);
         let group = *place.entry(setting.clone()).or_insert(groups.len());
         if group == groups.len() {
             groups.push((setting, Vec::new()));
         }
-        let network = |run: usize| plan.runs[run].tasks[StageName::Train];
         // A network counts once, whatever else differs between its runs.
-        if groups[group].1.iter().all(|&member| network(member) != network(run)) {
+        if networks.insert((group, planned.tasks[StageName::Train])) {
             groups[group].1.push(run);
         }
     }
@@ -120,44 +140,61 @@ impl Ensemble {
         plan.learning_task(&plan.runs[self.runs[0]])
     }
 
-    /// Index in the data set of every image that members explain.
-    fn samples(&self, plan: &Plan, records: &[RunRecord]) -> Vec<usize> {
-        let run = self.runs[0];
-        match &plan.tasks[plan.runs[run].tasks[StageName::Explain]].job {
-            Job::Explain { explain, .. } => records[run].partition.samples(explain.subset),
+    fn read(&self, plan: &Plan, reader: &mut Reader, done: &[bool]) -> Result<Members> {
+        let mut members = Members {
+            samples: Vec::new(),
+            targets: Vec::new(),
+            target: target_of(plan, &plan.runs[self.runs[0]]),
+            of_members: Vec::with_capacity(self.runs.len()),
+        };
+        for &run in &self.runs {
+            let found = reader.found(&plan.runs[run], done)?;
+            if let (true, Some(samples)) = (members.of_members.is_empty(), found.samples()) {
+                members.samples = samples.partition.samples(self.subset(plan));
+                members.targets = members.samples.iter().map(|&sample| samples.targets[sample]).collect();
+            }
+            let (predictions, (_, flaws)) = (found.predictions()?, found.explained()?);
+            let predictions = members.samples.iter().map(|&sample| predictions[sample]).collect();
+            members.of_members.push((predictions, flaws.into_keys().collect()));
+        }
+        Ok(members)
+    }
+
+    /// The part of the data set that members explain.
+    fn subset(&self, plan: &Plan) -> Split {
+        match &plan.tasks[plan.runs[self.runs[0]].tasks[StageName::Explain]].job {
+            Job::Explain { explain, .. } => explain.subset,
             job => unreachable!("the third task of a run explains, it does not {}", job.stage()),
         }
     }
 
-    fn combine(&self, plan: &Plan, records: &[RunRecord], results: &Path, folder: &Folder) -> Result<Vec<Agreement>> {
-        let samples = self.samples(plan, records);
-        let member = |&run: &usize| {
-            let record: &RunRecord = &records[run];
-            Member {
-                relevance: results.join("relevance").join(format!("{}.npy", record.run_id)),
-                predictions: samples.iter().map(|&sample| record.predictions[sample].1).collect(),
-                flawed: record.flaws.keys().copied().collect(),
-            }
+    fn combine(&self, plan: &Plan, members: &Members, results: &Path, folder: &Folder) -> Result<Vec<Agreement>> {
+        let member = |(&run, (predictions, flawed)): (&usize, &(Vec<f32>, BTreeSet<usize>))| Member {
+            relevance: results.join("relevance").join(format!("{}.npy", plan.runs[run].run_id)),
+            predictions: predictions.clone(),
+            flawed: flawed.clone(),
         };
-        let members: Vec<Member> = self.runs.iter().map(member).collect();
+        let members: Vec<Member> = self.runs.iter().zip(&members.of_members).map(member).collect();
         let [mean, deviation] = self.files();
         let combined = combine(&members, self.task(plan), folder, [&mean, &deviation]);
         combined.map_err(|error| Error::Failed { message: format!("ensemble {}: {error}", self.id), help: None })
     }
 
     /// What the tables tell of it.
-    fn record(&self, plan: &Plan, records: &[RunRecord], images: Vec<Agreement>) -> EnsembleRecord {
+    fn record(&self, plan: &Plan, records: &[RunRecord], members: Members, images: Vec<Agreement>) -> EnsembleRecord {
         let first = &records[self.runs[0]];
         let settings: Vec<(String, Value)> = first.settings.iter().filter(|(key, _)| !is_seed(key)).cloned().collect();
         let names = metrics(self.task(plan)).map(|metric| metric.about.name);
-        let flawed: BTreeSet<usize> = self.runs.iter().flat_map(|&run| records[run].flaws.keys().copied()).collect();
+        let flawed: BTreeSet<usize> =
+            members.of_members.iter().flat_map(|(_, flawed)| flawed.iter().copied()).collect();
         let note = (!flawed.is_empty()).then(|| {
-            let (flawed, all) = (flawed.len(), self.samples(plan, records).len());
+            let (flawed, all) = (flawed.len(), members.samples.len());
             format!("of {flawed} of {all} images a member has a map that means nothing: they have no scores of maps")
         });
-        let images = self.samples(plan, records).into_iter().zip(images).map(|(sample, agreement)| EnsembleImage {
+        let places = members.samples.iter().zip(&members.targets);
+        let images = places.zip(images).map(|((&sample, &target), agreement)| EnsembleImage {
             sample,
-            target: first.predictions[sample].0,
+            target,
             prediction: agreement.prediction,
             scores: agreement.scores,
         });
@@ -165,7 +202,7 @@ impl Ensemble {
             ensemble_id: self.id.clone(),
             settings,
             run_ids: self.runs.iter().map(|&run| records[run].run_id.clone()).collect(),
-            target: first.target.clone(),
+            target: members.target,
             metrics: names.collect(),
             images: images.collect(),
             note,
@@ -181,6 +218,8 @@ struct Known {
     /// The keys of ensembles by their names.
     keys: HashMap<String, String>,
     images: Table,
+    /// The rows of images by the names of their ensembles.
+    rows: HashMap<String, Vec<usize>>,
 }
 
 impl Known {
@@ -193,35 +232,34 @@ impl Known {
             let pairs = (0..ensembles.rows).filter_map(|row| Some((ids.get(row)?, known.get(row)?)));
             keys.extend(pairs.map(|(id, key)| (id.to_owned(), key.to_owned())));
         }
-        Self { keys, images }
+        let mut rows: HashMap<String, Vec<usize>> = HashMap::new();
+        if let Some(ids) = images.texts("ensemble_id") {
+            let of_rows = (0..images.rows).filter_map(|row| Some((row, ids.get(row)?)));
+            of_rows.for_each(|(row, id)| rows.entry(id.to_owned()).or_default().push(row));
+        }
+        Self { keys, images, rows }
     }
 
-    /// The images of an ensemble whose files are there, made of the same members.
-    fn images(
-        &self,
-        ensemble: &Ensemble,
-        plan: &Plan,
-        records: &[RunRecord],
-        folder: &Folder,
-    ) -> Option<Vec<Agreement>> {
+    /// The images of an ensemble whose files are there, made of the same members; `count` of them.
+    fn images(&self, ensemble: &Ensemble, plan: &Plan, count: usize, folder: &Folder) -> Option<Vec<Agreement>> {
         let are_there = || ensemble.files().iter().all(|name| folder.kind(name) == Some(Kind::File));
         if self.keys.get(&ensemble.id)? != ensemble.key.as_str() || !are_there() {
             return None;
         }
-        let (ids, predictions) = (self.images.texts("ensemble_id")?, self.images.numbers("mean_prediction")?);
+        let predictions = self.images.numbers("mean_prediction")?;
         let columns = metrics(ensemble.task(plan)).map(|metric| self.images.numbers(metric.about.name));
         let columns = columns.collect::<Option<Vec<_>>>()?;
-        let rows = (0..self.images.rows).filter(|&row| ids.get(row) == Some(ensemble.id.as_str()));
         let scores = |row: usize| columns.iter().map(|column| column[row]).collect();
-        let images = rows.map(|row| Agreement { prediction: predictions[row], scores: scores(row) });
+        let images = self.rows.get(&ensemble.id)?.iter();
+        let images = images.map(|&row| Agreement { prediction: predictions[row], scores: scores(row) });
         let images: Vec<Agreement> = images.collect();
-        (images.len() == ensemble.samples(plan, records).len()).then_some(images)
+        (images.len() == count).then_some(images)
     }
 }
 
 /// Removes maps of what is no ensemble any more.
 fn remove_others(folder: &Folder, ensembles: &[Ensemble]) -> std::io::Result<()> {
-    let kept: Vec<String> = ensembles.iter().flat_map(Ensemble::files).collect();
+    let kept: HashSet<String> = ensembles.iter().flat_map(Ensemble::files).collect();
     let others = folder.list()?.into_iter().filter(|item| item.kind != Kind::Folder && !kept.contains(&item.name));
     others.into_iter().try_for_each(|item| folder.remove_file(&item.name))
 }

@@ -113,10 +113,6 @@ pub fn run_experiment(
     let (logs, cancel) = (folder.logs().path(), folder.cancel());
     let mut collector = Collector::new(plan, &store, folder, recorder);
     let done = collector.begin(&frozen.name, notes, places.len(), options.check)?;
-    if done.contains(&false) {
-        // So that there are tables to open while it runs.
-        collector.write_tables()?;
-    }
     let workshop = Workshop { plan, store: &store, places, logs: &logs, log_prefix: "", timeout: settings.patience() };
     let stop = || interrupted.load(Ordering::Relaxed) || cancel.exists();
     let schedule = Schedule { plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };

@@ -1,5 +1,6 @@
 //! From a resolved spec to finished results: plan, carry out, collect.
 
+mod assembly;
 mod awake;
 mod collector;
 mod device;
@@ -18,6 +19,7 @@ mod places;
 mod planner;
 mod provenance;
 mod reader;
+mod recent;
 mod results;
 mod scheduler;
 mod standing;

@@ -1,6 +1,7 @@
 //! How an experiment and its runs ended.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::event::RunStatus;
 use crate::plan::PlannedRun;
@@ -36,7 +37,7 @@ pub struct RunOutcome {
     /// The values of the keys that vary, but for seeds; "-" for what is not set.
     pub setting: Vec<(String, String)>,
     /// Its scores by name; those that are not defined are left out.
-    pub scores: Vec<(String, f64)>,
+    pub scores: Vec<(Arc<str>, f64)>,
 }
 
 impl Outcome {
@@ -56,12 +57,12 @@ impl RunOutcome {
             note: record.note.clone(),
             label: run.label(),
             setting: run.setting(),
-            scores: record.measurements.iter().filter_map(|row| Some((row.column()?, row.value?))).collect(),
+            scores: record.scores.iter().filter_map(|(name, value)| Some((Arc::clone(name), (*value)?))).collect(),
         }
     }
 
     /// A score by its name.
     pub fn score(&self, name: &str) -> Option<f64> {
-        self.scores.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+        self.scores.iter().find(|(known, _)| **known == *name).map(|(_, value)| *value)
     }
 }

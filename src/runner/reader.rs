@@ -1,51 +1,59 @@
-//! Finished stages, read for the tables.
+//! Finished stages, read from the store: the store's entries are the truth, and little of them is kept.
 
-use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::data::{Partition, Target};
+use super::recent::Recent;
+use crate::data::Target;
 use crate::error::{Error, Result};
 use crate::event::{Epoch, RunStatus};
+use crate::explain::{Finding, Flaw};
 use crate::metric::Measurement;
 use crate::plan::{Plan, PlannedRun};
 use crate::stage::{Explained, Job, files};
 use crate::stage_name::{PerStage, StageName};
-use crate::store::{Check, Entry, Lookup, Store, arrays, dataset, pumpkins};
-use crate::tables::{DatasetRecord, RunRecord, SampleRecords};
+use crate::store::dataset::{self, Samples};
+use crate::store::{Check, Entry, Lookup, Store, arrays, pumpkins};
+use crate::tables::{DatasetRecord, RunDetails, RunRecord};
 
-/// Reads finished stages, each entry and data set once.
+/// So many entries are known at once: those of the runs of a start that are looked at together, and those that runs share.
+const ENTRIES: usize = 2048;
+/// So many data sets are known at once, without images.
+const DATASETS: usize = 8;
+
+/// Reads finished stages.
 pub struct Reader<'a> {
     plan: &'a Plan,
     store: &'a Store,
-    entries: HashMap<usize, Rc<Entry>>,
-    datasets: HashMap<usize, Rc<SampleRecords>>,
+    entries: Recent<Entry>,
+    samples: Recent<Samples>,
+    /// The names of the columns of scores, each once.
+    names: HashSet<Arc<str>>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(plan: &'a Plan, store: &'a Store) -> Self {
-        Self { plan, store, entries: HashMap::new(), datasets: HashMap::new() }
+        let (entries, samples) = (Recent::new(ENTRIES), Recent::new(DATASETS));
+        Self { plan, store, entries, samples, names: HashSet::new() }
     }
 
     /// Remembers the entry of a task that was looked up already.
     pub fn keep(&mut self, task: usize, entry: Entry) {
-        self.entries.insert(task, Rc::new(entry));
+        self.entries.keep(task, entry);
     }
 
     /// The entry of a finished task.
-    pub fn entry(&mut self, task: usize) -> Result<Rc<Entry>> {
-        if let Some(entry) = self.entries.get(&task) {
-            return Ok(Rc::clone(entry));
+    pub fn entry(&mut self, task: usize) -> Result<Arc<Entry>> {
+        if let Some(entry) = self.entries.get(task) {
+            return Ok(entry);
         }
         let planned = &self.plan.tasks[task];
         let (stage, key) = (planned.stage(), &planned.key);
-        // It was checked when it was found, or made just now.
+        // It was checked when it was found, or made by this experiment.
         match self.store.lookup(stage, key, Check::Times) {
-            Lookup::Hit(entry) => {
-                self.keep(task, *entry);
-                Ok(Rc::clone(&self.entries[&task]))
-            }
+            Lookup::Hit(entry) => Ok(self.entries.keep(task, *entry)),
             Lookup::Miss => Err(Error::Failed { message: format!("the result of {stage} {key} is gone"), help: None }),
             Lookup::Newer(newer) => {
                 Err(Error::Failed { message: format!("the result of {stage} {key}: {newer}"), help: None })
@@ -56,58 +64,100 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn dataset(&mut self, task: usize) -> Result<Rc<SampleRecords>> {
-        if let Some(samples) = self.datasets.get(&task) {
-            return Ok(Rc::clone(samples));
+    fn samples(&mut self, task: usize) -> Result<Arc<Samples>> {
+        if let Some(samples) = self.samples.get(task) {
+            return Ok(samples);
         }
-        let path = self.entry(task)?.file(files::DATA);
-        let dataset::Samples { targets, target, partition, names } =
-            dataset::load_samples(&path).map_err(unreadable)?;
-        let simulated = matches!(&self.plan.tasks[task].job, Job::Simulate { data } if data.pumpkins().is_some());
-        let pumpkins = simulated.then(|| pumpkins::load_pumpkins(&path)).transpose().map_err(unreadable)?;
-        let samples = Rc::new(SampleRecords { target, targets, partition, names, pumpkins });
-        self.datasets.insert(task, Rc::clone(&samples));
-        Ok(samples)
+        let samples = dataset::load_samples(&self.entry(task)?.file(files::DATA)).map_err(unreadable)?;
+        Ok(self.samples.keep(task, samples))
     }
 
-    /// What the tables tell of a run, from the stages that it finished. Its status is that of a pending one.
-    pub fn record(&mut self, run: &PlannedRun, done: &[bool]) -> Result<RunRecord> {
+    /// What there is of a run: of the stages that it finished.
+    pub fn found(&mut self, run: &PlannedRun, done: &[bool]) -> Result<Found> {
         let entries = PerStage::try_new(|stage| match run.tasks[stage] {
             task if done[task] => self.entry(task).map(Some),
             _ => Ok(None),
         })?;
-        let manifests = || entries.iter().filter_map(|(_, entry)| Some(&entry.as_ref()?.manifest));
-        let mut record = RunRecord::pending(self.plan, run);
-        record.train_seconds = entries[StageName::Train].as_ref().map(|entry| entry.manifest.seconds);
-        let complete = manifests().count() == StageName::ALL.len();
-        record.total_seconds = complete.then(|| manifests().map(|manifest| manifest.seconds).sum());
-        record.peak_memory_bytes = manifests().map(|manifest| manifest.peak_memory_bytes).max();
-        if let (Some(_), Some(train)) = (&entries[StageName::Simulate], &entries[StageName::Train]) {
-            record.epochs = read_json::<Vec<Epoch>>(train, files::EPOCHS)?;
-            let predictions = arrays::read_vector(&train.file(files::PREDICTIONS)).map_err(unreadable)?;
-            let samples = self.dataset(run.tasks[StageName::Simulate])?;
-            record.partition = samples.partition.clone();
-            record.predictions = samples.targets.iter().copied().zip(predictions).collect();
-        }
-        if let Some(explain) = &entries[StageName::Explain] {
-            let Explained { findings, flaws, .. } = read_json(explain, files::EXPLAINED)?;
-            (record.findings, record.flaws) = (findings, flaws);
-        }
-        if let Some(evaluate) = &entries[StageName::Evaluate] {
-            record.measurements = read_json::<Vec<Measurement>>(evaluate, files::MEASUREMENTS)?;
-        }
-        Ok(record)
+        let has = |stage| entries[stage].is_some();
+        let samples = match has(StageName::Simulate) && has(StageName::Train) {
+            true => Some(self.samples(run.tasks[StageName::Simulate])?),
+            false => None,
+        };
+        Ok(Found { entries, samples })
     }
 
-    /// The data sets of the plan that are finished, in its order.
-    pub fn datasets(&mut self, done: &[bool]) -> Result<Vec<DatasetRecord>> {
-        let mut records = Vec::new();
-        for (index, task) in self.plan.tasks.iter().enumerate() {
-            if done[index] && task.stage() == StageName::Simulate {
-                records.push(DatasetRecord { key: task.key.to_string(), samples: self.dataset(index)? });
-            }
+    /// What the table of runs tells of a run, from what there is of it. Its status is that of a pending one.
+    pub fn record(&mut self, run: &PlannedRun, found: &Found, details: &RunDetails) -> RunRecord {
+        let manifests = || found.entries.iter().filter_map(|(_, entry)| Some(&entry.as_ref()?.manifest));
+        let complete = manifests().count() == StageName::ALL.len();
+        let scores = details.measurements.iter().filter_map(|row| Some((row.column()?, row.value)));
+        RunRecord {
+            train_seconds: found.entries[StageName::Train].as_ref().map(|entry| entry.manifest.seconds),
+            total_seconds: complete.then(|| manifests().map(|manifest| manifest.seconds).sum()),
+            peak_memory_bytes: manifests().map(|manifest| manifest.peak_memory_bytes).max(),
+            scores: scores.map(|(name, value)| (self.name(&name), value)).collect(),
+            ..RunRecord::pending(self.plan, run)
         }
-        Ok(records)
+    }
+
+    fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&name));
+        name
+    }
+
+    /// What the tables tell of the data set that a finished task made.
+    pub fn dataset(&mut self, task: usize) -> Result<DatasetRecord> {
+        let samples = self.samples(task)?;
+        let planned = &self.plan.tasks[task];
+        let simulated = matches!(&planned.job, Job::Simulate { data } if data.pumpkins().is_some());
+        let path = self.entry(task)?.file(files::DATA);
+        let pumpkins = simulated.then(|| pumpkins::load_pumpkins(&path)).transpose().map_err(unreadable)?;
+        Ok(DatasetRecord { key: planned.key.to_string(), samples, pumpkins })
+    }
+}
+
+/// The entries of the stages that a run finished, and the samples of its data set. What is in them is read when it is needed,
+/// which may be done for several runs at once.
+pub struct Found {
+    entries: PerStage<Option<Arc<Entry>>>,
+    samples: Option<Arc<Samples>>,
+}
+
+impl Found {
+    /// What the tables tell of the run.
+    pub fn details(&self) -> Result<RunDetails> {
+        let mut details = RunDetails::default();
+        if let (Some(train), Some(samples)) = (&self.entries[StageName::Train], &self.samples) {
+            details.epochs = read_json::<Vec<Epoch>>(train, files::EPOCHS)?;
+            details.predictions = self.predictions()?;
+            details.samples = Some(Arc::clone(samples));
+        }
+        if let Some(evaluate) = &self.entries[StageName::Evaluate] {
+            details.measurements = read_json::<Vec<Measurement>>(evaluate, files::MEASUREMENTS)?;
+        }
+        Ok(details)
+    }
+
+    /// The prediction of every sample; empty before there is a network.
+    pub fn predictions(&self) -> Result<Vec<f32>> {
+        let Some(train) = &self.entries[StageName::Train] else { return Ok(Vec::new()) };
+        arrays::read_vector(&train.file(files::PREDICTIONS)).map_err(unreadable)
+    }
+
+    /// The samples of its data set, once they are predicted.
+    pub fn samples(&self) -> Option<&Arc<Samples>> {
+        self.samples.as_ref()
+    }
+
+    /// What must be known of its maps, and those that mean nothing, by their places.
+    pub fn explained(&self) -> Result<(Vec<Finding>, BTreeMap<usize, Flaw>)> {
+        let Some(explain) = &self.entries[StageName::Explain] else { return Ok(Default::default()) };
+        let Explained { findings, flaws, .. } = read_json(explain, files::EXPLAINED)?;
+        Ok((findings, flaws))
     }
 }
 
@@ -118,26 +168,20 @@ impl RunRecord {
             run_id: run.run_id.clone(),
             status: RunStatus::Pending,
             reason: None,
+            note: None,
             settings: run.settings.clone(),
             replicate: run.replicate,
             keys: PerStage::new(|stage| plan.tasks[run.tasks[stage]].key.to_string()),
             train_seconds: None,
             total_seconds: None,
             peak_memory_bytes: None,
-            epochs: Vec::new(),
-            target: target_of(plan, run),
-            partition: Partition::in_order(0),
-            predictions: Vec::new(),
-            findings: Vec::new(),
-            flaws: BTreeMap::new(),
-            note: None,
-            measurements: Vec::new(),
+            scores: Vec::new(),
         }
     }
 }
 
 /// What a run predicts.
-fn target_of(plan: &Plan, run: &PlannedRun) -> Target {
+pub fn target_of(plan: &Plan, run: &PlannedRun) -> Target {
     match &plan.tasks[run.tasks[StageName::Simulate]].job {
         Job::Simulate { data } => data.target(),
         job => unreachable!("the first task of a run makes its data set, it does not {}", job.stage()),

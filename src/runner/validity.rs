@@ -3,7 +3,7 @@
 use crate::data::{Split, is_upper};
 use crate::explain::Finding;
 use crate::metric::ledger;
-use crate::tables::RunRecord;
+use crate::tables::RunDetails;
 use crate::task::Task;
 
 /// What is said of a complete run.
@@ -17,28 +17,29 @@ pub struct Verdict {
 }
 
 /// What is said of the results of a complete run.
-pub fn verdict(record: &RunRecord, task: Task) -> Verdict {
-    let (worse, little_worse) = against_means(record, task);
-    let condemned = Finding::condemn(&record.findings);
-    let found = Finding::join(&record.findings);
+pub fn verdict(run: &RunDetails, findings: &[Finding], task: Task) -> Verdict {
+    let (worse, little_worse) = against_means(run, task);
+    let condemned = Finding::condemn(findings);
+    let found = Finding::join(findings);
     let meaningless = || found.clone().filter(|_| condemned).map(|found| format!("most maps mean nothing: {found}"));
-    let reason = not_finite(record).or(worse).or_else(meaningless).or_else(|| not_conserved(record));
+    let reason = not_finite(run).or(worse).or_else(meaningless).or_else(|| not_conserved(run));
     let told = reason.as_deref().is_some_and(|reason| reason.starts_with("most maps"));
     let notes: Vec<String> = little_worse.into_iter().chain(found.filter(|_| !told)).collect();
     Verdict { reason, note: (!notes.is_empty()).then(|| notes.join("; ")) }
 }
 
-fn not_finite(record: &RunRecord) -> Option<String> {
-    let predictions = &record.predictions;
-    let broken = predictions.iter().filter(|(_, prediction)| !prediction.is_finite()).count();
+fn not_finite(run: &RunDetails) -> Option<String> {
+    let predictions = &run.predictions;
+    let broken = predictions.iter().filter(|prediction| !prediction.is_finite()).count();
     (broken > 0).then(|| format!("{broken} of {} predictions are not finite", predictions.len()))
 }
 
 /// What is said of a network that predicts the test set worse than a mean does: a reason why the run is invalid, where it is that of
 /// the training set, the only one that a network may know; a note, where it is that of the test set alone.
-fn against_means(record: &RunRecord, task: Task) -> (Option<String>, Option<String>) {
-    let (predictions, targets) = (&record.predictions, targets(record, task));
-    let [train, test] = [Split::Train, Split::Test].map(|split| record.partition.samples(split));
+fn against_means(run: &RunDetails, task: Task) -> (Option<String>, Option<String>) {
+    let Some(samples) = &run.samples else { return (None, None) };
+    let (predictions, targets) = (&run.predictions, targets(&samples.targets, task));
+    let [train, test] = [Split::Train, Split::Test].map(|split| samples.partition.samples(split));
     let mean = |samples: &[usize]| samples.iter().map(|&sample| targets[sample]).sum::<f64>() / samples.len() as f64;
     let mse = |guess: &dyn Fn(usize) -> f64| {
         let errors = test.iter().map(|&sample| (guess(sample) - targets[sample]).powi(2));
@@ -46,7 +47,7 @@ fn against_means(record: &RunRecord, task: Task) -> (Option<String>, Option<Stri
     };
     let (trained, tested) = (mean(&train), mean(&test));
     let [own, of_trained, of_tested] =
-        [mse(&|sample| f64::from(predictions[sample].1)), mse(&|_| trained), mse(&|_| tested)];
+        [mse(&|sample| f64::from(predictions[sample])), mse(&|_| trained), mse(&|_| tested)];
     if own > of_trained {
         let reason = format!(
             "worse than predicting the mean of the training set, {trained:.2}: test MSE {own:.3}, that of this mean \
@@ -64,75 +65,81 @@ fn against_means(record: &RunRecord, task: Task) -> (Option<String>, Option<Stri
     }
 }
 
-fn not_conserved(record: &RunRecord) -> Option<String> {
-    let unaccounted = record.measurements.iter().find(|row| row.metric == ledger::UNACCOUNTED.name)?.value?;
+fn not_conserved(run: &RunDetails) -> Option<String> {
+    let unaccounted = run.measurements.iter().find(|row| row.metric == ledger::UNACCOUNTED.name)?.value?;
     (unaccounted > ledger::MOST_UNACCOUNTED)
         .then(|| format!("relevance is not conserved: {:.1} % of a prediction is found nowhere", 100.0 * unaccounted))
 }
 
 /// What the network should have said.
-fn targets(record: &RunRecord, task: Task) -> Vec<f64> {
-    let targets: Vec<f32> = record.predictions.iter().map(|(target, _)| *target).collect();
+fn targets(targets: &[f32], task: Task) -> Vec<f64> {
     match task {
-        Task::Regression => targets.into_iter().map(f64::from).collect(),
-        Task::Classification => is_upper(&targets).into_iter().map(|upper| f64::from(u8::from(upper))).collect(),
+        Task::Regression => targets.iter().copied().map(f64::from).collect(),
+        Task::Classification => is_upper(targets).into_iter().map(|upper| f64::from(u8::from(upper))).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::data::Partition;
     use crate::explain::Flaw;
     use crate::metric::Measurement;
-    use crate::runner::make_plan;
-    use crate::spec::{Cell, CellSettings, ExperimentSpec};
-    use crate::stage::Compute;
+    use crate::sim;
+    use crate::store::dataset::Samples;
 
-    fn record(predict: impl Fn(u32) -> f32) -> RunRecord {
-        let cell = Cell { settings: CellSettings::default(), spec: ExperimentSpec::default() };
-        let plan = make_plan(&[cell], Compute::Cpu);
-        let mut record = RunRecord::pending(&plan, &plan.runs[0]);
-        record.partition = Partition::in_order(100);
+    /// A run of a hundred samples with these targets and predictions.
+    fn run_of(rows: impl Iterator<Item = (f32, f32)>) -> RunDetails {
+        let (targets, predictions): (Vec<f32>, Vec<f32>) = rows.unzip();
+        let (partition, names) = (Partition::in_order(targets.len()), vec![String::new(); targets.len()]);
+        let samples = Arc::new(Samples { targets, target: sim::age(), partition, names });
+        RunDetails { samples: Some(samples), predictions, ..RunDetails::default() }
+    }
+
+    fn run(predict: impl Fn(u32) -> f32) -> RunDetails {
         let ages = (0..100).map(|sample| 20 + sample * 37 % 61);
-        record.predictions = ages.map(|age| (age as f32, predict(age))).collect();
-        record
+        run_of(ages.map(|age| (age as f32, predict(age))))
+    }
+
+    fn judged(run: &RunDetails, task: Task) -> Verdict {
+        verdict(run, &[], task)
     }
 
     #[test]
     fn a_network_must_beat_the_mean() {
-        assert_eq!(verdict(&record(|age| age as f32 + 3.0), Task::Regression), Verdict::default());
-        let reason = verdict(&record(|_| 90.0), Task::Regression).reason.unwrap();
+        assert_eq!(judged(&run(|age| age as f32 + 3.0), Task::Regression), Verdict::default());
+        let reason = judged(&run(|_| 90.0), Task::Regression).reason.unwrap();
         assert!(reason.starts_with("worse than predicting the mean of the training set, 49."), "{reason}");
         assert!(reason.contains("of the test set's own mean, "), "{reason}");
         let old = |age| if age >= 50 { 0.9 } else { 0.2 };
-        assert_eq!(verdict(&record(old), Task::Classification), Verdict::default());
-        assert!(verdict(&record(|age| 1.0 - old(age)), Task::Classification).reason.is_some());
+        assert_eq!(judged(&run(old), Task::Classification), Verdict::default());
+        assert!(judged(&run(|age| 1.0 - old(age)), Task::Classification).reason.is_some());
     }
 
     /// The mean that must be beaten is that of the training set: a network may know no other. That of the test set is told.
     #[test]
     fn the_mean_to_beat_is_that_of_the_training_set() {
-        let mut record = record(|_| 0.0);
         // Ages of 40 in training and of 60 or 70 in the test: 55 is better than 40 and worse than the test's own mean.
-        record.predictions = (0..100).map(|n| (if n < 90 { 40.0 } else { (60 + n % 2 * 10) as f32 }, 55.0)).collect();
-        let Verdict { reason, note } = verdict(&record, Task::Regression);
+        let ages: Vec<f32> = (0..100).map(|n| if n < 90 { 40.0 } else { (60 + n % 2 * 10) as f32 }).collect();
+        let mut run = run_of(ages.iter().map(|&age| (age, 55.0)));
+        let Verdict { reason, note } = judged(&run, Task::Regression);
         let note = note.expect("R2 is below 0");
         assert!(reason.is_none() && note.starts_with("predicts the test set worse than its own mean, 65.00"), "{note}");
-        record.predictions.iter_mut().for_each(|(_, prediction)| *prediction = 39.0);
-        assert!(verdict(&record, Task::Regression).reason.is_some());
+        run.predictions.fill(39.0);
+        assert!(judged(&run, Task::Regression).reason.is_some());
         // Only predictions of the test set count.
-        record.predictions[..90].iter_mut().for_each(|(_, prediction)| *prediction = 1e9);
-        record.predictions[90..].iter_mut().for_each(|(age, prediction)| *prediction = *age);
-        assert_eq!(verdict(&record, Task::Regression), Verdict::default());
+        run.predictions[..90].fill(1e9);
+        run.predictions[90..].copy_from_slice(&ages[90..]);
+        assert_eq!(judged(&run, Task::Regression), Verdict::default());
     }
 
     #[test]
     fn maps_that_mean_nothing_are_noted_and_most_of_them_make_a_run_invalid() {
         let with = |maps, flaw| {
-            let mut record = record(|age| age as f32);
-            record.findings.push(Finding { flaw, maps, of: 20, message: format!("{maps} of 20 maps are odd") });
-            verdict(&record, Task::Regression)
+            let finding = Finding { flaw, maps, of: 20, message: format!("{maps} of 20 maps are odd") };
+            verdict(&run(|age| age as f32), &[finding], Task::Regression)
         };
         let said = |text: &str| Some(text.to_owned());
         assert_eq!(with(9, Some(Flaw::Zero)), Verdict { reason: None, note: said("9 of 20 maps are odd") });
@@ -144,8 +151,8 @@ mod tests {
     #[test]
     fn relevance_must_be_conserved() {
         let with = |value| {
-            let mut record = record(|age| age as f32);
-            record.measurements.push(Measurement {
+            let mut run = run(|age| age as f32);
+            run.measurements.push(Measurement {
                 sample: None,
                 metric: ledger::UNACCOUNTED.name.into(),
                 sign: None,
@@ -154,7 +161,7 @@ mod tests {
                 note: None,
                 headline: true,
             });
-            verdict(&record, Task::Regression).reason
+            judged(&run, Task::Regression).reason
         };
         assert_eq!(with(1e-6), None);
         let reason = with(0.02).unwrap();
@@ -163,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_prediction_must_be_a_number() {
-        let reason = verdict(&record(|age| if age == 30 { f32::NAN } else { age as f32 }), Task::Regression);
+        let reason = judged(&run(|age| if age == 30 { f32::NAN } else { age as f32 }), Task::Regression);
         let reason = reason.reason.unwrap();
         assert!(reason.ends_with("of 100 predictions are not finite"), "{reason}");
     }

@@ -1,12 +1,29 @@
 //! The tables of an experiment: written, and read back.
 
 mod checksum;
+mod column;
+mod ensembles;
+mod file;
+mod frames;
 mod guard;
+mod parts;
 mod read;
+mod records;
 mod write;
 
+use polars::prelude::PolarsError;
+
+pub use ensembles::{ENSEMBLES, write_ensembles};
+pub use parts::Parts;
 pub use read::{Cells, Table, Texts, UnreadableTable};
-pub use write::{
-    DatasetRecord, ENSEMBLES, EnsembleImage, EnsembleRecord, RunRecord, SampleRecords, TableError, write_all,
-    write_ensembles,
-};
+pub use records::{DatasetRecord, EnsembleImage, EnsembleRecord, RunDetails, RunRecord};
+pub use write::TablesDraft;
+
+/// Why a table could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    #[error(transparent)]
+    Polars(#[from] PolarsError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}

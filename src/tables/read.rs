@@ -1,26 +1,22 @@
 //! A published table read back: plain columns of numbers and texts.
 //!
-//! Tables lie where anybody can change them, and polars panics on some damaged files. All reading of tables goes through
-//! [`Table::read`], which checks the file's checksum first and lets no panic out.
+//! All reading of tables goes through [`Parts`], which says how far files are trusted.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 use thiserror::Error;
 
-use super::checksum::{self, Checksum};
-use super::guard::guarded;
-use crate::{disk, machine};
+use super::parts::Parts;
 
 /// A table that cannot be read.
 #[derive(Debug, Error)]
 #[error("cannot read {}: {reason}", path.display())]
 pub struct UnreadableTable {
-    path: PathBuf,
-    reason: String,
+    pub(super) path: PathBuf,
+    pub(super) reason: String,
 }
 
 /// The cells of a column.
@@ -67,42 +63,16 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads a Parquet file: all columns, or those of `wanted` that it has. Columns of lists are passed over.
+    /// Reads a Parquet file whole, as [`Parts`]: all columns, or those of `wanted` that it has. Columns of lists are passed over.
     ///
     /// # Errors
-    /// [`UnreadableTable`] where the file is missing, damaged or no table. A single damaged byte of its cells is noticed in a table
-    /// that carries a checksum; those of earlier versions carry none.
+    /// [`UnreadableTable`] as in [`Parts::open`].
     pub fn read(path: &Path, wanted: Option<&[&str]>) -> Result<Self, UnreadableTable> {
-        let unreadable = |reason| UnreadableTable { path: path.to_owned(), reason };
-        let file = disk::read(path).map_err(|error| unreadable(error.to_string()))?;
-        if checksum::check(&file) == Checksum::Wrong {
-            return Err(unreadable("the file is damaged: its checksum does not match its contents".to_owned()));
-        }
-        let damaged =
-            |reason: &dyn std::fmt::Display| unreadable(format!("the file is damaged or no table ({reason})"));
-        match guarded(|| Self::parse(&file, wanted)) {
-            Ok(table) => table.map_err(|error| damaged(&error)),
-            Err(panic) => Err(damaged(&panic)),
-        }
+        Parts::open(path, wanted)?.rest()
     }
 
-    fn parse(file: &[u8], wanted: Option<&[&str]>) -> PolarsResult<Self> {
-        // On this thread alone, so that the guard sees every panic.
-        let mut reader = ParquetReader::new(Cursor::new(file)).read_parallel(ParallelStrategy::None);
-        let schema = reader.schema()?;
-        let mut width = schema.len();
-        if let Some(wanted) = wanted {
-            let known = wanted.iter().filter(|name| schema.contains(name)).map(|name| (*name).to_owned());
-            let known: Vec<String> = known.collect();
-            width = known.len();
-            reader = reader.with_columns(Some(known));
-        }
-        // A footer may claim any number of rows. A cell takes 8 bytes or more.
-        let size = reader.num_rows()?.saturating_mul(8).saturating_mul(width);
-        if machine::available_memory().is_some_and(|available| size as u64 > available) {
-            polars_bail!(ComputeError: "its {} rows do not fit into memory", reader.num_rows()?);
-        }
-        let frame = reader.finish()?;
+    /// The columns of a frame.
+    pub(super) fn of(frame: &DataFrame) -> PolarsResult<Self> {
         let mut columns = Vec::new();
         for column in frame.columns() {
             if let Some(cells) = cells(column)? {

@@ -1,12 +1,16 @@
 use rand::RngExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::super::file::as_promised;
 use super::*;
-use crate::data::Dataset;
-use crate::event::silent;
+use crate::data::{Dataset, Partition};
+use crate::event::{Epoch, RunStatus, silent};
+use crate::metric::Measurement;
 use crate::seed;
 use crate::sim::{self, GrowthMode, simulate_ages};
-use crate::tables::{Cells, Table};
+use crate::stage_name::PerStage;
+use crate::store::dataset::Samples;
+use crate::tables::{Cells, EnsembleImage, EnsembleRecord, Parts, Table, write_ensembles};
 
 /// The kinds of all columns that hold whole numbers, in all tables.
 const WHOLE: &[DataType] = &[
@@ -22,7 +26,14 @@ const WHOLE: &[DataType] = &[
 
 const TABLES: [&str; 7] = ["runs", "epochs", "predictions", "measurements", "samples", "ensembles", "ensemble_samples"];
 
-fn run(id: &str, settings: &[(&str, Value)]) -> RunRecord {
+fn samples() -> DatasetRecord {
+    let set = simulate_ages(&[20, 80, 50], GrowthMode::NoGrowth, 3, &silent).unwrap();
+    let (pumpkins, dataset) = (Some(set.pumpkins.clone()), Dataset::from(set));
+    let Dataset { target, targets, partition, names, .. } = dataset;
+    DatasetRecord { key: "data".to_owned(), samples: Arc::new(Samples { targets, target, partition, names }), pumpkins }
+}
+
+fn run(id: &str, settings: &[(&str, Value)]) -> (RunRecord, RunDetails) {
     let measurement = |sample, value| Measurement {
         sample,
         metric: "test_mae".to_owned(),
@@ -32,16 +43,20 @@ fn run(id: &str, settings: &[(&str, Value)]) -> RunRecord {
         note: None,
         headline: sample.is_none(),
     };
-    RunRecord {
+    let record = RunRecord {
         run_id: id.to_owned(),
         status: RunStatus::Done,
         reason: None,
+        note: None,
         settings: settings.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
         replicate: Some(3),
         keys: PerStage::new(|stage| format!("key of {stage}")),
         train_seconds: Some(f64::INFINITY),
         total_seconds: Some(2.5),
         peak_memory_bytes: Some(1 << 54 | 1),
+        scores: vec![("test_mae".into(), Some(f64::INFINITY))],
+    };
+    let details = RunDetails {
         epochs: vec![Epoch {
             epoch: 1,
             train_loss: f64::NAN,
@@ -50,26 +65,23 @@ fn run(id: &str, settings: &[(&str, Value)]) -> RunRecord {
             val_mae: 2.5,
             epoch_seconds: 0.5,
         }],
-        target: sim::age(),
-        partition: Partition::in_order(3),
-        predictions: vec![(20.0, 21.5), (80.0, f32::NAN), (50.0, f32::INFINITY)],
-        findings: Vec::new(),
-        flaws: BTreeMap::new(),
-        note: None,
+        samples: Some(samples().samples),
+        predictions: vec![21.5, f32::NAN, f32::INFINITY],
         measurements: vec![measurement(None, Some(f64::INFINITY)), measurement(Some(2), Some(4.5))],
-    }
+    };
+    (record, details)
 }
 
 /// All tables of two runs.
 fn written(settings: [&[(&str, Value)]; 2]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let runs = [run("one", settings[0]), run("two", settings[1])];
-    let set = simulate_ages(&[20, 80], GrowthMode::NoGrowth, 3, &silent).unwrap();
-    let (pumpkins, dataset) = (Some(set.pumpkins.clone()), Dataset::from(set));
-    let Dataset { target, targets, partition, names, .. } = dataset;
-    let samples = SampleRecords { target, targets, partition, names, pumpkins };
-    let datasets = [DatasetRecord { key: "data".to_owned(), samples: Rc::new(samples) }];
-    write_all(&Folder::at(folder.path()), &runs, &datasets).unwrap();
+    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true).unwrap();
+    let (records, details): (Vec<_>, Vec<_>) = [run("one", settings[0]), run("two", settings[1])].into_iter().unzip();
+    for (record, details) in records.iter().zip(details) {
+        draft.add_run(&record.run_id, details).unwrap();
+    }
+    draft.add_dataset(samples()).unwrap();
+    draft.commit(&records).unwrap();
     let ensembles = [EnsembleRecord {
         note: None,
         ensemble_id: "both".to_owned(),
@@ -114,6 +126,104 @@ fn whole_numbers_are_signed_and_floats_are_finite_in_every_table() {
     assert_eq!((empty("predictions", "prediction"), empty("runs", "train_seconds")), (4, 2));
     assert_eq!((empty("runs", "test_mae"), empty("measurements", "value")), (2, 2));
     assert_eq!((empty("ensembles", "entropy"), empty("ensemble_samples", "mean_prediction")), (1, 1));
+}
+
+/// A run with so many rows of scores.
+fn long_run(number: usize, rows: usize) -> (String, RunDetails) {
+    let measurement = |row: usize| Measurement {
+        sample: (row > 0).then_some(row),
+        metric: format!("score_{}", row % 7),
+        sign: row.is_multiple_of(3).then(|| "lesions".to_owned()),
+        value: (!row.is_multiple_of(11)).then_some((row * number) as f64 / 3.0),
+        unit: "years".to_owned(),
+        note: row.is_multiple_of(11).then(|| "blind".to_owned()),
+        headline: row == 0,
+    };
+    let (targets, predictions) = (0..40 * number).map(|sample| (sample as f32, (sample * 2) as f32)).unzip();
+    let partition = Partition::in_order(40 * number);
+    let samples = Samples { targets, target: sim::age(), partition, names: vec![String::new(); 40 * number] };
+    let epoch =
+        |epoch| Epoch { epoch, train_loss: 1.0, train_mae: 1.0, val_loss: 1.0, val_mae: 1.0, epoch_seconds: 1.0 };
+    let details = RunDetails {
+        epochs: (1..=number).map(epoch).collect(),
+        samples: Some(Arc::new(samples)),
+        predictions,
+        measurements: (0..rows).map(measurement).collect(),
+    };
+    (format!("run {number}"), details)
+}
+
+/// Tables that are written run by run are those that are made of all runs at once, and the draft never holds more than the
+/// rows of a row group.
+#[test]
+fn tables_in_parts_are_the_tables_at_once() {
+    let runs: Vec<OfRun> =
+        (0..9).map(|number| long_run(number, if number == 4 { ROWS + 5 } else { ROWS / 3 })).collect();
+    let mut datasets: Vec<DatasetRecord> = (0..3).map(|_| samples()).collect();
+    datasets[1].pumpkins = None;
+    let folder = tempfile::tempdir().unwrap();
+    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true).unwrap();
+    let mut groups = 0;
+    for (run_id, details) in &runs {
+        draft.add_run(run_id, details.clone()).unwrap();
+        assert!(draft.rows < ROWS && draft.runs.iter().map(|(_, run)| run.rows()).sum::<usize>() == draft.rows);
+        groups += usize::from(draft.runs.is_empty());
+    }
+    groups += usize::from(!draft.runs.is_empty());
+    datasets.iter().for_each(|dataset| draft.add_dataset(dataset.clone()).unwrap());
+    let none: [RunRecord; 0] = [];
+    draft.commit(&none).unwrap();
+    let expected = [
+        ("epochs", frames::epochs(&runs)),
+        ("predictions", frames::predictions(&runs)),
+        ("measurements", frames::measurements(&runs)),
+        ("samples", frames::samples(&datasets, true)),
+    ];
+    for (name, expected) in expected {
+        let expected = as_promised(expected.unwrap()).unwrap();
+        assert!(frame(&folder, name).equals_missing(&expected), "{name}");
+    }
+    // No run is spread over row groups, and rows that are read in parts are all rows.
+    let path = folder.path().join("measurements.parquet");
+    let parts: Vec<Table> = Parts::open(&path, None).unwrap().map(Result::unwrap).collect();
+    let ids = |part: &Table| part.texts("run_id").unwrap().distinct.clone();
+    assert_eq!((parts.len(), groups), (4, 4));
+    assert_eq!(
+        parts.iter().flat_map(ids).collect::<Vec<_>>(),
+        runs.iter().map(|run| run.0.clone()).collect::<Vec<_>>()
+    );
+    let table = Table::read(&path, None).unwrap();
+    let values =
+        |table: &Table| table.numbers("value").unwrap().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!(parts.iter().flat_map(values).collect::<Vec<_>>(), values(&table));
+    assert_eq!(table.rows, runs.iter().map(|run| run.1.measurements.len()).sum::<usize>());
+}
+
+#[test]
+fn tables_of_nothing_have_their_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let none: [RunRecord; 0] = [];
+    TablesDraft::begin(&Folder::at(folder.path()), false).unwrap().commit(&none).unwrap();
+    for (name, columns) in [("runs", 12), ("epochs", 7), ("predictions", 6), ("measurements", 7), ("samples", 6)] {
+        let path = folder.path().join(format!("{name}.parquet"));
+        let table = Table::read(&path, None).unwrap();
+        assert_eq!((table.rows, table.columns.len()), (0, columns), "{name}");
+        assert_eq!(Parts::open(&path, None).unwrap().count(), 0, "{name}");
+        assert_eq!(frame(&folder, name).width(), columns, "{name}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5, "nothing else is left");
+}
+
+#[test]
+fn a_draft_that_is_dropped_leaves_the_tables_as_they_were() {
+    let folder = written([&[], &[]]);
+    let names = || std::fs::read_dir(folder.path()).unwrap().map(|item| item.unwrap().file_name()).collect::<Vec<_>>();
+    let (before, read) = (names().len(), |name: &str| std::fs::read(folder.path().join(name)).unwrap());
+    let runs = read("measurements.parquet");
+    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true).unwrap();
+    draft.add_run("another", run("another", &[]).1).unwrap();
+    drop(draft);
+    assert!(names().len() == before && read("measurements.parquet") == runs);
 }
 
 #[test]
@@ -176,7 +286,7 @@ fn a_damaged_table_is_refused_and_never_read_as_another() {
     }
 }
 
-/// As [`write`], without a checksum: as versions before wrote tables.
+/// A table without a checksum: as versions before wrote them.
 fn unsealed(table: &mut DataFrame) -> Vec<u8> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Zstd(None)).finish(table).unwrap();

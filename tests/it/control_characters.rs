@@ -128,7 +128,7 @@ fn what_a_results_folder_tells_is_shown() {
     let json = serde_json::to_string(HOSTILE).expect("JSON");
     let mut events = String::from_utf8(results.bytes("events.jsonl")).expect("text");
     let key = events.split("\"key\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a key").to_owned();
-    let stage = format!("\"stage\":\"train\",\"key\":\"{key}\",\"run_ids\":[\"{id}\"]");
+    let stage = format!("\"stage\":\"train\",\"key\":\"{key}\",\"runs\":1,\"run_id\":\"{id}\"");
     for event in [
         format!("\"event\":\"stage_failed\",{stage},\"reason\":{json}"),
         format!("\"event\":\"stage_retried\",{stage},\"attempt\":1,\"reason\":{json}"),

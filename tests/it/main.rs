@@ -5,6 +5,7 @@ mod bad_input;
 mod clean;
 mod clean_size;
 mod clocks;
+mod collecting;
 mod columns;
 mod configs;
 mod control_characters;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::Value;
+use xdlreg::format::FORMAT;
 
 use crate::harness::{Ended, Scene, TINY, programs};
 
@@ -27,7 +28,7 @@ fn contents(scene: &Scene, results: &str, stage: &str) -> Vec<(String, Value)> {
     let entry = fs::read_dir(&folder).expect("the stage's folder").next().expect("an entry").expect("an item").path();
     let manifest = fs::read(entry.join("manifest.json")).expect("a manifest");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
-    assert_eq!(manifest["format"], 1);
+    assert_eq!(manifest["format"], FORMAT);
     let files = manifest["files"].as_object().expect("files").iter();
     let timeless = files.filter(|(name, _)| *name != "epochs.json" && !name.starts_with("tensorboard"));
     timeless.map(|(name, file)| (name.clone(), file["blake3"].clone())).collect()
@@ -70,8 +71,8 @@ fn a_task_that_cannot_begin_says_why() {
     scene.write("other/spec/plan.json", &plan[..plan.len() / 2]);
     task(&scene, "other/spec/plan.json 0").exits(2).complains(&["plan.json is damaged"]);
     // A plan of a later version, whose checksum is right, and of which nothing else is understood.
-    scene.write("other/spec/plan.json", br#"{"format":2,"steps":[]}"#);
-    task(&scene, "other/spec/plan.json 0").exits(2).complains(&["it has format 2", "use the version that wrote it"]);
+    scene.write("other/spec/plan.json", br#"{"format":3,"steps":[]}"#);
+    task(&scene, "other/spec/plan.json 0").exits(2).complains(&["it has format 3", "use the version that wrote it"]);
     assert!(!scene.path("other/.store").exists());
 }
 

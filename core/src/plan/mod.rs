@@ -78,8 +78,14 @@ impl Plan {
     /// A task as events name it.
     pub fn stage_ref(&self, task: usize) -> StageRef {
         let task = &self.tasks[task];
-        let run_ids = task.runs.iter().map(|&run| self.runs[run].run_id.clone()).collect();
-        StageRef { stage: task.stage(), key: task.key.clone(), run_ids }
+        let run_id = if let [run] = task.runs[..] { Some(self.runs[run].run_id.clone()) } else { None };
+        StageRef { stage: task.stage(), key: task.key.clone(), runs: task.runs.len(), run_id }
+    }
+
+    /// The runs that a stage of an event serves; none where it is of another plan.
+    pub fn runs_of(&self, stage: &StageRef) -> impl Iterator<Item = &PlannedRun> {
+        let task = self.tasks.iter().find(|task| task.key == stage.key);
+        task.into_iter().flat_map(|task| &task.runs).map(|&run| &self.runs[run])
     }
 
     /// What the network of a run is trained for.

@@ -119,13 +119,14 @@ impl Store {
         self.entry(stage, key).kind(MANIFEST) == Some(Kind::File)
     }
 
-    /// Everything in the folder of a stage. An entry counts as such where its folder and its manifest agree.
+    /// Everything in the folder of a stage, each read when it is asked for. An entry counts as such where its folder and its
+    /// manifest agree.
     ///
     /// # Errors
     /// Fails where the folder cannot be listed; a link in its place is not followed.
-    pub fn survey(&self, stage: StageName) -> io::Result<Vec<Found>> {
+    pub fn survey(&self, stage: StageName) -> io::Result<impl Iterator<Item = Found>> {
         let folder = self.folder.folder(stage.name());
-        let items = folder.list()?.into_iter().map(|item| {
+        Ok(folder.list()?.into_iter().map(move |item| {
             let unknown = |reason: String| Found::Unknown { path: folder.path_of(&item.name), reason };
             match (Key::parse(&item.name), item.kind) {
                 (None, _) => unknown("its name is not a key".into()),
@@ -135,13 +136,12 @@ impl Store {
                     Err(error) => unknown(error.to_string()),
                 },
             }
-        });
-        Ok(items.collect())
+        }))
     }
 
     /// What the entries of a stage say of themselves. Those that cannot be read are left out.
     pub fn manifests(&self, stage: StageName) -> impl Iterator<Item = Manifest> {
-        self.survey(stage).unwrap_or_default().into_iter().filter_map(|found| match found {
+        self.survey(stage).into_iter().flatten().filter_map(|found| match found {
             Found::Entry(manifest) => Some(manifest),
             Found::Unknown { .. } => None,
         })

@@ -1,0 +1,102 @@
+//! What the tables are made from.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::data::Target;
+use crate::event::{Epoch, RunStatus};
+use crate::metric::Measurement;
+use crate::sim::Pumpkin;
+use crate::stage_name::PerStage;
+use crate::store::dataset::Samples;
+
+/// What the table of runs tells of a run: a row, small enough to be kept for every run of an experiment.
+#[derive(Debug, Clone)]
+pub struct RunRecord {
+    pub run_id: String,
+    pub status: RunStatus,
+    /// Why it failed or is invalid.
+    pub reason: Option<String>,
+    /// What else must be known of it.
+    pub note: Option<String>,
+    /// The values of the keys that vary, the same keys for all runs.
+    pub settings: Vec<(String, Value)>,
+    /// Which of the replicates it is, where there are such.
+    pub replicate: Option<u64>,
+    /// The keys of its stages.
+    pub keys: PerStage<String>,
+    pub train_seconds: Option<f64>,
+    /// Over all stages, as they took when they were made.
+    pub total_seconds: Option<f64>,
+    pub peak_memory_bytes: Option<u64>,
+    /// Its scores by the names of their columns; none where a score is not defined.
+    pub scores: Vec<(Arc<str>, Option<f64>)>,
+}
+
+/// What the other tables tell of a run: many rows, which are read from the store when they are written. What a failed run did
+/// not reach is empty.
+#[derive(Debug, Clone, Default)]
+pub struct RunDetails {
+    pub epochs: Vec<Epoch>,
+    /// The samples that are predicted, once there are predictions.
+    pub samples: Option<Arc<Samples>>,
+    /// The prediction of every sample.
+    pub predictions: Vec<f32>,
+    pub measurements: Vec<Measurement>,
+}
+
+impl RunDetails {
+    /// Target and prediction of every sample.
+    pub fn predicted(&self) -> impl Iterator<Item = (f32, f32)> {
+        let targets = self.samples.iter().flat_map(|samples| &samples.targets);
+        targets.copied().zip(self.predictions.iter().copied())
+    }
+
+    /// How many rows the tables have of it, all together.
+    pub(super) fn rows(&self) -> usize {
+        self.epochs.len() + self.predictions.len() + self.measurements.len()
+    }
+}
+
+/// All that the tables tell of the samples of a data set.
+#[derive(Debug, Clone)]
+pub struct DatasetRecord {
+    pub key: String,
+    pub samples: Arc<Samples>,
+    /// The records of pumpkins, where they are such.
+    pub pumpkins: Option<Vec<Pumpkin>>,
+}
+
+/// All that the tables tell of an ensemble: networks that differ by their seeds alone and explain the same images.
+#[derive(Debug, Clone)]
+pub struct EnsembleRecord {
+    pub ensemble_id: String,
+    /// The values of the keys that vary, but for seeds; the same keys for all ensembles.
+    pub settings: Vec<(String, Value)>,
+    /// A run a member.
+    pub run_ids: Vec<String>,
+    /// What is predicted.
+    pub target: Target,
+    /// Names of its scores.
+    pub metrics: Vec<&'static str>,
+    /// In the order of its maps.
+    pub images: Vec<EnsembleImage>,
+    /// What must be known of its maps.
+    pub note: Option<String>,
+    pub simulate_key: String,
+    /// Of all that its maps and scores come from.
+    pub ensemble_key: String,
+}
+
+/// An image that all members explain.
+#[derive(Debug, Clone)]
+pub struct EnsembleImage {
+    /// Index in the data set.
+    pub sample: usize,
+    pub target: f32,
+    /// Mean over members.
+    pub prediction: f64,
+    /// A value a score; NaN where it is not defined.
+    pub scores: Vec<f64>,
+}
