@@ -56,7 +56,7 @@ pub enum Error {
 
 impl From<BadInput> for Error {
     fn from(bad: BadInput) -> Self {
-        Self::usage(bad.message, bad.help)
+        Self::usage(bad.to_string(), bad.help)
     }
 }
 

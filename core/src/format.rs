@@ -20,10 +20,10 @@ pub struct Newer(pub u32);
 /// Why something that was written cannot be read.
 #[derive(Debug, Error)]
 pub enum Unreadable {
-    #[error(transparent)]
-    Newer(Newer),
-    #[error(transparent)]
-    Json(serde_json::Error),
+    #[error("{0}")]
+    Newer(#[source] Newer),
+    #[error("{0}")]
+    Json(#[source] serde_json::Error),
 }
 
 /// Reads JSON that says its format, in a single pass where nothing is wrong with it.

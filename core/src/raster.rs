@@ -212,10 +212,10 @@ impl RasterStack {
     }
 }
 
-/// Planes that cannot be read, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// Planes that cannot be read, and why. Where they come from is known to others, who name it in the cause.
+#[derive(Debug, Error)]
 #[error("{0}")]
-pub struct UnreadablePlanes(pub String);
+pub struct UnreadablePlanes(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// Images of one shape that need not be in memory together.
 pub trait Planes {

@@ -123,5 +123,5 @@ fn visit(path: &std::path::Path) {
 }
 
 fn told(error: BadInput) {
-    assert!(!error.message.trim().is_empty() && !error.help.is_empty());
+    assert!(!error.to_string().trim().is_empty() && !error.help.is_empty());
 }

@@ -8,6 +8,7 @@ use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Part, Run, Study, Value};
 use super::style::{LETTER, series};
 use crate::task::Task;
+use indexmap::IndexSet;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "20_metrics_over_settings",
@@ -200,14 +201,9 @@ fn columns<'a>(runs: &[&'a Run], keys: Vec<&'a str>) -> (Vec<Column<'a>>, LeftOu
 impl<'a> Column<'a> {
     /// The column of a key, with the series and the values that there is no room for.
     fn of(runs: &[&Run], key: &'a str, keys: &[&'a str]) -> (Self, Vec<String>, Vec<Value>) {
-        let mut names: Vec<String> = Vec::new();
-        for run in runs.iter().filter(|run| value(run, key).is_some()) {
-            let name = others(run, key, keys);
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        let more_series = names.split_off(names.len().min(MAX_SERIES));
+        let with_value = runs.iter().filter(|run| value(run, key).is_some());
+        let mut names: IndexSet<String> = with_value.map(|run| others(run, key, keys)).collect();
+        let more_series = names.split_off(names.len().min(MAX_SERIES)).into_iter().collect();
         let series = names.into_iter().enumerate().map(|(index, name)| (name, series(index))).collect();
         let (places, more_values) = Places::of(runs, key);
         (Self { key, places, keys: keys.to_vec(), series }, more_series, more_values)

@@ -7,6 +7,7 @@ use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLUE, GREY, VERMILION};
 use crate::metric::statistics::line;
+use indexmap::IndexSet;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "12_years_per_sign",
@@ -24,13 +25,8 @@ pub(super) const YEARS: &str = "causal_years";
 pub(super) const RELEVANCE: &str = "causal_relevance";
 
 fn draw(run: &Run) -> Drawn {
-    let mut signs: Vec<&str> = Vec::new();
-    for sign in run.scores.iter().filter(|score| &*score.metric == RELEVANCE).filter_map(|score| score.sign.as_deref())
-    {
-        if !signs.contains(&sign) {
-            signs.push(sign);
-        }
-    }
+    let of_signs = run.scores.iter().filter(|score| &*score.metric == RELEVANCE);
+    let signs: IndexSet<&str> = of_signs.filter_map(|score| score.sign.as_deref()).collect();
     let panels: Vec<(&str, Vec<(f64, f64)>)> =
         signs.into_iter().map(|sign| (sign, pairs(run, sign))).filter(|(_, pairs)| !pairs.is_empty()).collect();
     if panels.is_empty() {

@@ -9,6 +9,7 @@ mod folder;
 mod gallery;
 mod page;
 mod rows;
+mod template;
 
 use std::path::{Path, PathBuf};
 

@@ -10,19 +10,8 @@ use serde_json::{Value, json};
 use super::figures::{Figure, Figures};
 use super::folder::{Results, is_score};
 use super::gallery::Gallery;
+use super::template;
 use crate::tables::{Cells, Table};
-
-const PAGE: &str = include_str!("page/page.html");
-const STYLE: &str = include_str!("page/page.css");
-/// In the order in which they are run.
-const SCRIPTS: [&str; 6] = [
-    include_str!("page/base.js"),
-    include_str!("page/runs.js"),
-    include_str!("page/figures.js"),
-    include_str!("page/relevance.js"),
-    include_str!("page/gallery.js"),
-    include_str!("page/page.js"),
-];
 
 /// The largest whole number that a script holds exactly: JavaScript's Number.MAX_SAFE_INTEGER.
 const LARGEST_EXACT: u64 = (1 << f64::MANTISSA_DIGITS) - 1;
@@ -73,27 +62,7 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
         "notDrawn": not_drawn.collect::<Vec<Value>>(),
         "gallery": gallery,
     });
-    fill(PAGE, |name| match name {
-        "title" => markup(&results.name),
-        "style" => STYLE.to_owned(),
-        "data" => script_data(&data),
-        "script" => SCRIPTS.concat(),
-        _ => unreachable!("the page asks for nothing else"),
-    })
-}
-
-/// Replaces each `{{name}}` of the page; what is put in is not looked at again.
-fn fill(page: &str, value: impl Fn(&str) -> String) -> String {
-    let mut filled = String::new();
-    let mut rest = page;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) = after.split_once("}}").expect("every name of the page ends");
-        filled.push_str(before);
-        filled.push_str(&value(name));
-        rest = after;
-    }
-    filled.push_str(rest);
-    filled
+    template::fill(&results.name, &data)
 }
 
 fn picture(figure: &Figure) -> String {
@@ -164,34 +133,9 @@ fn labels(results: &Results) -> Value {
     results.study.runs.iter().map(label).collect::<serde_json::Map<String, Value>>().into()
 }
 
-/// Text inside an element.
-fn markup(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// JSON inside a script element: nothing in it can end the element, or begin another.
-fn script_data(data: &Value) -> String {
-    let text = data.to_string();
-    text.replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('&', "\\u0026")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const HOSTILE: &str = "</script><script>alert(1)</script> & \"'{{data}} \u{2028} <!--";
-
-    #[test]
-    fn data_cannot_leave_its_element_and_comes_back_whole() {
-        let data = json!({ HOSTILE: [HOSTILE, 1.5, null] });
-        let text = script_data(&data);
-        assert!(!text.contains(['<', '>', '&', '\u{2028}']), "{text}");
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), data);
-    }
 
     #[test]
     fn whole_numbers_that_a_browser_would_round_are_texts() {
@@ -209,25 +153,5 @@ mod tests {
         let (texts, cells) = integers_of_page(&[Some(i64::MAX), None, Some(7), Some(i64::MAX)]);
         assert_eq!(texts.unwrap()[..], ["7", "9223372036854775807"]);
         assert_eq!(cells, [Some(1.0), None, Some(0.0), Some(1.0)]);
-    }
-
-    #[test]
-    fn markup_is_text() {
-        assert_eq!(markup("<b a=\"1\">&amp;"), "&lt;b a=&quot;1&quot;&gt;&amp;amp;");
-    }
-
-    #[test]
-    fn what_is_put_into_the_page_is_not_looked_at_again() {
-        let filled =
-            fill("<t>{{title}}</t>{{data}}", |name| if name == "title" { "{{data}}".into() } else { "1".into() });
-        assert_eq!(filled, "<t>{{data}}</t>1");
-    }
-
-    #[test]
-    fn the_page_asks_for_nothing_from_outside() {
-        let page = [PAGE, STYLE, &SCRIPTS.concat()].concat();
-        for outside in ["http:", "https:", "//cdn", "@import", "fetch(", "XMLHttpRequest", "innerHTML", "eval("] {
-            assert!(!page.contains(outside), "{outside}");
-        }
     }
 }

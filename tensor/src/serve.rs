@@ -110,7 +110,7 @@ pub fn last_reply(carried: Result<Carried, StageError>) -> Reply {
         Ok(Carried::Busy) => Reply::Busy,
         Ok(Carried::Found) => Reply::Found,
         Ok(Carried::Done(seconds)) => Reply::Done { seconds },
-        Err(StageError::Invalid(reason)) => Reply::Invalid { reason },
+        Err(StageError::Invalid(cause)) => Reply::Invalid { reason: cause.to_string() },
         Err(error) => Reply::Failed { reason: error.to_string() },
     }
 }

@@ -1,5 +1,6 @@
 //! `[[explain.composite]]`: rules of relevance propagation, layer by layer.
 
+use indexmap::IndexSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -207,15 +208,11 @@ pub fn validate_for(entries: &[CompositeEntry], network: &NetworkSpec) -> Vec<In
     let normed = PumpkinNet::found_in(network).map(|net| PumpkinNet { batch_norm: true, ..net });
     let normed = normed.map(|net| net.network(network.input, 0.0));
     let optional = normed.iter().flat_map(LayerSite::of).map(|site| site.name).filter(|name| name.starts_with("bn"));
-    let mut names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
-    for name in sites.iter().map(|site| site.name).chain(optional) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let kinds = KINDS.iter().map(|(name, _)| *name);
+    let names: IndexSet<&str> = kinds.chain(sites.iter().map(|site| site.name)).chain(optional).collect();
     let mut invalid = Vec::new();
-    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !names.contains(&entry.layer.as_str())) {
-        let all = names.join(", ");
+    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| !names.contains(entry.layer.as_str())) {
+        let all = names.iter().copied().collect::<Vec<_>>().join(", ");
         let help = match near_miss(&entry.layer, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`? Layers: {all}"),
             None => format!("layers: {all}"),

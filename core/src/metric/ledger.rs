@@ -21,10 +21,10 @@ pub const UNACCOUNTED: About =
 pub const MOST_UNACCOUNTED: f64 = 1e-3;
 
 /// What one layer kept of one image's relevance: by biases, by stabilisers, and the rest.
-pub type Kept = [f32; 3];
+pub type KeptRelevance = [f32; 3];
 
 /// Means over images of what biases and stabilisers kept, layer by layer. `kept` holds `layers` entries an image.
-pub fn kept_by_layers(kept: &[Kept], layers: usize) -> Vec<[f64; 2]> {
+pub fn kept_by_layers(kept: &[KeptRelevance], layers: usize) -> Vec<[f64; 2]> {
     let images = (kept.len() / layers.max(1)).max(1) as f64;
     let mean = |layer: usize, part: usize| {
         kept.iter().skip(layer).step_by(layers).map(|kept| f64::from(kept[part])).sum::<f64>() / images
@@ -33,8 +33,8 @@ pub fn kept_by_layers(kept: &[Kept], layers: usize) -> Vec<[f64; 2]> {
 }
 
 /// [`UNACCOUNTED`] of maps that explain these differences, each the output less the reference.
-pub fn unaccounted(kept: &[Kept], layers: usize, differences: &[f64]) -> f64 {
-    let share = |(kept, difference): (&[Kept], &f64)| {
+pub fn unaccounted(kept: &[KeptRelevance], layers: usize, differences: &[f64]) -> f64 {
+    let share = |(kept, difference): (&[KeptRelevance], &f64)| {
         let rest: f64 = kept.iter().map(|kept| f64::from(kept[2])).sum();
         rest.abs() / difference.abs().max(1.0)
     };

@@ -167,7 +167,7 @@ pub struct ExplainedSample<'a> {
 }
 
 /// The predictions and the sums of relevance of all maps of a run.
-pub struct Explained<'a> {
+pub struct RelevanceSums<'a> {
     pub predictions: &'a [f64],
     pub sums: &'a [f64],
 }
@@ -189,5 +189,5 @@ pub struct MapMetric {
 /// A score of all maps together.
 pub struct ExplanationMetric {
     pub about: About,
-    pub compute: fn(&Explained) -> f64,
+    pub compute: fn(&RelevanceSums) -> f64,
 }

@@ -14,9 +14,9 @@ use crate::task::Task;
 pub const BLIND: &str = "blind";
 
 /// The network cannot answer: relevance that is not finite, for instance.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 #[error("{0}")]
-pub struct ProbeError(pub String);
+pub struct ProbeError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// A network and the way in which it is explained, as scores see them.
 pub trait Probe {

@@ -33,8 +33,8 @@ fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError>
                 scores.extend(pairs.map(|(index, (map, other))| score(index, rank_correlation(map, other))));
             }
             // Some rules divide by sums that cross zero; in a random network they may do so anywhere.
-            Err(ProbeError(reason)) => scores.extend((0..probed.len()).map(|index| {
-                let note = Some(reason.clone());
+            Err(error) => scores.extend((0..probed.len()).map(|index| {
+                let note = Some(error.to_string());
                 Score { note, ..score(index, f64::NAN) }
             })),
         }

@@ -2,11 +2,11 @@
 //! network's output bias.
 
 use super::statistics::{Line, line};
-use super::{About, Direction, Explained, ExplanationMetric, UnitOf};
+use super::{About, Direction, ExplanationMetric, RelevanceSums, UnitOf};
 
 const CITATION: &str = "Hofmann et al., NeuroImage 261 (2022) 119504, doi 10.1016/j.neuroimage.2022.119504";
 
-fn fit(data: &Explained) -> Line {
+fn fit(data: &RelevanceSums) -> Line {
     line(data.predictions, data.sums)
 }
 

@@ -43,7 +43,7 @@ fn the_line_of_relevance_crosses_zero_where_it_was_drawn() {
     let sums: Vec<f64> = predictions.iter().map(|f| 1.5 * (f - 51.0)).collect();
     let scores: Vec<f64> = EXPLANATION_METRICS
         .iter()
-        .map(|metric| (metric.compute)(&Explained { predictions: &predictions, sums: &sums }))
+        .map(|metric| (metric.compute)(&RelevanceSums { predictions: &predictions, sums: &sums }))
         .collect();
     for (found, expected) in scores.iter().zip([1.5, 1.0, 51.0]) {
         assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");

@@ -4,12 +4,13 @@
 //! sealed: a plan that was damaged is not believed.
 
 use std::io;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, PlannedRun, PlannedTask};
 use crate::disk::Folder;
-use crate::format::{self, Unreadable};
+use crate::format::{self, Newer, Unreadable};
 use crate::stage::Compute;
 use crate::store::seal::{seal, unseal};
 
@@ -48,6 +49,23 @@ impl From<File> for FrozenPlan {
     }
 }
 
+/// What is wrong with the file of a plan.
+#[derive(Debug, thiserror::Error)]
+enum UnusablePlan {
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{path}: {newer}")]
+    Newer {
+        path: PathBuf,
+        #[source]
+        newer: Newer,
+    },
+}
+
 impl FrozenPlan {
     pub fn write(&self, folder: &Folder) -> io::Result<()> {
         folder.replace(PLAN, &seal(&serde_json::to_vec(self)?))
@@ -58,19 +76,41 @@ impl FrozenPlan {
     /// # Errors
     /// Fails where there is none, and for one that is damaged or that a later version of the programs wrote.
     pub fn read(folder: &Folder) -> io::Result<Self> {
-        let damaged = |reason: String| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{} is damaged: {reason}", folder.path_of(PLAN).display()),
-            )
+        let damaged = |reason| {
+            let damaged = UnusablePlan::Damaged { path: folder.path_of(PLAN), reason };
+            io::Error::new(io::ErrorKind::InvalidData, damaged)
         };
-        let json = unseal(&folder.read(PLAN)?).map_err(|error| damaged(error.to_string()))?;
-        let newer =
-            |newer| io::Error::new(io::ErrorKind::Unsupported, format!("{}: {newer}", folder.path_of(PLAN).display()));
+        let json = unseal(&folder.read(PLAN)?).map_err(|error| damaged(error.into()))?;
+        let newer = |newer| {
+            let newer = UnusablePlan::Newer { path: folder.path_of(PLAN), newer };
+            io::Error::new(io::ErrorKind::Unsupported, newer)
+        };
         let frozen = format::read(&json, |frozen: &Self| frozen.format).map_err(|error| match error {
             Unreadable::Newer(later) => newer(later),
-            Unreadable::Json(error) => damaged(error.to_string()),
+            Unreadable::Json(error) => damaged(error.into()),
         })?;
         if frozen.plan.is_sound() { Ok(frozen) } else { Err(damaged("it contradicts itself".into())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_cannot_be_used_keeps_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |json: &[u8]| {
+            std::fs::write(folder.path().join(PLAN), seal(json)).unwrap();
+            FrozenPlan::read(&Folder::at(folder.path())).unwrap_err()
+        };
+        let damaged = read(br#"{"format":"no number"}"#);
+        assert!(damaged.kind() == io::ErrorKind::InvalidData, "{damaged:?}");
+        let source = damaged.get_ref().and_then(|plan| plan.source()).expect("a source");
+        assert!(source.is::<serde_json::Error>() && damaged.to_string().ends_with(&source.to_string()), "{damaged}");
+        let newer = read(br#"{"format":4000}"#);
+        assert!(newer.kind() == io::ErrorKind::Unsupported, "{newer:?}");
+        let source = newer.get_ref().and_then(|plan| plan.source()).expect("a source");
+        assert!(source.is::<Newer>() && newer.to_string().ends_with(&source.to_string()), "{newer}");
     }
 }

@@ -12,11 +12,11 @@ use crate::event::Progress;
 use crate::explain::Flaw;
 use crate::key::Key;
 use crate::metric::EvaluateSettings;
-use crate::metric::ledger::{self, Kept, kept_by_layers};
+use crate::metric::ledger::{self, KeptRelevance, kept_by_layers};
 use crate::metric::statistics::mean_of_defined;
 use crate::metric::{
-    EXPLANATION_METRICS, Explained, ExplainedSample, ExplanationMetric, MAP_METRICS, MapMetric, Measurement,
-    NETWORK_METRICS, PREDICTION_METRICS, Predicted, Probe, Probed, SIGN_SHARE, Score, UnitOf, locate, locate_trivial,
+    EXPLANATION_METRICS, ExplainedSample, ExplanationMetric, MAP_METRICS, MapMetric, Measurement, NETWORK_METRICS,
+    PREDICTION_METRICS, Predicted, Probe, Probed, RelevanceSums, SIGN_SHARE, Score, UnitOf, locate, locate_trivial,
 };
 use crate::raster::RasterStack;
 use crate::stage;
@@ -97,7 +97,7 @@ fn score_line(maps: &RasterStack, outputs: &[f64], about: &stage::Explained) -> 
     let outputs: Vec<f64> = sound.iter().map(|&index| outputs[index]).collect();
     let sums: Vec<f64> = sound.iter().map(|&index| maps.get(index).sum()).collect();
     let row = |metric: &ExplanationMetric| {
-        let value = (metric.compute)(&Explained { predictions: &outputs, sums: &sums });
+        let value = (metric.compute)(&RelevanceSums { predictions: &outputs, sums: &sums });
         Measurement::of_run(metric.about.name, value, &metric.about.unit.name(&about.meaning.units))
     };
     EXPLANATION_METRICS.iter().map(row).collect()
@@ -124,7 +124,7 @@ fn score_predictions(
 }
 
 /// What layers kept of relevance, and how much is found nowhere.
-fn account(kept: &[Kept], about: &stage::Explained, outputs: &[f64]) -> Vec<Measurement> {
+fn account(kept: &[KeptRelevance], about: &stage::Explained, outputs: &[f64]) -> Vec<Measurement> {
     if kept.is_empty() {
         return Vec::new();
     }

@@ -9,7 +9,7 @@ use super::{Explained, StageContext, StageError, Trained, files};
 use crate::alive;
 use crate::data::Dataset;
 use crate::key::Key;
-use crate::metric::ledger::Kept;
+use crate::metric::ledger::KeptRelevance;
 use crate::raster::RasterStack;
 use crate::stage_name::StageName;
 use crate::store::{Entry, arrays, dataset};
@@ -67,7 +67,7 @@ impl StageContext<'_> {
 
     /// What the layers of a finished explanation kept of relevance: an entry for each layer of each image. Empty where
     /// no relevance was propagated from the prediction.
-    pub fn ledger(&self, key: &Key) -> Result<Vec<Kept>, StageError> {
+    pub fn ledger(&self, key: &Key) -> Result<Vec<KeptRelevance>, StageError> {
         let entry = self.entry(StageName::Explain, key)?;
         if !entry.has(files::LEDGER) {
             return Ok(Vec::new());

@@ -11,7 +11,6 @@ pub mod render;
 pub mod simulate;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -89,30 +88,44 @@ impl Explained {
     }
 }
 
-/// Why a stage could not be finished.
+/// An error of whatever kind ended a stage, with its own sources. A sentence is one too.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a stage could not be finished. Its message is that of its cause, which is its source.
 #[derive(Debug, Error)]
 pub enum StageError {
     /// Doing it again cannot help: the settings or their results are at fault.
     #[error("{0}")]
-    Failed(String),
+    Failed(#[source] Cause),
     /// The work was done and led to nothing that could be used, such as a loss that is no number.
     #[error("{0}")]
-    Invalid(String),
+    Invalid(#[source] Cause),
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
+    /// A file does not hold what it should.
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: Cause },
 }
 
 impl StageError {
-    pub fn failed(error: impl fmt::Display) -> Self {
-        Self::Failed(error.to_string())
+    pub fn failed(cause: impl Into<Cause>) -> Self {
+        Self::Failed(cause.into())
     }
 
-    pub fn invalid(error: impl fmt::Display) -> Self {
-        Self::Invalid(error.to_string())
+    pub fn invalid(cause: impl Into<Cause>) -> Self {
+        Self::Invalid(cause.into())
     }
 
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
     }
+
+    pub fn file(path: impl Into<PathBuf>, cause: impl Into<Cause>) -> Self {
+        Self::File { path: path.into(), source: cause.into() }
+    }
 }
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;

@@ -18,6 +18,7 @@ use crate::raster::{ImageShape, RasterStack};
 #[error("{}: {problem}", path.display())]
 pub struct ArrayError {
     pub path: PathBuf,
+    #[source]
     pub problem: ArrayProblem,
 }
 

@@ -26,15 +26,16 @@ use crate::raster::RasterStack;
 pub struct DatasetError {
     pub path: PathBuf,
     /// Boxed, because it is large and rare.
+    #[source]
     pub problem: Box<DatasetProblem>,
 }
 
 /// Why a file cannot be read as a data set.
 #[derive(Debug, Error)]
 pub enum DatasetProblem {
-    #[error(transparent)]
+    #[error("{0}")]
     File(#[from] ArrayProblem),
-    #[error(transparent)]
+    #[error("{0}")]
     Npz(#[from] NpzError),
     #[error("is a single array, not a data set")]
     NoArchive,

@@ -70,7 +70,7 @@ pub enum BadManifest {
     Broken(#[from] Broken),
     #[error("its manifest is damaged: {0}")]
     Json(#[from] serde_json::Error),
-    #[error(transparent)]
+    #[error("{0}")]
     Newer(#[from] format::Newer),
     #[error("its manifest is that of another result")]
     Other,

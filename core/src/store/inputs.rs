@@ -11,16 +11,17 @@ use crate::data::Dataset;
 use crate::raster::{RasterStack, UnreadablePlanes, extent};
 
 /// What is wrong with a file that a user brought, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{message}")]
+#[derive(Debug, Error)]
+#[error("{problem}")]
 pub struct BadInput {
-    pub message: String,
+    #[source]
+    pub problem: Box<dyn std::error::Error + Send + Sync>,
     pub help: String,
 }
 
 impl BadInput {
-    fn new(message: impl ToString, help: &str) -> Self {
-        Self { message: message.to_string(), help: help.to_owned() }
+    fn new(problem: impl Into<Box<dyn std::error::Error + Send + Sync>>, help: &str) -> Self {
+        Self { problem: problem.into(), help: help.to_owned() }
     }
 }
 

@@ -24,7 +24,7 @@ const EXTENSION: &str = ".npy";
 /// Why an array of an archive cannot be read.
 #[derive(Debug, Error)]
 pub enum NpzError {
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
     #[error("is not a readable .npz file: {0}")]
     Zip(#[from] ZipError),
@@ -40,9 +40,17 @@ pub enum NpzError {
     )]
     Several { wanted: &'static str, present: Vec<String> },
     #[error("array {name:?} {problem}")]
-    Array { name: String, problem: NpyError },
+    Array {
+        name: String,
+        #[source]
+        problem: NpyError,
+    },
     #[error("array {name:?} is damaged: {reason}")]
-    Damaged { name: String, reason: String },
+    Damaged {
+        name: String,
+        #[source]
+        reason: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("array {name:?} is encrypted; save it without a password")]
     Encrypted { name: String },
     #[error(
@@ -92,7 +100,7 @@ impl Npz {
         let index = self.archive.index_for_name(&format!("{name}{EXTENSION}"));
         let index = index.ok_or_else(|| NpzError::Missing { name: name.to_owned(), present: self.names() })?;
         let name = || name.to_owned();
-        let damaged = |reason: &str| NpzError::Damaged { name: name(), reason: reason.to_owned() };
+        let damaged = |reason| NpzError::Damaged { name: name(), reason };
         let about = self.archive.by_index_raw(index)?;
         if about.encrypted() {
             return Err(NpzError::Encrypted { name: name() });
@@ -101,7 +109,7 @@ impl Npz {
         let is_stored = about.compression() == CompressionMethod::Stored;
         drop(about);
         if packed > self.length || (is_stored && packed != length) || length / MOST_GROWTH > packed {
-            return Err(damaged("the archive claims sizes that it cannot have"));
+            return Err(damaged("the archive claims sizes that it cannot have".into()));
         }
         if length > LARGE && length / MOST_IMAGES_GROW > packed {
             return Err(NpzError::Bomb { name: name(), packed, length });
@@ -117,7 +125,7 @@ impl Npz {
         });
         value.map_err(|problem| match problem {
             // The archive's reader reports damage in this way, a wrong checksum among it.
-            NpyError::Io(error) if error.raw_os_error().is_none() => damaged(&error.to_string()),
+            NpyError::Io(error) if error.raw_os_error().is_none() => damaged(error.into()),
             problem => NpzError::Array { name: name(), problem },
         })
     }

@@ -238,7 +238,7 @@ fn check_finite(pixels: &[f32], values: usize, first: usize) -> Result<(), NpyEr
 }
 
 fn unreadable(path: &Path, problem: impl Into<ArrayProblem>) -> UnreadablePlanes {
-    UnreadablePlanes(ArrayError { path: path.to_owned(), problem: problem.into() }.to_string())
+    UnreadablePlanes(ArrayError { path: path.to_owned(), problem: problem.into() }.into())
 }
 
 /// Writes a float32 array of known shape, some values at a time.

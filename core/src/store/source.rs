@@ -12,11 +12,11 @@ use super::npz::{Npz, NpzError};
 /// Why a file has no array to read.
 #[derive(Debug, Error)]
 pub enum ArrayProblem {
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
-    #[error(transparent)]
+    #[error("{0}")]
     Npy(#[from] NpyError),
-    #[error(transparent)]
+    #[error("{0}")]
     Npz(#[from] NpzError),
     #[error("is not a regular file")]
     NotRegular,

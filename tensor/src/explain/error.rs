@@ -3,7 +3,7 @@
 use thiserror::Error;
 use xdlreg_core::raster::{ImageShape, UnreadablePlanes};
 
-#[derive(Debug, Clone, PartialEq, Error)]
+#[derive(Debug, Error)]
 pub enum ExplainError {
     #[error("{key}: {message}; {help}")]
     Unfit { key: String, message: String, help: String },
@@ -19,10 +19,10 @@ pub enum ExplainError {
     NoOutputBias,
     #[error("a regression has no classes: leave explain.class out")]
     ClassOfRegression,
-    #[error(transparent)]
+    #[error("{0}")]
     Unreadable(#[from] UnreadablePlanes),
-    #[error("maps cannot be written: {reason}")]
-    Unwritable { reason: String },
+    #[error("maps cannot be written: {0}")]
+    Unwritable(#[source] std::io::Error),
     #[error(
         "this reference is taken from samples of known {target}: give a set.npz of `xdlreg-run simulate`, or a number of {unit}"
     )]

@@ -70,7 +70,7 @@ pub struct AboutMaps {
 
 /// The explanations of some images in a row.
 #[derive(Debug, Clone, Copy)]
-pub struct Explained<'a> {
+pub struct ExplainedImages<'a> {
     /// A map an image, one after the other.
     pub maps: &'a [f32],
     /// What is explained, a number an image.
@@ -87,7 +87,7 @@ pub trait Sink {
     fn begin(&mut self, count: usize, about: &AboutMaps) -> io::Result<()>;
 
     /// Called with the explanations in the order of the images.
-    fn take(&mut self, explained: Explained) -> io::Result<()>;
+    fn take(&mut self, explained: ExplainedImages) -> io::Result<()>;
 }
 
 /// What is explained, and how.
@@ -162,7 +162,7 @@ pub fn explain_each(
     };
     let work = Work { method: &method, sum, root, class, non_negative, total };
     let mut team = Team::new(net, &work, layers.len())?;
-    sink.begin(total, &about).map_err(unwritable)?;
+    sink.begin(total, &about).map_err(ExplainError::Unwritable)?;
     // Images were looked at before; their noisy copies are known only now.
     let check = |maps: &[f32], facts: &[Facts], first: usize| {
         if let (Some(at), Some(noise)) = (facts.iter().position(|facts| facts.unreached > 0), copies) {
@@ -196,8 +196,9 @@ pub fn explain_each(
         if about.layers.is_some() {
             note_stabilised(facts, taken);
         }
-        ended = check(maps, facts, first)
-            .and_then(|()| sink.take(Explained { maps, outputs, taken, facts }).map_err(unwritable));
+        ended = check(maps, facts, first).and_then(|()| {
+            sink.take(ExplainedImages { maps, outputs, taken, facts }).map_err(ExplainError::Unwritable)
+        });
         first += count;
         if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
@@ -228,10 +229,6 @@ fn look(question: &Question, images: &dyn Planes, root: Option<&Root>) -> Result
     Ok(non_negative)
 }
 
-fn unwritable(error: io::Error) -> ExplainError {
-    ExplainError::Unwritable { reason: error.to_string() }
-}
-
 /// Explanations that are all kept.
 #[derive(Default)]
 struct All {
@@ -249,7 +246,7 @@ impl Sink for All {
         Ok(())
     }
 
-    fn take(&mut self, explained: Explained) -> io::Result<()> {
+    fn take(&mut self, explained: ExplainedImages) -> io::Result<()> {
         self.maps.extend_from_slice(explained.maps);
         self.outputs.extend_from_slice(explained.outputs);
         self.taken.extend_from_slice(explained.taken);

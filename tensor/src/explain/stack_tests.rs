@@ -47,7 +47,10 @@ fn a_sample_without_numbers_is_named_by_its_place_among_all() {
         }
     });
     let error = on_one_thread(|| ask(&net, &broken, &settings("input_t_gradient"), None)).unwrap_err();
-    assert_eq!(error, ExplainError::NotFinite { sample: 137, analyzer: "input_t_gradient".into() });
+    assert_eq!(
+        error.to_string(),
+        ExplainError::NotFinite { sample: 137, analyzer: "input_t_gradient".into() }.to_string()
+    );
 }
 
 /// A single pixel below zero among the first images forbids rules that promise positive inputs, for all of them.
@@ -94,10 +97,8 @@ fn a_group_holds_its_ages_from_the_first_to_the_last_and_no_other() {
         let found = found(from, to).expect("a group");
         assert!((found - expected).abs() < 1e-3, "{from} to {to}: {found} for {expected}");
     }
-    assert_eq!(
-        found(32.0, 40.0),
-        Err(ExplainError::NobodyWithin { target: "age".into(), from: 32.0, to: "40 years".into() })
-    );
+    let nobody = ExplainError::NobodyWithin { target: "age".into(), from: 32.0, to: "40 years".into() };
+    assert_eq!(found(32.0, 40.0).unwrap_err().to_string(), nobody.to_string());
 }
 
 #[test]

@@ -21,5 +21,5 @@ pub use layer::Layer;
 pub use network::Network;
 pub use state_dict::{Adapted, adapt};
 pub use train::{TrainError, Trained, Training};
-pub use train_state::{Kept, TrainState, TrainStateError};
+pub use train_state::{KeptWeights, TrainState, TrainStateError};
 pub use weights::{Weights, WeightsError};

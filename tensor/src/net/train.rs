@@ -22,7 +22,7 @@ use super::init::initial_weights;
 use super::kernel::Kernels;
 use super::loss::{Losses, Objective};
 use super::optimizer::learning_rate;
-use super::train_state::{Kept, TrainState};
+use super::train_state::{KeptWeights, TrainState};
 use super::weights::Weights;
 
 /// A loss so many times that of an untrained network is no longer learning.
@@ -51,9 +51,9 @@ pub struct Trained {
     pub epoch: usize,
     pub history: Vec<Epoch>,
     /// The weights of the lowest validation loss.
-    pub best: Kept,
+    pub best: KeptWeights,
     /// The last periodic checkpoint, as XDLreg stores it; `None` if no epoch was due.
-    pub checkpoint: Option<Kept>,
+    pub checkpoint: Option<KeptWeights>,
     /// What computed the steps.
     pub engine: EngineKind,
 }
@@ -63,7 +63,7 @@ pub struct Trained {
 pub enum TrainError {
     #[error("there are {images} images but {targets} targets in {parts} parts of the data set")]
     Counts { images: usize, targets: usize, parts: usize },
-    #[error(transparent)]
+    #[error("{0}")]
     Network(#[from] NetworkError),
     #[error("{count} images are too few to split into training and validation")]
     TooFew { count: usize },
@@ -213,9 +213,10 @@ impl Course<'_> {
         state.history.push(epoch);
         state.weights = engine.weights();
         state.moments = engine.moments();
-        let improves = |kept: &Option<Kept>| kept.as_ref().is_none_or(|kept| val_loss < state.val_loss(kept.epoch));
+        let improves =
+            |kept: &Option<KeptWeights>| kept.as_ref().is_none_or(|kept| val_loss < state.val_loss(kept.epoch));
         let (is_best, is_checkpoint) = (improves(&state.best), improves(&state.checkpoint));
-        let kept = Kept { epoch: number, weights: state.weights.clone() };
+        let kept = KeptWeights { epoch: number, weights: state.weights.clone() };
         let every = self.training.settings.checkpoint_every;
         let due = every > 0 && number.is_multiple_of(every);
         if due && is_checkpoint {
@@ -227,7 +228,7 @@ impl Course<'_> {
     }
 
     fn finish(&self, state: TrainState, engine: EngineKind) -> Trained {
-        let last = Kept { epoch: state.epoch(), weights: state.weights };
+        let last = KeptWeights { epoch: state.epoch(), weights: state.weights };
         let best = state.best.unwrap_or_else(|| last.clone());
         let kept = match self.training.settings.keep {
             Keep::Last => last,

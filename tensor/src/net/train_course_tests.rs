@@ -276,7 +276,7 @@ fn a_resumed_training_takes_the_steps_that_are_left() {
     let (data, model) = (blank(&[50.0; IMAGES]), small());
     let mut state = start(&training(&data, &model, &settings), None);
     state.history = whole.history[..2].to_vec();
-    let kept = |epoch| Some(Kept { epoch, weights: state.weights.clone() });
+    let kept = |epoch| Some(KeptWeights { epoch, weights: state.weights.clone() });
     (state.best, state.checkpoint) = (kept(1), kept(2));
     let (resumed, rest) = course_from(Some(state), &small(), &settings, &losses);
     let resumed = resumed.expect("a training");

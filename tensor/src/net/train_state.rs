@@ -15,7 +15,7 @@ use super::weights::{Parameter, Weights, WeightsError, read, to_safetensors};
 
 /// Weights that were worth keeping.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct KeptWeights {
     /// The epoch after which they were taken, from 1.
     pub epoch: usize,
     pub weights: Weights,
@@ -29,15 +29,15 @@ pub struct TrainState {
     pub weights: Weights,
     pub moments: Moments,
     /// Weights of the lowest validation loss so far.
-    pub best: Option<Kept>,
+    pub best: Option<KeptWeights>,
     /// The last periodic checkpoint: weights of the lowest validation loss among the epochs at which one was due.
-    pub checkpoint: Option<Kept>,
+    pub checkpoint: Option<KeptWeights>,
 }
 
 /// Why a file holds no state of a training.
 #[derive(Debug, Error)]
 pub enum TrainStateError {
-    #[error(transparent)]
+    #[error("{0}")]
     Weights(#[from] WeightsError),
     #[error("the training state has no readable header: {0}")]
     Header(#[from] serde_json::Error),
@@ -118,7 +118,7 @@ impl TrainState {
             Some(epoch) if epoch == 0 || epoch > header.history.len() => {
                 Err(TrainStateError::Inconsistent("weights are kept of an epoch that was not trained"))
             }
-            Some(epoch) => Ok(Some(Kept { epoch, weights: weights_under(prefix)? })),
+            Some(epoch) => Ok(Some(KeptWeights { epoch, weights: weights_under(prefix)? })),
             None => Ok(None),
         };
         let weights = weights_under("weights")?;

@@ -50,7 +50,7 @@ impl<'a> Asked<'a> {
     fn explain_by(&self, net: &Network, images: &RasterStack) -> Result<RasterStack, ProbeError> {
         let (target, settings, samples) = (&self.target, self.settings, self.known.samples());
         let explained = explain(&Question { net, target, settings, samples }, images, &silent);
-        explained.map(|explained| explained.maps.folded()).map_err(|error| ProbeError(error.to_string()))
+        explained.map(|explained| explained.maps.folded()).map_err(|error| ProbeError(error.into()))
     }
 }
 

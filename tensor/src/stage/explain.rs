@@ -17,7 +17,7 @@ use xdlreg_core::store::planes::{ArrayWriter, ImageFile};
 use xdlreg_core::store::{Draft, dataset, inputs};
 use xdlreg_core::task::Task;
 
-use crate::explain::{AboutMaps, ExplainError, Explained, Question, Samples, Sink, explain_each};
+use crate::explain::{AboutMaps, ExplainError, ExplainedImages, Question, Samples, Sink, explain_each};
 use crate::net::{Network, adapt};
 
 /// Explains the chosen subset of a data set into `draft`. Images and maps are in memory some at a time.
@@ -34,7 +34,7 @@ pub fn run(
     let samples = Some(Samples { images: &*images.training, targets: &images.training_targets });
     let file = |name| draft.file(name).map_err(StageError::io(draft.folder()));
     let looked = Looked::new(settings, range_of(&images.targets, net.task()), images.indices);
-    let mut kept = Kept {
+    let mut kept = EntryFiles {
         paths: [file(files::RELEVANCE)?, file(files::OUTPUTS)?, file(files::LEDGER)?],
         about: None,
         looked,
@@ -121,7 +121,7 @@ impl Looked {
         Self { with_reference, range, samples, review: None, flaws: BTreeMap::new(), count: 0 }
     }
 
-    fn look(&mut self, about: &AboutMaps, explained: &Explained) {
+    fn look(&mut self, about: &AboutMaps, explained: &ExplainedImages) {
         let review = || Review::new(about.meaning.clone(), self.with_reference, self.range, self.samples.clone());
         let review = self.review.get_or_insert_with(review);
         for (map, facts) in explained.maps.chunks_exact(about.shape.values()).zip(explained.facts) {
@@ -137,7 +137,7 @@ impl Looked {
 }
 
 /// The files of the stage while they are written.
-struct Kept {
+struct EntryFiles {
     /// Of the maps, of what they explain, and of the ledger.
     paths: [PathBuf; 3],
     about: Option<AboutMaps>,
@@ -150,7 +150,7 @@ struct Kept {
     ledger: Option<ArrayWriter>,
 }
 
-impl Kept {
+impl EntryFiles {
     fn finish(self) -> io::Result<stage::Explained> {
         [self.maps, self.outputs, self.ledger].into_iter().flatten().try_for_each(|array| array.finish().map(drop))?;
         let AboutMaps { meaning, reference, layers, .. } = self.about.expect("explanations have begun");
@@ -160,7 +160,7 @@ impl Kept {
     }
 }
 
-impl Sink for Kept {
+impl Sink for EntryFiles {
     fn begin(&mut self, count: usize, about: &AboutMaps) -> io::Result<()> {
         let [maps, outputs, ledger] = &self.paths;
         self.maps = Some(ArrayWriter::create(maps, &about.shape.of_array(count))?);
@@ -171,7 +171,7 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn take(&mut self, explained: Explained) -> io::Result<()> {
+    fn take(&mut self, explained: ExplainedImages) -> io::Result<()> {
         let about = self.about.as_ref().expect("explanations have begun");
         let meaning = &about.meaning;
         if meaning.sum != Some(Sum::Difference) || meaning.smoothing.is_some() {
@@ -217,7 +217,7 @@ fn refused(error: ExplainError) -> StageError {
         | ExplainError::NoRule { .. }
         | ExplainError::ImageShape { .. }
         | ExplainError::Unreadable(_)
-        | ExplainError::Unwritable { .. } => StageError::failed(error),
+        | ExplainError::Unwritable(_) => StageError::failed(error),
         error => StageError::invalid(error),
     }
 }
@@ -246,7 +246,7 @@ pub fn explain_files(
     let known = dataset::load_targets(images).map_err(StageError::failed)?;
     if let Some((target, targets)) = known.as_ref().filter(|(_, targets)| targets.len() != file.count()) {
         let (path, count, name) = (images.display(), file.count(), &target.name);
-        return Err(StageError::Failed(format!("{path}: {} values of {name} for {count} images", targets.len())));
+        return Err(StageError::failed(format!("{path}: {} values of {name} for {count} images", targets.len())));
     }
     let samples = known.as_ref().map(|(_, targets)| Samples { images: &file, targets });
     // Weights do not say what they predict.
@@ -259,7 +259,7 @@ pub fn explain_files(
     let findings = maps.looked.findings();
     if let Some(turned) = findings.iter().find(|finding| finding.flaw == Some(Flaw::Noise)) {
         // Nothing in a file of maps would tell which of them explain something else.
-        return Err(StageError::Invalid(turned.message.clone()));
+        return Err(StageError::invalid(turned.message.clone()));
     }
     for Finding { message, .. } in findings {
         progress.report(Progress::Note { message });
@@ -282,7 +282,7 @@ impl Sink for Maps<'_> {
         Ok(())
     }
 
-    fn take(&mut self, explained: Explained) -> io::Result<()> {
+    fn take(&mut self, explained: ExplainedImages) -> io::Result<()> {
         let about = self.about.as_ref().expect("explanations have begun");
         self.looked.look(about, &explained);
         self.writer.iter_mut().try_for_each(|writer| writer.write(explained.maps))
@@ -295,13 +295,43 @@ fn check_shape(images: &ImageFile, net: &Network) -> Result<(), StageError> {
         return Ok(());
     }
     let path = images.path().display();
-    Err(StageError::Failed(format!("{path}: images of {found}, but the network takes {expected}")))
+    Err(StageError::failed(format!("{path}: images of {found}, but the network takes {expected}")))
 }
 
 /// A network from its file, with what the user should know of how that was read.
 pub(super) fn load(path: &Path, device: Device) -> Result<(Network, Option<String>), StageError> {
-    let refused = |error: &dyn std::fmt::Display| StageError::Failed(format!("{}: {error}", path.display()));
-    let bytes = inputs::read_file(path).map_err(|error| refused(&error))?;
-    let adapted = adapt(&bytes).map_err(|error| refused(&error))?;
+    let bytes = inputs::read_file(path).map_err(|error| StageError::file(path, error))?;
+    let adapted = adapt(&bytes).map_err(|error| StageError::file(path, error))?;
     Ok((Network::new(&adapted.weights, device), adapted.note))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use safetensors::SafeTensorError;
+    use xdlreg_core::metric::ProbeError;
+
+    use super::*;
+
+    /// Whether an error, or one that it comes from, is an `E`.
+    fn comes_from<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+        error.is::<E>() || error.source().is_some_and(comes_from::<E>)
+    }
+
+    #[test]
+    fn errors_reach_what_they_come_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let absent = load(&path, Device::Cpu).err().unwrap();
+        assert!(comes_from::<io::Error>(&absent), "{absent:?}");
+        std::fs::write(&path, b"\x10\0\0\0\0\0\0\0 no header").unwrap();
+        let damaged = load(&path, Device::Cpu).err().unwrap();
+        assert!(comes_from::<SafeTensorError>(&damaged), "{damaged:?}");
+        assert_eq!(damaged.to_string().matches("model.safetensors").count(), 1, "{damaged}");
+
+        let unwritable = || ExplainError::Unwritable(io::Error::other("no space"));
+        assert!(comes_from::<io::Error>(&refused(unwritable())));
+        assert!(comes_from::<io::Error>(&StageError::invalid(ProbeError(unwritable().into()))));
+    }
 }

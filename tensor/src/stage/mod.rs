@@ -44,7 +44,7 @@ pub fn carry_out(
     if let Some(planned) = job.compute().filter(|planned| planned.kind() != here.kind()) {
         // The key says where the result was computed.
         let (planned, here) = (planned.kind(), here.kind());
-        return Err(StageError::Failed(format!("it was planned for the device {planned}, and this worker has {here}")));
+        return Err(StageError::failed(format!("it was planned for the device {planned}, and this worker has {here}")));
     }
     let Some(_claim) = store.claim(&key).map_err(StageError::io(store.root()))? else { return Ok(Carried::Busy) };
     match alive::during(|| store.lookup(stage, &key, Check::Contents)) {

@@ -12,7 +12,7 @@ use xdlreg_core::stage::{self, StageContext, StageError, files};
 use xdlreg_core::store::seal::{seal_bytes, unseal_bytes};
 use xdlreg_core::store::{Draft, arrays};
 
-use crate::net::{Kept, Network, TrainError, TrainState, Trained, Training, tensorboard};
+use crate::net::{KeptWeights, Network, TrainError, TrainState, Trained, Training, tensorboard};
 
 /// Where a training stands, in its scratch folder.
 const STATE: &str = "state.safetensors";
@@ -87,7 +87,7 @@ fn save(trained: &Trained, predictions: &[f32], draft: &Draft) -> Result<(), Sta
     let output_bias = trained.weights.output_bias().map(f64::from);
     let facts = stage::Trained { epoch: trained.epoch, output_bias, engine: Some(trained.engine) };
     write(files::TRAINED, &serde_json::to_vec(&facts).map_err(StageError::failed)?)?;
-    if let Some(Kept { epoch, weights }) = &trained.checkpoint {
+    if let Some(KeptWeights { epoch, weights }) = &trained.checkpoint {
         write(&format!("{}/epoch-{epoch:03}.safetensors", files::CHECKPOINTS), &weights.to_bytes())?;
     }
     for (run, events) in tensorboard::event_files(&trained.history, SystemTime::now()) {

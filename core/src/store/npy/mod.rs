@@ -26,7 +26,7 @@ const SMALL: u64 = 1 << 26;
 /// Why an array cannot be read.
 #[derive(Debug, Error)]
 pub enum NpyError {
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
     #[error("is not an .npy file")]
     NotNpy,

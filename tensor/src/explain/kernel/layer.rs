@@ -21,7 +21,7 @@ pub type Ruled<'a> = (&'a Part, Option<&'a Tensor>, &'a LayerRule);
 
 /// A rule with the weights of one layer.
 #[derive(Debug)]
-pub struct Layer {
+pub struct RuledLayer {
     /// Values of the layer's input, with borders and padding.
     pub inputs: usize,
     /// Which parts of the input get shares of their own.
@@ -67,7 +67,7 @@ pub struct Sides<'a> {
     pub stride: usize,
 }
 
-impl Layer {
+impl RuledLayer {
     pub fn new((own, bias, rule): Ruled, order: &Order) -> Self {
         let passes: Vec<Pass> = rule.passes.iter().map(|pass| Pass::new(pass, bias, order)).collect();
         let mut parts = [false; PARTS];

@@ -16,7 +16,7 @@ use xdlreg_core::explain::Activation;
 use xdlreg_core::net::BLOCKS;
 
 use self::hits::{Hits, Pooled};
-use self::layer::{Layer, PARTS, Ruled, Sides};
+use self::layer::{PARTS, Ruled, RuledLayer, Sides};
 use self::order::Order;
 use self::window::{Line, Pixels, Runs};
 use super::ledger::{Taken, sum};
@@ -39,7 +39,7 @@ pub(super) struct Kernels {
     /// Weights of the blocks by channel, where that is faster.
     by_channel: Vec<Buffer>,
     /// Five convolutions, the hidden dense layer, the output.
-    layers: Vec<Layer>,
+    layers: Vec<RuledLayer>,
     activation: Activation,
     space: Space,
 }
@@ -69,7 +69,8 @@ impl Kernels {
         let convolutions = layout.blocks.iter().zip(&layout.channels);
         let convolutions = convolutions.map(|(block, &channels)| Order::convolution(block, channels));
         let orders = convolutions.chain([Order::hidden(&layout), Order::output(&layout)]);
-        let layers: Vec<Layer> = ruled.iter().zip(orders).map(|(&ruled, order)| Layer::new(ruled, &order)).collect();
+        let layers: Vec<RuledLayer> =
+            ruled.iter().zip(orders).map(|(&ruled, order)| RuledLayer::new(ruled, &order)).collect();
         let space = Space::new(&layout, &layers);
         let mut orders = Orders::new(isa, &layout);
         orders.arrange_forward(&layout, &parameters);
@@ -100,7 +101,7 @@ impl Kernels {
 }
 
 impl Space {
-    fn new(layout: &Layout, layers: &[Layer]) -> Self {
+    fn new(layout: &Layout, layers: &[RuledLayer]) -> Self {
         let size = layers.iter().map(|layer| layer.inputs).max().unwrap_or(0);
         let shares = array::from_fn(|part| match layers.iter().any(|layer| layer.parts[part]) {
             true => Buffer::zeros(size),
@@ -174,7 +175,7 @@ impl Space {
     /// # Safety
     /// Needs the instructions of `S`.
     #[inline(always)]
-    unsafe fn dense<S: Simd>(&mut self, layer: &Layer, outputs: usize, index: usize, ledger: &mut [Taken]) {
+    unsafe fn dense<S: Simd>(&mut self, layer: &RuledLayer, outputs: usize, index: usize, ledger: &mut [Taken]) {
         let x = if index == BLOCKS { &self.forward.hidden.features[..] } else { &self.units[..] };
         let relevance = &self.relevance[..outputs];
         let mut taken = Taken { rest: sum(relevance), ..Taken::default() };
@@ -200,7 +201,7 @@ impl Space {
     #[inline(always)]
     unsafe fn convolution<S: Simd>(
         &mut self,
-        layer: &Layer,
+        layer: &RuledLayer,
         block: &Block,
         index: usize,
         activation: Activation,
@@ -274,7 +275,7 @@ impl Space {
     #[inline(always)]
     unsafe fn share_row<S: Simd>(
         &mut self,
-        layer: &Layer,
+        layer: &RuledLayer,
         block: &Block,
         index: usize,
         activation: Activation,
@@ -320,7 +321,7 @@ impl Space {
     /// Relevance of the layer's input: the sum of shares over its parts, each times that part. Shares are zero again
     /// afterwards.
     #[inline(always)]
-    fn combine(&mut self, layer: &Layer, index: usize) {
+    fn combine(&mut self, layer: &RuledLayer, index: usize) {
         let x = match index {
             0..BLOCKS => &self.forward.planes[index][..],
             BLOCKS => &self.forward.hidden.features[..],
