@@ -80,8 +80,7 @@ impl RunStatus {
     }
 }
 
-/// Which stage. The runs that it serves are in the plan, where the key of one of their tasks is this one: an event is as short
-/// for a stage that ten thousand runs share as for any other.
+/// Which stage, of which runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageRef {
     pub stage: StageName,
@@ -89,9 +88,10 @@ pub struct StageRef {
     /// How many runs it serves; 0 where an earlier version did not count them.
     #[serde(default)]
     pub runs: usize,
-    /// The run, where it serves a single one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<String>,
+    /// These runs, where it begins and where it ends. What is told again and again meanwhile leaves them out, unless it is one: an
+    /// epoch of a network that ten thousand runs share is told in a line as short as any other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub run_ids: Vec<String>,
 }
 
 /// Something that happened to an experiment.

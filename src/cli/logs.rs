@@ -115,7 +115,7 @@ mod tests {
             stage: StageName::Train,
             key: Key::of(&serde_json::json!(log_offset)),
             runs: 1,
-            run_id: Some("0123456789".into()),
+            run_ids: vec!["0123456789".into()],
         };
         let event = Event::StageStarted { stage, worker: 0, log: log.into(), log_offset };
         Recorded { time: "2026-01-01T00:00:00Z".into(), elapsed_seconds: None, event }

@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn stage(stage: StageName, number: i32) -> StageRef {
-        StageRef { stage, key: Key::of(&number.into()), runs: 1, run_id: None }
+        StageRef { stage, key: Key::of(&number.into()), runs: 1, run_ids: Vec::new() }
     }
 
     fn begin(stage: StageRef) -> Event {

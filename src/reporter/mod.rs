@@ -49,9 +49,9 @@ impl EventSink for Quiet {
 
 /// "run 1a2b3c" or "3 runs".
 fn runs(stage: &StageRef) -> String {
-    match &stage.run_id {
-        Some(run_id) => format!("run {run_id}"),
-        None => format!("{} runs", stage.runs),
+    match &stage.run_ids[..] {
+        [run_id] => format!("run {run_id}"),
+        _ => format!("{} runs", stage.runs),
     }
 }
 

@@ -150,7 +150,11 @@ impl Scheduler<'_, '_> {
         if update.is_last() {
             self.running -= 1;
         }
-        let stage = self.schedule.plan.stage_ref(task);
+        let plan = self.schedule.plan;
+        let stage = match update {
+            Update::Progress(_) => plan.short_stage_ref(task),
+            _ => plan.stage_ref(task),
+        };
         match update {
             Update::Started { worker, log, log_offset } => {
                 self.observer.event(Event::StageStarted { stage, worker, log, log_offset });

@@ -1,5 +1,6 @@
 //! The tables of ensembles.
 
+use indexmap::IndexSet;
 use polars::prelude::*;
 
 use super::TableError;
@@ -37,14 +38,8 @@ pub fn write_ensembles(folder: &Folder, ensembles: &[EnsembleRecord]) -> Result<
 }
 
 /// The names of all scores of ensembles, in the order in which they first appear.
-fn ensemble_metrics(ensembles: &[EnsembleRecord]) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = Vec::new();
-    for &name in ensembles.iter().flat_map(|ensemble| &ensemble.metrics) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+fn ensemble_metrics(ensembles: &[EnsembleRecord]) -> IndexSet<&'static str> {
+    ensembles.iter().flat_map(|ensemble| &ensemble.metrics).copied().collect()
 }
 
 /// The score of an image of an ensemble, where it is defined.
@@ -53,7 +48,7 @@ fn ensemble_score(ensemble: &EnsembleRecord, image: &EnsembleImage, name: &str) 
     image.scores.get(place).copied().filter(|value| value.is_finite())
 }
 
-fn ensembles_frame(ensembles: &[EnsembleRecord], names: &[&str]) -> PolarsResult<DataFrame> {
+fn ensembles_frame(ensembles: &[EnsembleRecord], names: &IndexSet<&'static str>) -> PolarsResult<DataFrame> {
     let mut columns = vec![column("ensemble_id", ensembles, |ensemble| ensemble.ensemble_id.clone())];
     let varied = ensembles.first().map_or(&[][..], |ensemble| &ensemble.settings);
     for (index, (key, _)) in varied.iter().enumerate() {
@@ -76,7 +71,7 @@ fn ensembles_frame(ensembles: &[EnsembleRecord], names: &[&str]) -> PolarsResult
     DataFrame::new(ensembles.len(), columns)
 }
 
-fn images_frame(ensembles: &[EnsembleRecord], names: &[&str]) -> PolarsResult<DataFrame> {
+fn images_frame(ensembles: &[EnsembleRecord], names: &IndexSet<&'static str>) -> PolarsResult<DataFrame> {
     let mut rows: Vec<(&EnsembleRecord, usize, &EnsembleImage)> = Vec::new();
     for ensemble in ensembles {
         rows.extend(ensemble.images.iter().enumerate().map(|(index, image)| (ensemble, index, image)));

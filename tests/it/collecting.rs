@@ -98,9 +98,9 @@ fn memory_does_not_grow_with_what_runs_measured() {
     assert!(peaks[1] - peaks[0] < 60.0, "{peaks:?} MiB");
 }
 
-/// A stage that many runs share is told in lines as short as those of any other, and `logs` finds the runs in the plan.
+/// The runs of a stage that many share are named where it begins and ends, not in every epoch, and `logs` finds them all.
 #[test]
-fn events_do_not_repeat_the_runs_of_a_stage() {
+fn epochs_do_not_repeat_the_runs_of_a_stage() {
     let sweep = "\n[[sweep]]\ngrid = { \"explain.epsilon\" = [0.1, 0.2, 0.3] }\n";
     let scene = Scene::with_spec(&format!("{TINY}{sweep}"));
     scene.run("spec.toml --set evaluate.scores=[]").succeeds();
@@ -110,8 +110,13 @@ fn events_do_not_repeat_the_runs_of_a_stage() {
     let stages = events.iter().filter(|event| event["event"].as_str().is_some_and(|name| name.starts_with("stage_")));
     for event in stages {
         let shared = ["simulate", "train"].contains(&event["stage"].as_str().expect("a stage"));
-        let named = ids.iter().filter(|id| event.to_string().contains(*id)).count();
-        assert_eq!((event["runs"].as_u64(), named), if shared { (Some(3), 0) } else { (Some(1), 1) }, "{event}");
+        let named = ids.iter().filter(|id| event["run_ids"].to_string().contains(*id)).count();
+        assert_eq!((event["runs"].as_u64(), named), if shared { (Some(3), 3) } else { (Some(1), 1) }, "{event}");
+    }
+    let epochs: Vec<_> = events.iter().filter(|event| event["event"] == "epoch_finished").collect();
+    assert!(!epochs.is_empty());
+    for event in epochs {
+        assert!(event["runs"] == 3 && ids.iter().all(|id| !event.to_string().contains(id)), "{event}");
     }
     for id in &ids {
         let told = scene.run(&format!("logs results/spec {id}")).succeeds().stdout;

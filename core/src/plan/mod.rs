@@ -75,11 +75,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A task as events name it.
+    /// A task as events name it where it begins and ends: with its runs.
     pub fn stage_ref(&self, task: usize) -> StageRef {
+        let run_ids = self.tasks[task].runs.iter().map(|&run| self.runs[run].run_id.clone()).collect();
+        StageRef { run_ids, ..self.short_stage_ref(task) }
+    }
+
+    /// A task as events name it while it is under way: with its run, where it is of a single one.
+    pub fn short_stage_ref(&self, task: usize) -> StageRef {
         let task = &self.tasks[task];
-        let run_id = if let [run] = task.runs[..] { Some(self.runs[run].run_id.clone()) } else { None };
-        StageRef { stage: task.stage(), key: task.key.clone(), runs: task.runs.len(), run_id }
+        let run_ids = if let [run] = task.runs[..] { vec![self.runs[run].run_id.clone()] } else { Vec::new() };
+        StageRef { stage: task.stage(), key: task.key.clone(), runs: task.runs.len(), run_ids }
     }
 
     /// The runs that a stage of an event serves; none where it is of another plan.
