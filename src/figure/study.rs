@@ -1,7 +1,9 @@
 //! What figures are drawn from: the finished runs of an experiment, as its tables tell of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
+
+use indexmap::{IndexMap, IndexSet};
 
 use super::maps::significant;
 use super::words::Words;
@@ -380,29 +382,19 @@ impl Study {
     /// no numbers.
     pub fn varied_keys(&self) -> Vec<&str> {
         let all_named = self.runs.iter().all(|run| run.varied.iter().any(|(key, _)| key == EXPLANATION_NAME));
-        let mut keys: Vec<&str> = Vec::new();
-        for (key, value) in self.runs.iter().flat_map(|run| &run.varied) {
+        let told = |(key, value): &&(String, Value)| {
             let stood_for = all_named && is_named(key) && matches!(value, Value::Text(_));
-            if !is_seed(key) && !stood_for && !keys.contains(&key.as_str()) {
-                keys.push(key);
-            }
-        }
-        keys
+            !is_seed(key) && !stood_for
+        };
+        let settings = self.runs.iter().flat_map(|run| &run.varied).filter(told);
+        let keys: IndexSet<&str> = settings.map(|(key, _)| key.as_str()).collect();
+        keys.into_iter().collect()
     }
 }
 
 /// Runs of one label together, in the order in which labels first appear.
 fn grouped<'a>(runs: impl Iterator<Item = (String, &'a Run)>) -> Vec<(String, Vec<&'a Run>)> {
-    let mut groups: Vec<(String, Vec<&Run>)> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for (label, run) in runs {
-        match places.get(&label) {
-            Some(&place) => groups[place].1.push(run),
-            None => {
-                places.insert(label.clone(), groups.len());
-                groups.push((label, vec![run]));
-            }
-        }
-    }
-    groups
+    let mut groups: IndexMap<String, Vec<&Run>> = IndexMap::new();
+    runs.for_each(|(label, run)| groups.entry(label).or_default().push(run));
+    groups.into_iter().collect()
 }

@@ -64,6 +64,10 @@ impl ResolvedSpec {
         spec.experiment.output = output.map_err(|message| {
             place(&layers, Invalid::new("experiment.output", message, "write the path of a folder"))
         })?;
+        if let Some(table) = &mut spec.data.table {
+            let path = home::expand(Path::new(&*table)).map(|path| path.to_string_lossy().into_owned());
+            *table = path.map_err(|message| place(&layers, Invalid::new("data.table", message, "write its path")))?;
+        }
         let sweep = layers.sweep()?;
         let cells = resolve(&layers, sweep.as_ref(), &spec, machine::available_memory())?;
         Ok(Self { spec, cells, layers, sweep })

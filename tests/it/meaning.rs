@@ -178,5 +178,5 @@ fn nothing_calls_a_gradient_years() {
         assert!(svg.contains("in years per unit of intensity"), "{figure}");
     }
     let page = String::from_utf8(results.bytes("report.html")).expect("a page");
-    assert!(page.contains("\"unit\":\"years per unit of intensity\""));
+    assert!(page.contains("\"unit\": \"years per unit of intensity\""));
 }

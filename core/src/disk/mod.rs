@@ -44,6 +44,14 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     folder.read(&name)
 }
 
+/// Reads a file of the user's own, which may be a link: data sets are often folders of links into a store of their own.
+///
+/// # Errors
+/// Fails for whatever is not a regular file in the end.
+pub fn read_linked(path: &Path) -> io::Result<Vec<u8>> {
+    read(&path.canonicalize()?)
+}
+
 /// Opens a file for appending, as [`open`]; it is created where there is none.
 pub fn append(path: &Path) -> io::Result<Appender> {
     let (folder, name) = split(path)?;

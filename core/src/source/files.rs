@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::bad_data::{BadData, Problem};
 use super::picture;
 use super::settings::{Intensity, SourceName, SplitSettings};
-use super::table::{self, Row};
+use super::table::{self, Row, Table};
 use crate::alive;
 use crate::data::{Dataset, Masks, Partition, Target};
 use crate::disk;
@@ -74,6 +74,9 @@ struct Loaded {
     checksum: blake3::Hash,
 }
 
+/// The shape of a row's image, where there is one to see, with the checksum of the row's files.
+type Looked = (Option<ImageShape>, blake3::Hash);
+
 /// For every region of a row the pixels that belong to it, with the checksum of the row's files.
 type MasksRead = (Vec<Vec<usize>>, blake3::Hash);
 
@@ -82,19 +85,27 @@ type MasksRead = (Vec<Vec<usize>>, blake3::Hash);
 /// # Errors
 /// [`BadData`] with all rows that cannot be used.
 pub fn find(source: &FileSource) -> Result<Found, BadData> {
-    let (rows, partition) = table::read(source)?;
+    let Table { rows, partition, mut problems } = table::read(source)?;
+    let refused = |problems| {
+        let help = "correct these cells and files, or leave their rows out; all images must have one size".to_owned();
+        BadData { path: source.table.display().to_string(), problems, help }
+    };
+    if source.images.is_some() && !problems.is_empty() {
+        // Which image belongs to which row is not known.
+        return Err(refused(problems));
+    }
     let array = Array::read(source, rows.len())?;
     // Pixels are let go row by row.
-    let looked: Vec<Result<(ImageShape, blake3::Hash), Vec<Problem>>> = rows
+    let looked: Vec<Result<Looked, Vec<Problem>>> = rows
         .par_iter()
         .map(|row| {
             let loaded = load(source, row, array.as_ref().map(|array| array.stack.shape()))?;
             let shape =
                 loaded.image.as_ref().map(RasterStack::shape).or(array.as_ref().map(|array| array.stack.shape()));
-            Ok((shape.expect("an image, or an array of all"), loaded.checksum))
+            Ok((shape, loaded.checksum))
         })
         .collect();
-    let (mut seen, mut problems) = (Vec::new(), Vec::new());
+    let mut seen = Vec::new();
     for result in looked {
         match result {
             Ok(row) => seen.push(Some(row)),
@@ -105,18 +116,16 @@ pub fn find(source: &FileSource) -> Result<Found, BadData> {
         }
     }
     // All are held to the shape that most of the first rows have: that of the first that can be read.
-    let shape = seen.iter().flatten().map(|(shape, _)| *shape).next();
-    for (row, (found, _)) in rows.iter().zip(&seen).filter_map(|(row, seen)| Some((row, seen.as_ref()?))) {
-        if Some(*found) != shape {
-            let message = format!("{} has {found}, but the first image has {}", name_of(row), shape.unwrap_or(*found));
+    let shape = seen.iter().flatten().find_map(|(shape, _)| *shape);
+    let of_rows = seen.iter().map(|seen| seen.as_ref().and_then(|(shape, _)| *shape));
+    for (row, found) in rows.iter().zip(of_rows).filter_map(|(row, found)| Some((row, found?))) {
+        if Some(found) != shape {
+            let message = format!("{} has {found}, but the first image has {}", name_of(row), shape.unwrap_or(found));
             problems.push(Problem { line: Some(row.line), column: source.image.clone(), message });
         }
     }
     problems.sort_by_key(|problem| problem.line);
-    let (Some(shape), true) = (shape, problems.is_empty()) else {
-        let help = "correct these files, or leave their rows out; all images must have one size".to_owned();
-        return Err(BadData { path: source.table.display().to_string(), problems, help });
-    };
+    let (Some(shape), true) = (shape, problems.is_empty()) else { return Err(refused(problems)) };
     let checksums = seen.iter().flatten().map(|(_, checksum)| *checksum);
     Ok(Found { content: content_of(shape, array.as_ref(), &rows, &partition, checksums), shape, partition })
 }
@@ -152,35 +161,42 @@ fn content_of(
 /// # Errors
 /// [`BadData`] where they have changed since.
 pub fn read(source: &FileSource) -> Result<(Dataset, Option<Masks>), BadData> {
-    let found = find(source)?;
     let changed = || {
         let help = "start the experiment again: what has changed is noticed then";
         BadData::whole(source.table.display(), "the files have changed since the experiment was planned", help)
     };
-    if source.content.as_ref() != Some(&found.content) {
-        return Err(changed());
-    }
-    let (rows, partition) = table::read(source)?;
+    let Table { rows, partition, .. } = table::read(source)?;
     let array = Array::read(source, rows.len())?;
-    let (shape, regions) = (found.shape, source.masks.keys().cloned().collect::<Vec<_>>());
-    let mut pixels = vec![0.0; rows.len() * shape.values()];
-    let loaded: Result<Vec<MasksRead>, BadData> = pixels
-        .par_chunks_exact_mut(shape.values())
-        .zip(&rows)
-        .map(|(target, row)| {
-            let loaded = load(source, row, Some(shape)).map_err(|_| changed())?;
-            if let Some(image) = loaded.image {
-                if image.shape() != shape {
-                    return Err(changed());
-                }
-                target.copy_from_slice(image.pixels());
-            }
-            Ok((loaded.masks, loaded.checksum))
-        })
-        .collect();
+    let shape = match (&array, rows.first()) {
+        (Some(array), _) => array.stack.shape(),
+        (None, Some(row)) => {
+            let first = load(source, row, None).map_err(|_| changed())?;
+            first.image.ok_or_else(changed)?.shape()
+        }
+        (None, None) => return Err(changed()),
+    };
+    let regions = source.masks.keys().cloned().collect::<Vec<_>>();
+    // An array of all has its pixels already.
+    let values = if array.is_some() { 0 } else { shape.values() };
+    let mut pixels = vec![0.0; rows.len() * values];
+    let read = |row: &Row, target: &mut [f32]| {
+        let loaded = load(source, row, Some(shape)).map_err(|_| changed())?;
+        match loaded.image {
+            Some(image) if image.shape() == shape => target.copy_from_slice(image.pixels()),
+            None if array.is_some() => {}
+            _ => return Err(changed()),
+        }
+        Ok((loaded.masks, loaded.checksum))
+    };
+    let loaded: Result<Vec<MasksRead>, BadData> = if array.is_some() {
+        rows.par_iter().map(|row| read(row, &mut [])).collect()
+    } else {
+        pixels.par_chunks_exact_mut(values).zip(&rows).map(|(target, row)| read(row, target)).collect()
+    };
     let (masks, checksums): (Vec<_>, Vec<_>) = loaded?.into_iter().unzip();
-    // What was read now counts: a file may have changed since it was looked at.
-    if content_of(shape, array.as_ref(), &rows, &partition, checksums.into_iter()) != found.content {
+    // What was read now counts, all of it: a file may have changed since it was looked at.
+    let content = content_of(shape, array.as_ref(), &rows, &partition, checksums.into_iter());
+    if source.content.as_ref() != Some(&content) {
         return Err(changed());
     }
     let mut known = Masks::new(regions, rows.len(), shape.width);
@@ -201,6 +217,9 @@ pub fn read(source: &FileSource) -> Result<(Dataset, Option<Masks>), BadData> {
     };
     Ok((dataset, masks))
 }
+
+/// So many values of an array are hashed at a time.
+const HASHED: usize = 1 << 16;
 
 /// One array with all images.
 struct Array {
@@ -225,8 +244,11 @@ impl Array {
         if let Some(place) = stack.pixels().iter().position(|value| !value.is_finite()) {
             return Err(refused(format!("image {} holds a value that is not finite", place / stack.shape().values())));
         }
-        let bytes = stack.pixels().iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-        Ok(Some(Self { checksum: blake3::hash(&bytes), stack }))
+        let mut checksum = blake3::Hasher::new();
+        for some in stack.pixels().chunks(HASHED) {
+            checksum.update(&some.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+        }
+        Ok(Some(Self { checksum: checksum.finalize(), stack }))
     }
 }
 
@@ -241,7 +263,7 @@ fn load(source: &FileSource, row: &Row, expected: Option<ImageShape>) -> Result<
     let mut checksum = blake3::Hasher::new();
     let mut image = None;
     if let Some(path) = &row.image {
-        let read = disk::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+        let read = disk::read_linked(path).map_err(|error| error.to_string()).and_then(|bytes| {
             checksum.update(blake3::hash(&bytes).as_bytes());
             picture::read(path, &bytes, source.channels, source.intensity)
         });
@@ -261,7 +283,7 @@ fn load(source: &FileSource, row: &Row, expected: Option<ImageShape>) -> Result<
             masks.push(Vec::new());
             continue;
         };
-        let read = disk::read(path).map_err(|error| error.to_string()).and_then(|bytes| {
+        let read = disk::read_linked(path).map_err(|error| error.to_string()).and_then(|bytes| {
             checksum.update(&[1]).update(blake3::hash(&bytes).as_bytes());
             picture::read_mask(path, &bytes)
         });

@@ -155,6 +155,7 @@ fn all_that_is_wrong_is_told_at_once_with_line_column_and_file() {
     }
     let scene = Scene::new();
     let at = |name: &str| scene.folder.path().join("pictures").join(name);
+    scene.edit(|table| table.replace(",7.5,", ",seven,").replace("pictures/8.png", ""));
     fs::remove_file(at("0.png")).unwrap();
     fs::write(at("1.png"), b"no picture").unwrap();
     RgbImage::new(9, 6).save(at("2.png")).unwrap();
@@ -164,8 +165,10 @@ fn all_that_is_wrong_is_told_at_once_with_line_column_and_file() {
     let told = error.to_string();
     assert!(told.starts_with(&format!("{}: ", scene.source().table.display())), "{told}");
     let lines: Vec<u64> = error.problems.iter().filter_map(|problem| problem.line).collect();
-    assert_eq!(lines, [2, 3, 4, 5, 6], "{told}");
-    for part in ["0.png", "1.png", "6 x 9 pixels in 3 channels", "the mask has 8 x 6 pixels", "column `spot`"] {
+    assert_eq!(lines, [2, 3, 4, 5, 6, 9, 10], "cells and files in one message: {told}");
+    let parts =
+        ["0.png", "1.png", "6 x 9 pixels in 3 channels", "the mask has 8 x 6 pixels", "column `spot`", "\"seven\""];
+    for part in parts {
         assert!(told.contains(part), "{part}: {told}");
     }
 }
@@ -180,11 +183,45 @@ fn a_table_that_does_not_fit_is_told() {
     assert!(scene.told().contains("none of its 20 rows is in the test set"), "{}", scene.told());
     scene.edit(|table| table.replacen("\n", "\n1,2\n", 1));
     assert!(scene.told().contains("line 2: it has 2 cells, but the header has 5"), "{}", scene.told());
+    let scene = Scene::new();
+    scene.edit(|table| table.replacen("fold", "weight", 1));
+    assert!(scene.told().contains("two columns are called `weight`, numbers 4 and 5; data.target"), "{}", scene.told());
     let mut scene = Scene::new();
     scene.settings.table = Some("subjects.xls".into());
     assert!(scene.told().contains(".csv or .tsv"));
     scene.settings.table = Some("nowhere.csv".into());
     assert!(scene.told().contains("nowhere.csv"));
+}
+
+/// As data sets lie that tools such as git-annex keep.
+#[cfg(unix)]
+#[test]
+fn files_may_be_links() {
+    let mut scene = Scene::new();
+    let content = scene.find().unwrap().content;
+    let at = |name: &str| scene.folder.path().join(name);
+    fs::create_dir(at("objects")).unwrap();
+    for name in ["pictures/3.png", "pictures/3.npy", "subjects.csv"] {
+        let object = at("objects").join(blake3::hash(name.as_bytes()).to_hex().as_str());
+        fs::rename(at(name), &object).unwrap();
+        std::os::unix::fs::symlink(object, at(name)).unwrap();
+    }
+    let found = scene.find().unwrap();
+    assert_eq!(found.content, content);
+    scene.settings.found = Some(std::sync::Arc::new(found));
+    assert!(read(&scene.source()).is_ok());
+    fs::remove_file(at("pictures/4.png")).unwrap();
+    std::os::unix::fs::symlink("nowhere", at("pictures/4.png")).unwrap();
+    assert!(scene.told().contains("line 6, column `file`"), "{}", scene.told());
+}
+
+#[test]
+fn a_mask_has_no_values_that_are_not_finite() {
+    let scene = Scene::new();
+    let mut mask = vec![0.0; 48];
+    mask[5] = f32::NAN;
+    arrays::write_array(&[6, 8], &mask, &scene.folder.path().join("pictures/3.npy")).unwrap();
+    assert!(scene.told().contains("3.npy: holds a value that is not finite"), "{}", scene.told());
 }
 
 /// Quoted cells may hold commas, quotes and line breaks; lines are counted as an editor does.

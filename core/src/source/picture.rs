@@ -19,7 +19,7 @@ pub(super) fn read(
     intensity: Intensity,
 ) -> Result<RasterStack, String> {
     if is_array(path) {
-        let image = arrays::read_image(path).map_err(|error| error.problem.to_string())?;
+        let image = arrays::parse_image(bytes).map_err(|error| error.to_string())?;
         return match channels {
             Some(channels) if channels != image.shape().channels => {
                 Err(format!("has {} channels, not {channels}", image.shape().channels))
@@ -54,7 +54,10 @@ pub(super) fn read(
 /// The pixels of a mask that are not 0, with its height and width.
 pub(super) fn read_mask(path: &Path, bytes: &[u8]) -> Result<(Vec<usize>, [usize; 2]), String> {
     let (values, sides) = if is_array(path) {
-        let mask = arrays::read_image(path).map_err(|error| error.problem.to_string())?;
+        let mask = arrays::parse_image(bytes).map_err(|error| error.to_string())?;
+        if !mask.pixels().iter().all(|value| value.is_finite()) {
+            return Err("holds a value that is not finite".into());
+        }
         let sides = [mask.height(), mask.width()];
         (mask.folded().pixels().to_vec(), sides)
     } else {

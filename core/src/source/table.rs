@@ -36,8 +36,16 @@ struct Columns {
     masks: Vec<usize>,
 }
 
+/// What a table holds.
+pub(super) struct Table {
+    pub rows: Vec<Row>,
+    pub partition: Partition,
+    /// What is wrong with its cells. Rows and parts are of no use then, but for looking at their files.
+    pub problems: Vec<Problem>,
+}
+
 /// Reads all rows, and the part of each.
-pub(super) fn read(source: &FileSource) -> Result<(Vec<Row>, Partition), BadData> {
+pub(super) fn read(source: &FileSource) -> Result<Table, BadData> {
     let (path, folder) = (&source.table, source.table.parent().unwrap_or(Path::new("")));
     let whole = |message: String, help: &str| BadData::whole(path.display(), message, help);
     let delimiter = match path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase).as_deref() {
@@ -45,7 +53,7 @@ pub(super) fn read(source: &FileSource) -> Result<(Vec<Row>, Partition), BadData
         Some("tsv" | "tab") => b'\t',
         _ => return Err(whole("a table ends with .csv or .tsv".into(), "save it as one of these, with a header")),
     };
-    let text = crate::disk::read(path).map_err(|error| whole(error.to_string(), "give the path of a table"))?;
+    let text = crate::disk::read_linked(path).map_err(|error| whole(error.to_string(), "give the path of a table"))?;
     let text = String::from_utf8(text).map_err(|error| whole(error.to_string(), "save it as text in UTF-8"))?;
     let mut records = records(text.trim_start_matches('\u{feff}').as_bytes(), delimiter).into_iter();
     let header = records.next().map(|record| record.cells).unwrap_or_default();
@@ -90,33 +98,35 @@ pub(super) fn read(source: &FileSource) -> Result<(Vec<Row>, Partition), BadData
             line,
             name,
             target: target.unwrap_or_default(),
-            image: image.map(|file| folder.join(file)),
+            image: image.filter(|file| !file.is_empty()).map(|file| folder.join(file)),
             masks: columns.masks.iter().map(mask).collect(),
         });
-    }
-    if !problems.is_empty() {
-        let help = "correct these cells, or leave the rows out".to_owned();
-        return Err(BadData { path: path.display().to_string(), problems, help });
     }
     let partition = match parts.into_iter().collect::<Option<Vec<Split>>>().filter(|_| columns.split.is_some()) {
         Some(parts) => Partition::new(parts),
         None => draw(rows.len(), &source.split),
     };
-    for split in Split::PARTS {
+    for split in Split::PARTS.into_iter().filter(|_| problems.is_empty()) {
         if partition.samples(split).is_empty() {
             let message = format!("none of its {} rows is in the {} set", rows.len(), split.name());
             return Err(whole(message, "add rows, or change data.split"));
         }
     }
-    Ok((rows, partition))
+    Ok(Table { rows, partition, problems })
 }
 
 impl Columns {
     fn find(source: &FileSource, header: &[String]) -> Result<Self, BadData> {
         let mut problems = Vec::new();
         let mut place = |key: &str, name: &str| {
-            let found = header.iter().position(|column| column.trim() == name);
-            if found.is_none() {
+            let mut named = (0..header.len()).filter(|&column| header[column].trim() == name);
+            let found = named.next();
+            if let Some(second) = named.next() {
+                let places = format!("{} and {}", found.unwrap_or_default() + 1, second + 1);
+                let message =
+                    format!("two columns are called `{}`, numbers {places}; data.{key} means one", shown(name));
+                problems.push(Problem { line: None, column: None, message });
+            } else if found.is_none() {
                 let all = header.iter().map(|column| shown(column)).collect::<Vec<_>>().join(", ");
                 let meant = near_miss(name, header.iter().map(String::as_str))
                     .map(|near| format!("; did you mean `{}`?", shown(near)));
@@ -136,7 +146,7 @@ impl Columns {
         let masks: Vec<_> =
             source.masks.iter().map(|(region, column)| place(&format!("masks.{region}"), column)).collect();
         if !problems.is_empty() {
-            let help = "name columns as the table's header does".to_owned();
+            let help = "name columns as the table's header does, each by a name of its own".to_owned();
             return Err(BadData { path: source.table.display().to_string(), problems, help });
         }
         let (id, image, split) = (id.flatten(), image.flatten(), split.flatten());
@@ -186,7 +196,7 @@ fn records(mut text: &[u8], delimiter: u8) -> Vec<Record> {
 fn part_of(cell: &str) -> Option<Split> {
     match cell.to_lowercase().as_str() {
         "val" | "valid" => Some(Split::Validation),
-        name => Split::named(name).filter(|split| *split != Split::All),
+        name => Split::named(name),
     }
 }
 

@@ -9,7 +9,7 @@ use super::npy;
 pub use super::npy::NpyError;
 pub use super::npz::NpzError;
 pub use super::source::ArrayProblem;
-use super::source::{Wanted, read_array};
+use super::source::{Wanted, read_array, read_npy};
 use crate::disk;
 use crate::raster::{ImageShape, RasterStack};
 
@@ -110,9 +110,13 @@ fn image_of(shape: &[usize]) -> Option<Layout> {
     (image.area() > 0).then_some(Layout { count: 1, image, channels_last })
 }
 
-/// Reads a single image in whatever type of numbers and order.
-pub fn read_image(path: &Path) -> Result<RasterStack, ArrayError> {
-    let (shape, values) = read(path, IMAGE)?;
+/// The single image in the bytes of an `.npy` file, in whatever type of numbers and order.
+///
+/// # Errors
+/// Fails for anything else.
+pub fn parse_image(mut bytes: &[u8]) -> Result<RasterStack, ArrayProblem> {
+    let length = bytes.len() as u64;
+    let (shape, values) = read_npy(&mut bytes, length, IMAGE, |array| Ok((array.header.shape.clone(), array.all()?)))?;
     let layout = image_of(&shape).expect("the shape is one of an image");
     Ok(RasterStack::of(layout.image, layout.ordered(values)))
 }

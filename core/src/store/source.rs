@@ -70,23 +70,35 @@ impl Source {
         wanted: Wanted,
         read: impl FnOnce(&mut Array<&mut dyn Read>) -> Result<T, NpyError>,
     ) -> Result<T, ArrayProblem> {
-        let read = |array: &mut Array<&mut dyn Read>| {
-            if !(wanted.fits)(&array.header.shape) {
-                return Err(NpyError::Shape { found: array.header.shape.clone(), expected: wanted.expected });
-            }
-            read(array)
-        };
         match self {
-            Self::Npy { mut file, length } => {
-                let file: &mut dyn Read = &mut file;
-                Ok(read(&mut Array::open(file, length)?)?)
-            }
+            Self::Npy { mut file, length } => read_npy(&mut file, length, wanted, read),
             Self::Npz(mut archive) => {
                 let name = choose(&mut archive, wanted)?;
-                Ok(archive.read(&name, read)?)
+                Ok(archive.read(&name, |array| checked(array, wanted, read))?)
             }
         }
     }
+}
+
+/// Passes the array in an .npy file of `length` bytes to `read`.
+pub(super) fn read_npy<T>(
+    file: &mut dyn Read,
+    length: u64,
+    wanted: Wanted,
+    read: impl FnOnce(&mut Array<&mut dyn Read>) -> Result<T, NpyError>,
+) -> Result<T, ArrayProblem> {
+    Ok(checked(&mut Array::open(file, length)?, wanted, read)?)
+}
+
+fn checked<T>(
+    array: &mut Array<&mut dyn Read>,
+    wanted: Wanted,
+    read: impl FnOnce(&mut Array<&mut dyn Read>) -> Result<T, NpyError>,
+) -> Result<T, NpyError> {
+    if !(wanted.fits)(&array.header.shape) {
+        return Err(NpyError::Shape { found: array.header.shape.clone(), expected: wanted.expected });
+    }
+    read(array)
 }
 
 /// Opens a file and passes the array that is wanted to `read`.

@@ -20,9 +20,9 @@ use super::rule::LayerRule;
 use crate::net::network::to_tensor;
 use crate::net::{Layer, Network, Weights};
 
-/// A layer with its numbers in double precision.
-fn doubled(layer: &Layer) -> Layer {
-    let double = |tensor: &Tensor| tensor.to_kind(Kind::Double);
+/// A layer with its numbers in another kind.
+fn converted(layer: &Layer, kind: Kind) -> Layer {
+    let double = |tensor: &Tensor| tensor.to_kind(kind);
     match layer {
         Layer::Conv { weight, bias, window } => {
             Layer::Conv { weight: double(weight), bias: bias.as_ref().map(double), window: *window }
@@ -48,14 +48,14 @@ enum Step {
     Flatten(Vec<i64>),
 }
 
-/// The maps of a composite whose relevance starts as the prediction.
-fn in_double(net: &Network, composite: &Composite, images: &RasterStack) -> Vec<f64> {
+/// The maps of a composite whose relevance starts as the prediction, in numbers of this kind.
+fn computed_in(kind: Kind, net: &Network, composite: &Composite, images: &RasterStack) -> Vec<f64> {
     assert_eq!(composite.start, Start::Prediction);
-    let mut x = to_tensor(images, 0..images.len()).to_kind(Kind::Double);
+    let mut x = to_tensor(images, 0..images.len()).to_kind(kind);
     let mut steps = Vec::new();
     let mut sites = LayerSite::of(net.spec()).into_iter();
     for (_, layer) in &net.layers {
-        let layer = doubled(layer);
+        let layer = converted(layer, kind);
         match (&layer, Linear::of(&layer)) {
             (_, Some(linear)) => {
                 let rule = composite.rule(&sites.next().expect("a linear layer")).expect("a rule");
@@ -85,15 +85,21 @@ fn in_double(net: &Network, composite: &Composite, images: &RasterStack) -> Vec<
             Step::Flatten(shape) => relevance.view(shape.as_slice()),
         };
     }
-    Vec::try_from(relevance.contiguous().view(-1)).expect("values")
+    Vec::try_from(relevance.to_kind(Kind::Double).contiguous().view(-1)).expect("values")
+}
+
+/// The maps of an analyzer as they are made.
+fn maps(net: &Network, name: &str, images: &RasterStack) -> Vec<f64> {
+    let maps = ask(net, images, &settings(name), None).expect("maps").maps;
+    maps.pixels().iter().map(|&value| f64::from(value)).collect()
 }
 
 /// The largest difference as a share of the largest value, over the images one by one.
-fn deviation(ours: &[f32], exact: &[f64]) -> f64 {
+fn deviation(ours: &[f64], exact: &[f64]) -> f64 {
     let each = ours.chunks_exact(SHAPE.values()).zip(exact.chunks_exact(SHAPE.values()));
     let off = each.map(|(ours, exact)| {
         let largest = exact.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-        let off = ours.iter().zip(exact).map(|(ours, exact)| (f64::from(*ours) - exact).abs()).fold(0.0, f64::max);
+        let off = ours.iter().zip(exact).map(|(ours, exact)| (ours - exact).abs()).fold(0.0, f64::max);
         off / largest
     });
     off.fold(0.0, f64::max)
@@ -129,16 +135,16 @@ fn cancelling(strength: f32, seed: u64) -> Network {
 /// good as exact.
 #[test]
 fn maps_are_as_close_to_double_precision_as_those_of_innvestigate() {
-    const ROUNDINGS: f64 = 1e-6;
+    const ROUNDINGS: f64 = 2e-6;
     let (net, images) = reference();
     let mut compared = 0;
     for name in Analyzer::NAMES.iter().filter(|name| name.starts_with("lrp.")) {
         let file = format!("lrp/{}.npy", name.trim_start_matches("lrp."));
         let known = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(&file).exists();
         let Some(composite) = composite(name).filter(|_| known) else { continue };
-        let exact = no_grad(|| in_double(&net, &composite, &images));
-        let ours = deviation(ask(&net, &images, &settings(name), None).expect("maps").maps.pixels(), &exact);
-        let theirs = deviation(&npy(&file), &exact);
+        let exact = no_grad(|| computed_in(Kind::Double, &net, &composite, &images));
+        let ours = deviation(&maps(&net, name, &images), &exact);
+        let theirs = deviation(&npy(&file).iter().map(|&value| f64::from(value)).collect::<Vec<_>>(), &exact);
         println!("{name:32} {ours:.1e}, iNNvestigate {theirs:.1e}");
         assert!(ours <= theirs.max(ROUNDINGS), "{name} is off by {ours:e}, iNNvestigate by {theirs:e}");
         compared += 1;
@@ -146,20 +152,21 @@ fn maps_are_as_close_to_double_precision_as_those_of_innvestigate() {
     assert!(compared >= 12, "{compared} analyzers have maps of iNNvestigate");
 }
 
-/// What a layer put out is what it is divided by: the rounding of a sum that nearly cancels falls out.
+/// What a layer put out is what it is divided by: the rounding of a sum that nearly cancels falls out. Where epsilon is as small
+/// as that rounding nothing falls out, in no way of computing in float32: there, maps are as close as those of libtorch.
 #[test]
 fn sums_that_nearly_cancel_leave_no_rounding_in_maps() {
     let images = random_images(4);
-    let mut worst: f64 = 0.0;
     for (strength, seed) in [(1.0, 1), (1.0, 2), (1.5, 3), (1.5, 4), (2.5, 5), (2.5, 6), (5.0, 7), (5.0, 8)] {
         let net = cancelling(strength, seed);
-        for name in ["lrp.z", "lrp.epsilon"] {
+        for (name, within) in [("lrp.z", 1e-6), ("lrp.epsilon", 6e-6)] {
             let composite = composite(name).expect("a composite");
-            let exact = no_grad(|| in_double(&net, &composite, &images));
-            let off = deviation(ask(&net, &images, &settings(name), None).expect("maps").maps.pixels(), &exact);
-            println!("{strength} {seed} {name:12} {off:.1e}");
-            worst = worst.max(off);
+            let [exact, single] =
+                [Kind::Double, Kind::Float].map(|kind| no_grad(|| computed_in(kind, &net, &composite, &images)));
+            let off = [maps(&net, name, &images), single].map(|maps| deviation(&maps, &exact));
+            println!("{strength} {seed} {name:12} {:.1e}, libtorch in float32 {:.1e}", off[0], off[1]);
+            let of_float32 = if name == "lrp.epsilon" { 1.5 * off[1] } else { 0.0 };
+            assert!(off[0] <= of_float32.max(within), "{name} is off by {:e}, libtorch by {:e}", off[0], off[1]);
         }
     }
-    assert!(worst < 6e-6, "off by {worst:e}");
 }
