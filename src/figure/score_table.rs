@@ -1,5 +1,7 @@
 //! The scores of all settings as a coloured table.
 
+use indexmap::IndexSet;
+
 use super::fit::mean_interval;
 use super::kinds::{Drawn, Missing, StudyFigure};
 use super::left_out::LeftOut;
@@ -81,14 +83,11 @@ fn draw(study: &Study) -> Drawn {
 
 /// The scores of runs in their order, those of training and validation left out.
 fn metric_names(study: &Study) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for score in study.runs.iter().flat_map(|run| &run.scores).filter(|score| score.sample.is_none()) {
-        let shown = !score.metric.starts_with("train_") && !score.metric.starts_with("val_") && score.value.is_finite();
-        if shown && score.sign.is_none() && names.iter().all(|known| **known != *score.metric) {
-            names.push(score.metric.to_string());
-        }
-    }
-    names
+    let of_runs = study.runs.iter().flat_map(|run| &run.scores);
+    let whole = of_runs.filter(|score| score.sample.is_none() && score.sign.is_none() && score.value.is_finite());
+    let names: IndexSet<&str> = whole.map(|score| &*score.metric).collect();
+    let shown = names.into_iter().filter(|name| !name.starts_with("train_") && !name.starts_with("val_"));
+    shown.map(str::to_owned).collect()
 }
 
 fn three_digits(value: f64) -> String {

@@ -75,13 +75,11 @@ impl Stored {
 
     /// The image of a sample, where it is there.
     fn image(&self, sample: usize) -> Option<Raster<'_>> {
-        let (images, place) = (
-            &self.dataset.images,
-            match &self.shown {
-                Some(shown) => shown.binary_search(&sample).ok()?,
-                None => sample,
-            },
-        );
+        let images = &self.dataset.images;
+        let place = match &self.shown {
+            Some(shown) => shown.binary_search(&sample).ok()?,
+            None => sample,
+        };
         (place < images.len()).then(|| images.get(place))
     }
 }

@@ -61,19 +61,19 @@ pub fn draw(results: &Results, chosen: &Chosen) -> Result<Figures, ReportError> 
     figures.add(of_study.collect())?;
     let alone = study.runs.len() == 1;
     let mut last: Option<(&str, Option<Arc<Stored>>)> = None;
-    for of_study in chosen.figures.iter().map(|&index| &study.runs[index]) {
+    for without_images in chosen.figures.iter().map(|&index| &study.runs[index]) {
         let stored = match last.take() {
-            Some((dataset, stored)) if dataset == of_study.dataset => stored,
-            _ => load_dataset(results, of_study)?.map(Arc::new),
+            Some((dataset, stored)) if dataset == without_images.dataset => stored,
+            _ => load_dataset(results, without_images)?.map(Arc::new),
         };
-        let run = &Run { stored: stored.clone(), ..of_study.clone() };
+        let run = &Run { stored: stored.clone(), ..without_images.clone() };
         let folder = if alone { FOLDER.to_owned() } else { format!("{FOLDER}/{}", run.id) };
         let of_run = RUN_FIGURES.par_iter().map(|figure| {
             let about = About { words: &run.words(), name: figure.name, title: figure.title, caption: figure.caption };
             finish((figure.draw)(run), Some(run.id.clone()), &folder, about, figure.source)
         });
         figures.add(of_run.collect())?;
-        last = Some((&of_study.dataset, stored));
+        last = Some((&without_images.dataset, stored));
     }
     Ok(figures)
 }

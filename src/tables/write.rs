@@ -8,9 +8,8 @@
 //! tables can be joined. A float is null where it is not defined, never NaN or infinite.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::sync::Arc;
 
+use indexmap::IndexMap;
 use polars::prelude::*;
 
 use super::TableError;
@@ -130,18 +129,13 @@ fn runs_frame(runs: &[impl Borrow<RunRecord>]) -> PolarsResult<DataFrame> {
 
 /// A column for each score of whole runs, in the order in which they first appear.
 fn score_columns(runs: &[&RunRecord]) -> Vec<Column> {
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    let mut columns: Vec<(&Arc<str>, Vec<Option<f64>>)> = Vec::new();
+    let mut columns: IndexMap<&str, Vec<Option<f64>>> = IndexMap::new();
     for (row, run) in runs.iter().enumerate() {
         for (name, value) in &run.scores {
-            let place = *places.entry(name).or_insert(columns.len());
-            if place == columns.len() {
-                columns.push((name, vec![None; runs.len()]));
-            }
-            columns[place].1[row] = *value;
+            columns.entry(name).or_insert_with(|| vec![None; runs.len()])[row] = *value;
         }
     }
-    columns.into_iter().map(|(name, values)| Series::new((&**name).into(), values).into()).collect()
+    columns.into_iter().map(|(name, values)| Series::new(name.into(), values).into()).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Pictures of explanations: relevance in, pixels out.
 //!
-//! [`colormap`] says which colour a relevance has, [`canvas`] draws pixels and [`drawing`] shapes, [`frame`] is what all pictures of one layout share (axes
-//! and colour bar), and [`heatmap`] joins them into the picture of one explanation.
+//! [`colormap`] says which colour a relevance has, [`canvas`] draws pixels and [`drawing`] shapes, [`frame`] is what all
+//! pictures of one layout share (axes and colour bar), and [`heatmap`] joins them into the picture of one explanation.
 
 pub mod canvas;
 pub mod colormap;

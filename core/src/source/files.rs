@@ -115,7 +115,7 @@ pub fn find(source: &FileSource) -> Result<Found, BadData> {
             }
         }
     }
-    // All are held to the shape that most of the first rows have: that of the first that can be read.
+    // All must have the shape of the first image that can be read.
     let shape = seen.iter().flatten().find_map(|(shape, _)| *shape);
     let of_rows = seen.iter().map(|seen| seen.as_ref().and_then(|(shape, _)| *shape));
     for (row, found) in rows.iter().zip(of_rows).filter_map(|(row, found)| Some((row, found?))) {
@@ -140,7 +140,6 @@ fn content_of(
 ) -> String {
     let mut content = blake3::Hasher::new();
     // The same values in another shape are other images.
-    let shape = array.map_or(shape, |array| array.stack.shape());
     for extent in [shape.channels, shape.height, shape.width] {
         content.update(&(extent as u64).to_le_bytes());
     }

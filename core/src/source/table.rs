@@ -106,11 +106,12 @@ pub(super) fn read(source: &FileSource) -> Result<Table, BadData> {
         Some(parts) => Partition::new(parts),
         None => draw(rows.len(), &source.split),
     };
-    for split in Split::PARTS.into_iter().filter(|_| problems.is_empty()) {
-        if partition.samples(split).is_empty() {
-            let message = format!("none of its {} rows is in the {} set", rows.len(), split.name());
-            return Err(whole(message, "add rows, or change data.split"));
-        }
+    let empty = |split: &Split| partition.samples(*split).is_empty();
+    if problems.is_empty()
+        && let Some(split) = Split::PARTS.into_iter().find(empty)
+    {
+        let message = format!("none of its {} rows is in the {} set", rows.len(), split.name());
+        return Err(whole(message, "add rows, or change data.split"));
     }
     Ok(Table { rows, partition, problems })
 }
