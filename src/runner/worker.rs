@@ -192,6 +192,12 @@ fn describe(status: std::process::ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (_, Some(9)) => "was killed (signal 9; out of memory?)".into(),
         (_, Some(signal)) => format!("died of signal {signal}"),
+        // The dynamic loader's.
+        (Some(127), _) => {
+            "cannot load its libraries (code 127): run `make setup`, or put the lib folder of a PyTorch 2.11 into \
+                           LD_LIBRARY_PATH"
+                .into()
+        }
         (Some(code), _) => format!("exited with code {code}"),
         (None, None) => "ended".into(),
     }

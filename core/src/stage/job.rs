@@ -129,6 +129,10 @@ impl Job {
         if let Some(engine) = self.engine().filter(|engine| !engine.is_auto()) {
             inputs["engine"] = json!(engine);
         }
+        // Results of earlier versions on CUDA were computed with TF32.
+        if let Some(Compute::Cuda(_)) = self.compute() {
+            inputs["tf32"] = json!(false);
+        }
         inputs["stage"] = json!(self.stage());
         inputs["version"] = json!(self.version());
         inputs

@@ -3,9 +3,12 @@
 //! The worker is linked against the CPU's libtorch. For CUDA it starts itself again with a whole libtorch 2.11 that has
 //! CUDA in front of the library search path, so that all libraries come from one installation, and loads
 //! `libtorch_cuda` before CUDA is asked for the first time.
+//!
+//! By default cuDNN rounds the factors of convolutions to 10 bits (TF32) and may add gradients up in any order: maps then
+//! differ from the CPU's by 4e-3 of their maximum, and no two trainings are the same. Both are switched off.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsString, c_void};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,6 +23,9 @@ const RESTARTED: &str = "XDLREG_RESTARTED_WITH";
 const OVERRIDE: &str = "XDLREG_CUDA_LIBTORCH";
 const CUDA_LIBRARY: &str = "libtorch_cuda.so";
 const VERSION: &str = "2.11.";
+/// What NVIDIA's libraries read when they are loaded: no TF32 anywhere, and workspaces of cuBLAS with which products are
+/// repeatable (cuBLAS documentation, "Results reproducibility").
+const EXACT: [(&str, &str); 2] = [("NVIDIA_TF32_OVERRIDE", "0"), ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")];
 
 /// The device of a plan.
 pub fn of(compute: Compute) -> tch::Device {
@@ -64,6 +70,7 @@ fn load_cuda(index: usize) -> Result<(), String> {
     };
     let library = folder.join(CUDA_LIBRARY);
     open_globally(&library).map_err(|error| format!("{} cannot be loaded: {error}", library.display()))?;
+    choose_repeatable_kernels().map_err(|error| format!("cuDNN cannot be made deterministic: {error}"))?;
     let count = tch::Cuda::device_count();
     match usize::try_from(count) {
         Ok(count) if index < count => Ok(()),
@@ -83,6 +90,24 @@ fn open_globally(path: &Path) -> Result<(), libloading::Error> {
     Ok(())
 }
 
+/// Has cuDNN choose only among algorithms that give the same bits every time: `torch.backends.cudnn.deterministic`, which
+/// tch does not offer.
+#[cfg(unix)]
+fn choose_repeatable_kernels() -> Result<(), libloading::Error> {
+    use libloading::os::unix::{Library, Symbol};
+    let own = Library::this();
+    // SAFETY: the names are those of `at::Context& at::globalContext()` and `void at::Context::setDeterministicCuDNN(bool)`
+    // in the libtorch that this program is linked against, whose calling convention is that of C functions which take the
+    // object first. The context lives as long as the process.
+    unsafe {
+        let context: Symbol<unsafe extern "C" fn() -> *mut c_void> = own.get(b"_ZN2at13globalContextEv\0")?;
+        let set: Symbol<unsafe extern "C" fn(*mut c_void, bool)> =
+            own.get(b"_ZN2at7Context21setDeterministicCuDNNEb\0")?;
+        set(context(), true);
+    }
+    Ok(())
+}
+
 /// Starts this program again, in place, with the libraries of `folder` before all others. Returns only if it fails.
 #[cfg(unix)]
 fn restart(folder: &Path) -> Result<(), String> {
@@ -90,8 +115,12 @@ fn restart(folder: &Path) -> Result<(), String> {
     let path = [Some(folder.into()), env::var_os("LD_LIBRARY_PATH")].into_iter().flatten().collect::<Vec<OsString>>();
     let path = env::join_paths(path.iter().flat_map(env::split_paths)).map_err(|error| error.to_string())?;
     let own = env::current_exe().map_err(|error| error.to_string())?;
-    let error =
-        Command::new(own).args(env::args_os().skip(1)).env("LD_LIBRARY_PATH", path).env(RESTARTED, folder).exec();
+    let error = Command::new(own)
+        .args(env::args_os().skip(1))
+        .env("LD_LIBRARY_PATH", path)
+        .env(RESTARTED, folder)
+        .envs(EXACT)
+        .exec();
     Err(format!("the worker cannot start again with {}: {error}", folder.display()))
 }
 
@@ -172,6 +201,12 @@ mod tests {
         assert_eq!(version(&lib).as_deref(), Some("2.11.0+cu130"));
         fs::write(folder.path().join("build-version"), "2.11.0\n").unwrap();
         assert_eq!(version(&lib).as_deref(), Some("2.11.0"));
+    }
+
+    /// The names are of libtorch 2.11; another version may have others, which should be noticed without a GPU.
+    #[test]
+    fn libtorch_can_be_made_deterministic() {
+        choose_repeatable_kernels().expect("libtorch has these functions");
     }
 
     #[test]
