@@ -11,7 +11,7 @@ export TORCH_PYTHON KERAS_PYTHON
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-notebook test-tensorboard soak fuzz lint deny bench install clean help
+.PHONY: run setup build test test-report test-notebook test-tensorboard test-gpu soak fuzz lint deny bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -47,6 +47,9 @@ test-notebook: build ## run notebook/walkthrough.ipynb with NOTEBOOK_PYTHON, and
 test-tensorboard: build ## let the TensorBoard of TENSORBOARD_PYTHON read the event files of runs
 	@$(RUN_FOR_TESTS) notebook/walkthrough.toml
 	@$(TENSORBOARD_PYTHON) -B tests/tensorboard/test_scalars.py target/notebook/walkthrough
+
+test-gpu: build ## hold CUDA against the CPU, on a machine with an NVIDIA GPU
+	@$(PYTHON) -B tests/gpu/test_cuda.py target/release
 
 lint: setup ## check formatting, and clippy's advice as errors
 	@$(CARGO) fmt --all --check
