@@ -18,7 +18,9 @@ const RUN_ID: usize = 10;
 impl Key {
     /// The key of `inputs`. The order in which an object's members were written does not matter.
     pub fn of(inputs: &Value) -> Self {
-        let digest = blake3::hash(canonical(inputs).as_bytes()).to_hex();
+        let mut text = Vec::with_capacity(1024);
+        write_canonical(inputs, &mut text);
+        let digest = blake3::hash(&text).to_hex();
         Self(digest[..32].to_owned())
     }
 
@@ -77,21 +79,39 @@ impl fmt::Display for Key {
     }
 }
 
-/// JSON without spaces, members sorted by name. Numbers are written as serde_json writes them, which is exact.
-fn canonical(value: &Value) -> String {
+/// Writes JSON without spaces, members sorted by name. Numbers are written as serde_json writes them, which is exact.
+fn write_canonical(value: &Value, text: &mut Vec<u8>) {
     match value {
         Value::Object(members) => {
-            let mut names: Vec<&String> = members.keys().collect();
-            names.sort();
-            let parts: Vec<String> = names
-                .into_iter()
-                .map(|name| format!("{}:{}", Value::from(name.as_str()), canonical(&members[name])))
-                .collect();
-            format!("{{{}}}", parts.join(","))
+            let mut members: Vec<(&String, &Value)> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            text.push(b'{');
+            for (index, (name, value)) in members.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(b',');
+                }
+                write_scalar(name, text);
+                text.push(b':');
+                write_canonical(value, text);
+            }
+            text.push(b'}');
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        scalar => scalar.to_string(),
+        Value::Array(items) => {
+            text.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(b',');
+                }
+                write_canonical(item, text);
+            }
+            text.push(b']');
+        }
+        scalar => write_scalar(scalar, text),
     }
+}
+
+fn write_scalar(scalar: &impl Serialize, text: &mut Vec<u8>) {
+    serde_json::to_writer(text, scalar).expect("scalars are representable in JSON");
 }
 
 #[cfg(test)]
@@ -110,6 +130,17 @@ mod tests {
         assert_ne!(key, Key::of(&json!({"a": {"x": null, "y": 1.5}, "b": [2, 1]})));
         assert_ne!(key, Key::of(&json!({"a": {"x": null, "y": 1.25}, "b": [1, 2]})));
         assert_eq!(key.as_str().len(), 32);
+    }
+
+    /// Stored results are found by these digits: they must never change.
+    #[test]
+    fn the_hashed_text_is_compact_sorted_and_escaped() {
+        let value =
+            json!({"b": [1, -2.5, 1e300, u64::MAX], "a\"\n": {"y": "\u{7f}\u{e9}\u{1}", "x": null}, "c": [], "d": {}});
+        let mut text = Vec::new();
+        write_canonical(&value, &mut text);
+        let expected = "{\"a\\\"\\n\":{\"x\":null,\"y\":\"\u{7f}\u{e9}\\u0001\"},\"b\":[1,-2.5,1e+300,18446744073709551615],\"c\":[],\"d\":{}}";
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
     }
 
     #[test]

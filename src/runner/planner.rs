@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::key::Key;
@@ -10,22 +11,81 @@ use crate::spec::{Cell, ExperimentSpec};
 use crate::stage::{Compute, Job};
 use crate::stage_name::{PerStage, StageName};
 
+/// So many cells are prepared at a time: enough to keep all cores busy, few enough that repeated jobs take little memory.
+const CHUNK: usize = 1024;
+
 /// Plans the pipelines of `cells`. Runs with the same settings are one; so are tasks with the same key.
 pub fn make_plan(cells: &[Cell], compute: Compute) -> Plan {
     let mut planner = Planner::default();
     let mut known = HashSet::new();
     let varied = varied_keys(cells);
-    for Cell { settings, spec } in cells {
-        let run_id = run_id(spec);
-        if !known.insert(run_id.clone()) {
-            continue;
+    for cells in cells.chunks(CHUNK) {
+        let prepared: Vec<_> = cells
+            .par_iter()
+            .map(|Cell { spec, .. }| (run_id(spec), values(&varied, spec), Pipeline::of(spec, compute)))
+            .collect();
+        for (Cell { settings, spec }, (run_id, values, pipeline)) in cells.iter().zip(prepared) {
+            if !known.insert(run_id.clone()) {
+                continue;
+            }
+            let tasks = planner.add_pipeline(pipeline);
+            let (explanation, replicate) = (spec.explain.name.clone(), settings.replicate);
+            planner.plan.runs.push(PlannedRun { run_id, settings: values, explanation, replicate, tasks });
         }
-        let tasks = planner.add_pipeline(spec, compute);
-        let (settings, replicate) = (values(&varied, spec), settings.replicate);
-        let explanation = spec.explain.name.clone();
-        planner.plan.runs.push(PlannedRun { run_id, settings, explanation, replicate, tasks });
     }
     planner.plan
+}
+
+/// The jobs of one run, each with its key.
+struct Pipeline {
+    simulate: (Job, Key),
+    train: (Job, Key),
+    explain: (Job, Key),
+    evaluate: (Job, Key),
+    render: (Job, Key),
+}
+
+impl Pipeline {
+    fn of(spec: &ExperimentSpec, compute: Compute) -> Self {
+        let keyed = |job: Job| {
+            let key = job.key();
+            (job, key)
+        };
+        let (subset, engine) = (spec.explain.subset, spec.run.engine);
+        let simulate = keyed(Job::Simulate { data: spec.data.to_source() });
+        let dataset = simulate.1.clone();
+        let train = keyed(Job::Train {
+            dataset: dataset.clone(),
+            model: spec.model.clone(),
+            train: spec.train.clone(),
+            compute,
+            threads: spec.run.threads_per_worker,
+            engine,
+        });
+        let network = train.1.clone();
+        // What it is called for people is no part of the work.
+        let settings = spec.explain.unnamed();
+        let explain = keyed(Job::Explain {
+            dataset: dataset.clone(),
+            network: network.clone(),
+            explain: settings.clone(),
+            compute,
+            engine,
+        });
+        let relevance = explain.1.clone();
+        let evaluate = keyed(Job::Evaluate {
+            dataset: dataset.clone(),
+            network: network.clone(),
+            relevance: relevance.clone(),
+            task: spec.model.task,
+            explain: settings,
+            evaluate: spec.evaluate.clone(),
+            compute,
+            engine,
+        });
+        let render = keyed(Job::Render { dataset, network, relevance, subset, heatmaps: spec.heatmaps.clone() });
+        Self { simulate, train, explain, evaluate, render }
+    }
 }
 
 /// A plan that grows run by run.
@@ -37,46 +97,22 @@ struct Planner {
 
 impl Planner {
     /// Adds a task of the run that is being planned, unless it is there already.
-    fn add(&mut self, job: Job, upstream: &[usize]) -> (usize, Key) {
-        let key = job.key();
+    fn add(&mut self, (job, key): (Job, Key), upstream: &[usize]) -> usize {
         let (run, tasks) = (self.plan.runs.len(), &mut self.plan.tasks);
         let index = *self.index_of.entry(key.clone()).or_insert(tasks.len());
         if index == tasks.len() {
-            tasks.push(PlannedTask { job, key: key.clone(), upstream: upstream.to_vec(), runs: Vec::new() });
+            tasks.push(PlannedTask { job, key, upstream: upstream.to_vec(), runs: Vec::new() });
         }
         tasks[index].runs.push(run);
-        (index, key)
+        index
     }
 
-    fn add_pipeline(&mut self, spec: &ExperimentSpec, compute: Compute) -> PerStage<usize> {
-        let (subset, engine) = (spec.explain.subset, spec.run.engine);
-        let (simulate, dataset) = self.add(Job::Simulate { data: spec.data.to_source() }, &[]);
-        let train = Job::Train {
-            dataset: dataset.clone(),
-            model: spec.model.clone(),
-            train: spec.train.clone(),
-            compute,
-            threads: spec.run.threads_per_worker,
-            engine,
-        };
-        let (train, network) = self.add(train, &[simulate]);
-        // What it is called for people is no part of the work.
-        let (dataset_key, network_key, explain) = (dataset.clone(), network.clone(), spec.explain.unnamed());
-        let explain = Job::Explain { dataset: dataset_key, network: network_key, explain, compute, engine };
-        let (explain, relevance) = self.add(explain, &[simulate, train]);
-        let evaluate = Job::Evaluate {
-            dataset: dataset.clone(),
-            network: network.clone(),
-            relevance: relevance.clone(),
-            task: spec.model.task,
-            explain: spec.explain.unnamed(),
-            evaluate: spec.evaluate.clone(),
-            compute,
-            engine,
-        };
-        let (evaluate, _) = self.add(evaluate, &[simulate, train, explain]);
-        let render = Job::Render { dataset, network, relevance, subset, heatmaps: spec.heatmaps.clone() };
-        let (render, _) = self.add(render, &[simulate, train, explain]);
+    fn add_pipeline(&mut self, pipeline: Pipeline) -> PerStage<usize> {
+        let simulate = self.add(pipeline.simulate, &[]);
+        let train = self.add(pipeline.train, &[simulate]);
+        let explain = self.add(pipeline.explain, &[simulate, train]);
+        let evaluate = self.add(pipeline.evaluate, &[simulate, train, explain]);
+        let render = self.add(pipeline.render, &[simulate, train, explain]);
         PerStage::new(|stage| match stage {
             StageName::Simulate => simulate,
             StageName::Train => train,

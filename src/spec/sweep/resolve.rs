@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use figment::Figment;
+use rayon::prelude::*;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -15,6 +16,7 @@ use crate::shown::shown;
 use crate::source::{DataSettings, SourceName};
 use crate::spec::explain_error::{extract, find, place};
 use crate::spec::layers::{Layers, SWEEP};
+use crate::spec::merge::Misplaced;
 use crate::spec::resolved::check;
 use crate::spec::{ExperimentSpec, memory};
 
@@ -25,6 +27,17 @@ const COMPOSITE: &str = "explain.composite";
 const LRP: &str = "lrp";
 /// So many mistakes are told at once.
 const TOLD: usize = 10;
+
+/// So many cells are read at a time: enough to keep all cores busy, few enough to stop early after mistakes.
+const CHUNK: usize = 256;
+
+/// Why a cell is no spec.
+enum Unreadable {
+    /// A key or a value.
+    Value(Box<toml::de::Error>),
+    /// An element of a list that is not there.
+    Misplaced(Box<(Assignment, Misplaced)>),
+}
 
 /// One run to be: what sets it apart, and its complete spec.
 #[derive(Debug, Clone)]
@@ -43,44 +56,70 @@ pub fn resolve(
 ) -> Result<Vec<Cell>> {
     let available = available.unwrap_or(u64::MAX);
     let mut looked = Vec::new();
-    let mut check_spec = |spec: &mut ExperimentSpec| {
-        if let Err(unusable) = look(spec, &mut looked) {
-            return vec![unusable];
-        }
+    let check_spec = |spec: &ExperimentSpec| {
         let invalid = spec.validate();
         match invalid.is_empty() {
             true => memory::refuse(&memory::of_run(spec), available).into_iter().collect(),
             false => invalid,
         }
     };
+    let mut look_and_check = |spec: &mut ExperimentSpec| match look(spec, &mut looked) {
+        Ok(()) => check_spec(spec),
+        Err(unusable) => vec![unusable],
+    };
     let none = Value::Array(Vec::new());
     let written = Written { layers, sweep: sweep.unwrap_or(&none) };
     let blocks = read_blocks(written)?;
     if blocks.is_empty() {
         let mut spec = base.clone();
-        check(layers, check_spec(&mut spec))?;
+        check(layers, look_and_check(&mut spec))?;
         return Ok(vec![Cell { settings: CellSettings::default(), spec }]);
     }
     let tree = Table::try_from(base).map_err(|error| Error::usage(error.to_string(), "use smaller numbers"))?;
     let settings = expand(written, &blocks, &tree)?;
     let mut mistakes =
-        Mistakes { written, base: check_spec(&mut base.clone()), told: BTreeSet::new(), errors: Vec::new() };
+        Mistakes { written, base: look_and_check(&mut base.clone()), told: BTreeSet::new(), errors: Vec::new() };
     let mut cells = Vec::with_capacity(settings.len());
     let lrp_among_others = settings.iter().any(|cell| cell.get(ANALYZER).and_then(Value::as_str) == Some(LRP));
-    for settings in settings {
+    let read = |settings: &CellSettings| {
         let mut cell = tree.clone();
-        match settings.apply(&mut cell).map(|()| ExperimentSpec::deserialize(cell)) {
-            Ok(Ok(mut spec)) => {
-                if lrp_among_others && !settings.varies(COMPOSITE) {
-                    spec.explain.leave_composite_to_lrp();
+        settings
+            .apply(&mut cell)
+            .map_err(|(assignment, misplaced)| Unreadable::Misplaced(Box::new((assignment.clone(), misplaced))))?;
+        let mut spec = ExperimentSpec::deserialize(cell).map_err(|error| Unreadable::Value(Box::new(error)))?;
+        if lrp_among_others && !settings.varies(COMPOSITE) {
+            spec.explain.leave_composite_to_lrp();
+        }
+        Ok(spec)
+    };
+    for settings in settings.chunks(CHUNK) {
+        let mut specs: Vec<Result<ExperimentSpec, Unreadable>> = settings.par_iter().map(read).collect();
+        let unusable: Vec<Option<Invalid>> =
+            specs.iter_mut().map(|spec| spec.as_mut().ok().and_then(|spec| look(spec, &mut looked).err())).collect();
+        let checked: Vec<_> = specs
+            .into_par_iter()
+            .zip(unusable)
+            .map(|(spec, unusable)| {
+                let spec = spec?;
+                let invalid = unusable.map_or_else(|| check_spec(&spec), |unusable| vec![unusable]);
+                Ok((spec, invalid))
+            })
+            .collect();
+        for (settings, checked) in settings.iter().zip(checked) {
+            match checked {
+                Ok((spec, invalid)) => {
+                    invalid.into_iter().for_each(|invalid| mistakes.add_invalid(settings, invalid));
+                    cells.push(Cell { settings: settings.clone(), spec });
                 }
-                check_spec(&mut spec).into_iter().for_each(|invalid| mistakes.add_invalid(&settings, invalid));
-                cells.push(Cell { settings, spec });
+                Err(Unreadable::Value(error)) => mistakes.add_unreadable(settings, &tree, &error),
+                Err(Unreadable::Misplaced(misplaced)) => {
+                    let (assignment, misplaced) = *misplaced;
+                    let label = "there is no such element".to_owned();
+                    mistakes.add(settings, Some(&assignment), true, misplaced.message, label, misplaced.help);
+                }
             }
-            Ok(Err(error)) => mistakes.add_unreadable(&settings, &tree, &error),
-            Err((assignment, misplaced)) => {
-                let label = "there is no such element".to_owned();
-                mistakes.add(&settings, Some(assignment), true, misplaced.message, label, misplaced.help);
+            if mistakes.errors.len() >= TOLD {
+                break;
             }
         }
         if mistakes.errors.len() >= TOLD {
