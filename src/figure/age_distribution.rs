@@ -21,6 +21,8 @@ pub(super) const FIGURE: RunFigure = RunFigure {
 
 /// About how many bins there are for targets other than ages.
 const BINS: f64 = 30.0;
+/// How much higher than the bars the chart is.
+const LEGEND_ROOM: f64 = 1.45;
 
 fn draw(run: &Run) -> Drawn {
     let targets: Vec<f64> = run.samples.iter().map(|sample| sample.target).collect();
@@ -36,9 +38,13 @@ fn draw(run: &Run) -> Drawn {
     let counts: Vec<f64> = edges.windows(2).map(within).collect();
     let (left, right) = (edges[0] - bin, edges[edges.len() - 1] + bin);
 
-    let density: Option<Vec<(f64, f64)>> = Density::new(&targets)
-        .map(|density| steps(low, high, 121).map(|x| (x, density.at(x) * bin * targets.len() as f64)).collect());
-    let y = Axis::of_counts(&words.fill("{images}").to_lowercase(), &counts, density.as_deref().unwrap_or_default());
+    let density: Option<Vec<(f64, f64)>> = Density::new(&targets).map(|density| {
+        steps(low, high, 121).map(|x| (x, density.between((low, high), x) * bin * targets.len() as f64)).collect()
+    });
+    let mut y =
+        Axis::of_counts(&words.fill("{images}").to_lowercase(), &counts, density.as_deref().unwrap_or_default());
+    // Room above the bars for the legend.
+    y.range.1 *= LEGEND_ROOM;
     let mut chart = Chart::new(Axis::new(words.target.label(), left, right).around_step(10.0), y);
     chart = chart.bars(edges, counts, PALE, None);
     if let Some(curve) = density {

@@ -145,6 +145,12 @@ impl Density {
         (bandwidth > 0.0).then(|| Self { values: values.to_vec(), bandwidth })
     }
 
+    /// The density at `x` of values that lie between `low` and `high` by definition: what the kernels place outside is
+    /// reflected, so that the density does not drop at the ends (Silverman, Density Estimation, 1986, 2.10).
+    pub fn between(&self, (low, high): (f64, f64), x: f64) -> f64 {
+        self.at(x) + self.at(2.0 * low - x) + self.at(2.0 * high - x)
+    }
+
     pub fn at(&self, x: f64) -> f64 {
         let kernel = |value: &f64| (-0.5 * ((x - value) / self.bandwidth).powi(2)).exp();
         self.values.iter().map(kernel).sum::<f64>() / (self.values.len() as f64 * self.bandwidth * TAU.sqrt())
@@ -188,6 +194,17 @@ impl JointDensity {
         let at = |x: f64, y: f64| points.iter().map(|point| kernel(x - point.0, y - point.1)).sum::<f64>();
         let z = y.iter().map(|&y| x.iter().map(|&x| at(x, y)).collect()).collect();
         Some(Self { x, y, z })
+    }
+
+    /// What of the grid lies within ranges of x and y: as (x, y, z).
+    pub fn within(&self, x: (f64, f64), y: (f64, f64)) -> (Vec<f64>, Vec<f64>, Vec<Vec<f64>>) {
+        let inside = |values: &[f64], (low, high): (f64, f64)| -> Vec<usize> {
+            (0..values.len()).filter(|&at| (low..=high).contains(&values[at])).collect()
+        };
+        let (columns, rows) = (inside(&self.x, x), inside(&self.y, y));
+        let z = rows.iter().map(|&row| columns.iter().map(|&column| self.z[row][column]).collect()).collect();
+        let at = |values: &[f64], places: &[usize]| places.iter().map(|&place| values[place]).collect();
+        (at(&self.x, &columns), at(&self.y, &rows), z)
     }
 
     /// Heights above which the given shares of the whole mass lie.
@@ -283,6 +300,10 @@ mod tests {
         let density = Density::new(&values).unwrap();
         let area: f64 = steps(-100.0, 200.0, 3001).map(|x| 0.1 * density.at(x)).sum();
         assert!((area - 1.0).abs() < 1e-3, "{area}");
+        let inside: f64 = steps(0.0, 100.0, 1001).map(|x| 0.1 * density.between((0.0, 100.0), x)).sum();
+        assert!((inside - 1.0).abs() < 2e-3, "{inside}");
+        let (end, middle) = (density.between((0.0, 100.0), 0.0), density.between((0.0, 100.0), 50.0));
+        assert!((end / middle - 1.0).abs() < 0.1 && density.at(0.0) < 0.6 * density.at(50.0), "{end} and {middle}");
         assert!(Density::new(&[4.0, 4.0]).is_none() && Density::new(&[]).is_none());
 
         let points: Vec<(f64, f64)> = values.iter().zip(&values[50..]).map(|(&x, &y)| (x, y + 0.5 * x)).collect();
@@ -291,6 +312,10 @@ mod tests {
         let mass = |level: f64| joint.z.iter().flatten().filter(|&&z| z >= level).sum::<f64>();
         let whole = mass(0.0);
         assert!(half > most && (mass(half) / whole - 0.5).abs() < 0.01 && (mass(most) / whole - 0.9).abs() < 0.01);
+        let (x, y, z) = joint.within((10.0, 60.0), (20.0, 90.0));
+        assert!(x.iter().all(|x| (10.0..=60.0).contains(x)) && y.iter().all(|y| (20.0..=90.0).contains(y)));
+        let (column, row) = (joint.x.iter().position(|&at| at == x[3]), joint.y.iter().position(|&at| at == y[2]));
+        assert_eq!((z.len(), z[0].len(), z[2][3]), (y.len(), x.len(), joint.z[row.unwrap()][column.unwrap()]));
         assert!(JointDensity::new(&[(1.0, 2.0), (2.0, 4.0), (3.0, 6.0)], 10).is_none());
     }
 

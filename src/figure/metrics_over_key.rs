@@ -4,9 +4,10 @@ use super::chart::{Axis, Chart, LEGEND_LINE, legend};
 use super::fit::mean_interval;
 use super::kinds::{Drawn, Missing, StudyFigure};
 use super::left_out::LeftOut;
+use super::places::{Places, value};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Part, Run, Study, Value};
-use super::style::{LETTER, series};
+use super::style::{DOTTED, GREY, LETTER, series};
 use crate::task::Task;
 use indexmap::IndexSet;
 
@@ -15,7 +16,8 @@ pub(super) const FIGURE: StudyFigure = StudyFigure {
     title: "Scores over settings",
     source: "runs.parquet",
     caption: "Each score over each varied setting that can change it: every network (or explanation) a point, the mean over \
-              those that differ by seeds alone, and its 95 % interval by Student's t.",
+              those that differ by seeds alone, and its 95 % interval by Student's t, dashed where it reaches beyond the panel. \
+              Dotted lines: the range of the targets; relevance that is zero outside of it is an extrapolation.",
     draw,
 };
 
@@ -25,14 +27,14 @@ const METRICS: [(&str, &str, Part); 5] = [
     ("test_r2", "test R²", Part::Network),
     ("test_accuracy", "test accuracy", Part::Network),
     ("test_residual_slope", "slope of residuals", Part::Network),
-    ("relevance_zero_crossing", "relevance is zero at ({unit})", Part::Explanation),
+    (ZERO, "relevance is zero at ({unit})", Part::Explanation),
 ];
+/// The prediction at which relevance adds up to zero.
+const ZERO: &str = "relevance_zero_crossing";
 /// The same for classes, whose relevance is in logits.
 const ZERO_OF_CLASSES: &str = "relevance is zero at (logit)";
 const MAX_KEYS: usize = 3;
 const MAX_SERIES: usize = 7;
-/// More places than these are not told apart.
-const MAX_NAMES: usize = 40;
 const TOO_MANY_KEYS: &str = "because no more settings fit beside each other";
 const TOO_MANY_SERIES: &str = "because no more series can be told apart";
 const TOO_MANY_NAMES: &str = "because no more names fit on an axis";
@@ -205,7 +207,7 @@ impl<'a> Column<'a> {
         let mut names: IndexSet<String> = with_value.map(|run| others(run, key, keys)).collect();
         let more_series = names.split_off(names.len().min(MAX_SERIES)).into_iter().collect();
         let series = names.into_iter().enumerate().map(|(index, name)| (name, series(index))).collect();
-        let (places, more_values) = Places::of(runs, key);
+        let (places, more_values) = Places::of(runs, key, WIDTH);
         (Self { key, places, keys: keys.to_vec(), series }, more_series, more_values)
     }
 
@@ -225,6 +227,17 @@ impl<'a> Column<'a> {
     /// Of a panel's plot area.
     fn height(&self) -> f64 {
         if self.places.lying { (self.places.values.len() as f64 * NAME_HEIGHT).max(HEIGHT) } else { HEIGHT }
+    }
+
+    /// The least and the largest target of all runs, where a score is a target to which relevance refers.
+    fn ends_of_targets(&self, runs: &[&Run], metric: &str) -> Vec<f64> {
+        let regressions = runs.iter().filter(|run| metric == ZERO && run.task == Task::Regression);
+        let ranges: Vec<(f64, f64)> = regressions.filter_map(|run| run.range()).collect();
+        if ranges.is_empty() {
+            return Vec::new();
+        }
+        let low = ranges.iter().map(|range| range.0).fold(f64::INFINITY, f64::min);
+        vec![low, ranges.iter().map(|range| range.1).fold(f64::NEG_INFINITY, f64::max)]
     }
 
     fn panel(&self, runs: &[&Run], (metric, label): (&str, &str)) -> Chart {
@@ -257,13 +270,18 @@ impl<'a> Column<'a> {
                 dots.extend(scores.iter().map(|&score| (x, score)));
                 if let Some((mean, interval)) = mean_interval(scores.iter().copied()) {
                     means.push((x, mean));
-                    let cut = |v: f64| v.clamp(ends.0 - room, ends.1 + room);
-                    intervals.extend(interval.map(|(low, high)| [(x, cut(low)), (x, cut(high))]));
+                    let (lowest, highest) = (ends.0 - room, ends.1 + room);
+                    intervals.extend(interval.map(|(low, high)| {
+                        let whole = low >= lowest && high <= highest;
+                        ([(x, low.max(lowest)), (x, high.min(highest))], whole)
+                    }));
                 }
             }
         }
-        let reached = drawn.iter().flat_map(|(_, _, intervals)| intervals.iter().flatten().map(|point| point.1));
+        let reached =
+            drawn.iter().flat_map(|(_, _, intervals)| intervals.iter().flat_map(|(ends, _)| ends.map(|point| point.1)));
         let score_axis = Axis::around(label, all.iter().copied().chain(reached));
+        let score_range = score_axis.range;
         let key_axis = self.places.axis(self.key);
         let turned = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
             points
@@ -276,11 +294,23 @@ impl<'a> Column<'a> {
         } else {
             Chart::new(key_axis, score_axis)
         };
+        for end in self.ends_of_targets(runs, metric) {
+            let inside = (score_range.0..=score_range.1).contains(&end);
+            chart = match self.places.lying {
+                _ if !inside => chart,
+                true => chart.at_x(end, GREY, DOTTED),
+                false => chart.at_y(end, GREY, DOTTED),
+            };
+        }
         for ((dots, means, intervals), (_, color)) in drawn.iter_mut().zip(&self.series) {
             means.sort_by(|a, b| a.0.total_cmp(&b.0));
             chart = chart.points(&turned(dots), color, 2.0, None);
-            for interval in intervals {
-                chart = chart.line(&turned(interval), color, 1.6, None);
+            for (interval, whole) in intervals {
+                let interval = turned(interval);
+                chart = match whole {
+                    true => chart.line(&interval, color, 1.6, None),
+                    false => chart.dashed(&interval, color, 1.6, None),
+                };
             }
             chart = chart.points(&turned(means), color, 4.0, None);
             if self.places.numeric {
@@ -288,77 +318,6 @@ impl<'a> Column<'a> {
             }
         }
         chart
-    }
-}
-
-/// Where the values of a key stand on its axis.
-struct Places {
-    values: Vec<Value>,
-    /// The values are numbers, and stand where they are.
-    numeric: bool,
-    /// Smallest distance between two places.
-    distance: f64,
-    /// The names of the values do not fit below an axis: they stand beside one, the first above.
-    lying: bool,
-}
-
-impl Places {
-    /// The places of a key's values, and the values that there is no room for.
-    fn of(runs: &[&Run], key: &str) -> (Self, Vec<Value>) {
-        let mut values: Vec<Value> = Vec::new();
-        for value in runs.iter().filter_map(|run| value(run, key)) {
-            if !values.contains(value) {
-                values.push(value.clone());
-            }
-        }
-        let mut numbers: Vec<f64> = values.iter().filter_map(number).collect();
-        numbers.sort_by(f64::total_cmp);
-        let numeric = numbers.len() == values.len();
-        let more = if numeric { Vec::new() } else { values.split_off(values.len().min(MAX_NAMES)) };
-        let distance = numbers.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
-        let distance = if numeric && distance.is_finite() { distance } else { 1.0 };
-        let places = Self { values, numeric, distance, lying: false };
-        let lying = !numeric && (places.longest() + 1) as f64 * LETTER > WIDTH / places.values.len() as f64;
-        (Self { lying, ..places }, more)
-    }
-
-    /// Letters of the longest name.
-    fn longest(&self) -> usize {
-        self.values.iter().map(|value| value.to_string().chars().count()).max().unwrap_or(0)
-    }
-
-    fn place(&self, value: &Value) -> f64 {
-        match number(value) {
-            Some(number) if self.numeric => number,
-            _ => {
-                let index = self.values.iter().position(|known| known == value).unwrap_or(0);
-                (if self.lying { self.values.len() - index } else { index + 1 }) as f64
-            }
-        }
-    }
-
-    fn axis(&self, key: &str) -> Axis {
-        if self.numeric {
-            let places = self.values.iter().filter_map(number);
-            return Axis::around(key, places.flat_map(|at| [at - 0.3 * self.distance, at + 0.3 * self.distance]));
-        }
-        let mut names: Vec<String> = self.values.iter().map(Value::to_string).collect();
-        if self.lying {
-            names.reverse();
-        }
-        Axis::of_names(key, names)
-    }
-}
-
-fn value<'a>(run: &'a Run, key: &str) -> Option<&'a Value> {
-    run.varied.iter().find(|(known, _)| known == key).map(|(_, value)| value)
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(integer) => Some(*integer as f64),
-        Value::Number(number) => Some(*number),
-        Value::Text(_) => None,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod fit;
 pub mod kinds;
 mod left_out;
 mod maps;
+mod places;
 pub mod registry;
 mod setting_curves;
 pub mod sheet;

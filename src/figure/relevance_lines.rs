@@ -21,7 +21,7 @@ const LINES: SettingCurves = SettingCurves {
     labels: |run| (run.predicted(), run.relevance("sum of relevance")),
     degree: 1,
     points: Run::relevance_sums,
-    y_axis: Axis::symmetric,
+    y_axis: |label, values| Axis::around(label, values.into_iter().chain([0.0])),
     missing: "several settings with sums of relevance in one unit",
 };
 

@@ -9,13 +9,15 @@ use super::maps::significant;
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Study;
 use super::style::{BLACK, LETTER, SMALL_SIZE};
+use crate::metric::{Direction, about};
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
     name: "23_score_table",
     title: "Scores of all settings",
     source: "runs.parquet",
-    caption: "The mean of each score over the seeds of each setting. Within a column, darker is higher; whether higher is \
-              better depends on the score.",
+    caption: "The mean of each score over the seeds of each setting, under its name in the tables. Blue: within a column, \
+              darker is better; an arrow or a number after the name says which values are better. Grey: scores that describe, \
+              for which darker is higher.",
     draw,
 };
 
@@ -41,9 +43,8 @@ fn draw(study: &Study) -> Drawn {
         })
         .collect();
     let labels = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) as f64 * LETTER + 24.0;
-    let labels = labels.min(460.0);
     // The turned names of scores need room above, and the last ones to the right.
-    let reach = |metric: &String| metric.chars().count() as f64 * LETTER;
+    let reach = |metric: &String| (metric.chars().count() + 4) as f64 * LETTER;
     let head = metrics.iter().map(reach).fold(0.0, f64::max) * -TURN.to_radians().sin() + 56.0;
     let right = |(column, metric): (usize, &String)| {
         (column as f64 + 0.5) * CELL_WIDTH + reach(metric) * TURN.to_radians().cos()
@@ -59,14 +60,22 @@ fn draw(study: &Study) -> Drawn {
     let small = || Lettering::default().size(SMALL_SIZE);
     for (column, metric) in metrics.iter().enumerate() {
         let left = labels + column as f64 * CELL_WIDTH;
-        sheet.text(left + 0.5 * CELL_WIDTH, head - 8.0, metric, small().turned(TURN));
+        let direction = about(metric).map_or(Direction::None, |about| about.direction);
+        let name = format!("{metric}{}", better(direction));
+        sheet.text(left + 0.5 * CELL_WIDTH, head - 8.0, &name, small().turned(TURN));
         let values: Vec<Option<f64>> = rows.iter().map(|(_, row)| row[column]).collect();
-        let known = || values.iter().flatten();
-        let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &v| (l.min(v), h.max(v)));
+        // The darker, the better.
+        let order = |value: f64| match direction {
+            Direction::Lower => -value,
+            Direction::Towards(aim) => -(value - aim).abs(),
+            Direction::Higher | Direction::None => value,
+        };
+        let known = || values.iter().flatten().map(|&value| order(value));
+        let (low, high) = known().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         for (row, value) in values.iter().enumerate() {
             let area = Area::new(left, head + row as f64 * CELL_HEIGHT, CELL_WIDTH - 2.0, CELL_HEIGHT - 2.0);
-            let share = value.map_or(0.0, |v| if high > low { (v - low) / (high - low) } else { 0.0 });
-            sheet.rect(area, &shade(share));
+            let share = value.map_or(0.0, |v| if high > low { (order(v) - low) / (high - low) } else { 0.0 });
+            sheet.rect(area, &shade(share, if direction == Direction::None { GREYS } else { BLUES }));
             let ink = if share > 0.6 { "#FFFFFF" } else { BLACK };
             let text = value.map_or_else(|| "–".to_owned(), three_digits);
             let lettering = Lettering::centred().size(SMALL_SIZE).color(ink);
@@ -98,8 +107,25 @@ fn three_digits(value: f64) -> String {
     }
 }
 
-/// From nearly white to a dark blue.
-fn shade(share: f64) -> String {
-    let channel = |light: f64, dark: f64| (light + share * (dark - light)).round() as u8;
-    format!("#{:02X}{:02X}{:02X}", channel(240.0, 8.0), channel(245.0, 69.0), channel(250.0, 148.0))
+/// What follows a score's name: which values are better.
+fn better(direction: Direction) -> String {
+    match direction {
+        Direction::Lower => " ↓".to_owned(),
+        Direction::Higher => " ↑".to_owned(),
+        Direction::Towards(aim) => format!(" → {}", significant(aim)),
+        Direction::None => String::new(),
+    }
+}
+
+/// Red, green and blue of the lightest and of the darkest shade.
+type Shades = [[f64; 3]; 2];
+const BLUES: Shades = [[240.0, 245.0, 250.0], [8.0, 69.0, 148.0]];
+const GREYS: Shades = [[246.0, 246.0, 246.0], [82.0, 82.0, 82.0]];
+
+fn shade(share: f64, [light, dark]: Shades) -> String {
+    let [red, green, blue] = [0, 1, 2].map(|channel| {
+        let (light, dark): (f64, f64) = (light[channel], dark[channel]);
+        (light + share * (dark - light)).round() as u8
+    });
+    format!("#{red:02X}{green:02X}{blue:02X}")
 }

@@ -1,11 +1,14 @@
 //! What signs are worth to the network, against the relevance over them.
 
+use kuva::plot::LegendPosition;
+
 use super::chart::{Axis, Chart, Y_LABEL};
 use super::fit::Polynomial;
 use super::kinds::{Drawn, Missing, RunFigure};
+use super::maps::significant;
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
-use super::style::{BLUE, GREY, VERMILION};
+use super::style::{BLUE, GREY, SMALL_SIZE, VERMILION};
 use crate::metric::statistics::line;
 use indexmap::IndexSet;
 
@@ -13,13 +16,16 @@ pub(super) const FIGURE: RunFigure = RunFigure {
     name: "12_years_per_sign",
     title: "What signs are worth, and their relevance",
     source: "measurements.parquet",
-    caption: "By how many {unit} the prediction falls when all signs of a kind are taken out of an image (the causal \
-              truth), against the relevance over their pixels; an image a point. Dashed, where \
-              relevance is in {unit}: it tells the truth.",
+    caption: "The effect of all signs of one kind on the prediction, which is the prediction of the whole image less that of \
+              the image without them (the causal truth), against the relevance over their pixels. Each point is an image. \
+              On the grey dashed line relevance equals the effect; it is drawn where both are in {unit}. The regression with \
+              its 95 % band is drawn from ten images on.",
     draw,
 };
 
 const COLUMNS: usize = 3;
+/// Through fewer images no regression is drawn: it would suggest more than is known.
+const FEWEST: usize = 10;
 /// The scores that are compared.
 pub(super) const YEARS: &str = "causal_years";
 pub(super) const RELEVANCE: &str = "causal_relevance";
@@ -40,7 +46,7 @@ fn draw(run: &Run) -> Drawn {
         let (row, column) = (place / COLUMNS, place % COLUMNS);
         let area = Area::new(64.0 + 360.0 * column as f64, 110.0 + 376.0 * row as f64, 290.0, 246.0);
         let x = Axis::around(
-            run.words().target.unit_name().to_owned() + " without them",
+            format!("effect on the prediction in {}", run.words().target.unit_name()),
             pairs.iter().map(|pair| pair.0).chain([0.0]),
         );
         let y = Axis::symmetric(run.relevance("relevance over them"), pairs.iter().map(|pair| pair.1));
@@ -48,10 +54,12 @@ fn draw(run: &Run) -> Drawn {
         let mut chart = Chart::new(x, y).zero();
         // Relevance in another unit has no truth to be equal to.
         if run.unit == run.words().target.unit_name() {
-            chart = chart.dashed(&[(low, low), (high, high)], GREY, 1.2, None);
+            chart = chart
+                .dashed(&[(low, low), (high, high)], GREY, 1.2, Some("relevance = effect"))
+                .legend(LegendPosition::InsideTopLeft);
         }
         chart = chart.points(pairs, BLUE, 2.6, None);
-        if let Some(fit) = Polynomial::fit(pairs, 1) {
+        if let Some(fit) = Polynomial::fit(pairs, 1).filter(|_| pairs.len() >= FEWEST) {
             let ends = pairs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));
             let (curve, band) = fit.curve(ends.0, ends.1);
             chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 1.8, None);
@@ -59,12 +67,14 @@ fn draw(run: &Run) -> Drawn {
         chart.draw(&mut sheet, area);
         let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
         let r = line(&x, &y).r;
-        let r = if r.is_finite() { format!("r = {r:.2}") } else { "no correlation, it does not vary".to_owned() };
+        let r = if r.is_finite() { format!("r = {r:.2}") } else { "no correlation: it does not vary".to_owned() };
+        let size = x.iter().map(|effect| effect.abs()).sum::<f64>() / x.len() as f64;
+        let size = run.words().target.with_unit(significant(size));
         sheet.text(
             area.left - Y_LABEL,
             area.top - 38.0,
-            &format!("{} · {r}", sign.replace('_', " ")),
-            Lettering::default(),
+            &format!("{} · n = {} · {r} · mean effect {size}", sign.replace('_', " "), pairs.len()),
+            Lettering::default().size(SMALL_SIZE),
         );
     }
     Ok(sheet)

@@ -35,7 +35,7 @@ pub fn maps<'a>(maps: impl Iterator<Item = &'a [f32]>) -> (String, Vec<f32>) {
 }
 
 /// Zlib's format in base64.
-fn pack(bytes: &[u8]) -> String {
+pub fn pack(bytes: &[u8]) -> String {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).expect("memory takes all bytes");
     BASE64_STANDARD.encode(encoder.finish().expect("memory takes all bytes"))

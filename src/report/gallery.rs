@@ -1,6 +1,6 @@
 //! The maps that a page shows on its own: images, what is known of them, and relevance.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -45,7 +45,8 @@ struct Shown {
     arrows: Vec<usize>,
     /// First row, row after the last, first column, column after the last, of each outline.
     outlines: Vec<[usize; 4]>,
-    /// Names and pixels of what is known to matter.
+    /// Names and pixels of what is known to matter: where each stretch of neighbouring pixels begins, counted from the end of
+    /// the one before, and how long it is.
     regions: Vec<(String, Vec<usize>)>,
 }
 
@@ -152,6 +153,20 @@ fn image(run: &Run, explained: &Explained) -> Vec<f32> {
     image.grey().iter().map(|value| value / most).collect()
 }
 
+/// Sorted pixels as pairs: how far a stretch of neighbours begins behind the end of the one before, and its length.
+fn stretches(pixels: &[usize]) -> Vec<usize> {
+    let (mut pairs, mut end): (Vec<usize>, usize) = (Vec::new(), 0);
+    let sorted: BTreeSet<usize> = pixels.iter().copied().collect();
+    for pixel in sorted {
+        match pairs.last_mut() {
+            Some(length) if pixel == end => *length += 1,
+            _ => pairs.extend([pixel - end, 1]),
+        }
+        end = pixel + 1;
+    }
+    pairs
+}
+
 fn shown(name: String, run: &Run, explained: &Explained, start: usize) -> Shown {
     let (sample, target) = (explained.prediction.sample, explained.prediction.target);
     let (height, width) = (explained.relevance.height, explained.relevance.width);
@@ -167,7 +182,7 @@ fn shown(name: String, run: &Run, explained: &Explained, start: usize) -> Shown 
         squares: Vec::new(),
         arrows: Vec::new(),
         outlines: Vec::new(),
-        regions: regions.into_iter().map(|Region { name, pixels }| (name.into_owned(), pixels)).collect(),
+        regions: regions.into_iter().map(|Region { name, pixels }| (name.into_owned(), stretches(&pixels))).collect(),
     };
     for mark in run.marks(sample) {
         match mark {
@@ -178,4 +193,22 @@ fn shown(name: String, run: &Run, explained: &Explained, start: usize) -> Shown 
         }
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_hold_every_pixel_once() {
+        assert_eq!(stretches(&[5, 3, 4, 9, 0, 9]), [0, 1, 2, 3, 3, 1]);
+        let pixels: Vec<usize> = (0..500).filter(|k| k * k % 7 < 3).collect();
+        let (mut found, mut at) = (Vec::new(), 0);
+        for pair in stretches(&pixels).chunks(2) {
+            found.extend(at + pair[0]..at + pair[0] + pair[1]);
+            at += pair[0] + pair[1];
+        }
+        assert_eq!(found, pixels);
+        assert!(stretches(&[]).is_empty());
+    }
 }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::embed;
 use super::figures::{Figure, Figures};
 use super::folder::{Results, is_score};
 use super::gallery::Gallery;
@@ -42,6 +42,7 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
             "source": figure.source,
             "path": figure.path,
             "picture": picture(figure),
+            "chart": !figure.svg.contains("<image"),
             "size": figure.size,
         })
     };
@@ -65,12 +66,13 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
     template::fill(&results.name, &data)
 }
 
-fn picture(figure: &Figure) -> String {
+/// A figure as a packed picture.
+fn picture(figure: &Figure) -> Value {
     let (kind, bytes) = match figure.svg.len() {
-        0..=LARGEST_SVG => ("svg+xml", figure.svg.as_bytes()),
-        _ => ("png", &figure.png[..]),
+        0..=LARGEST_SVG => ("image/svg+xml", figure.svg.as_bytes()),
+        _ => ("image/png", &figure.png[..]),
     };
-    format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes))
+    json!({ "kind": kind, "packed": embed::pack(bytes) })
 }
 
 fn columns(table: &Table) -> Vec<Column<'_>> {

@@ -95,9 +95,20 @@ function moveTo(tile, row, col) {
   readOut();
 }
 
+// Whether stretches of pixels, as pairs of the distance from the one before and a length, hold a pixel.
+function holds(stretches, pixel) {
+  let end = 0;
+  for (let k = 0; k < stretches.length && end <= pixel; k += 2) {
+    const start = end + stretches[k];
+    end = start + stretches[k + 1];
+    if (start <= pixel && pixel < end) return true;
+  }
+  return false;
+}
+
 // The first region that a pixel belongs to.
 function regionAt({ regions, width }, row, col) {
-  const found = regions.find(([, pixels]) => pixels.includes(row * width + col));
+  const found = regions.find(([, stretches]) => holds(stretches, row * width + col));
   return found ? found[0].replaceAll("_", " ") : "none";
 }
 

@@ -3,6 +3,7 @@ function startOverview() {
   document.title = report.name || "Report";
   byId("name").textContent = report.name || "Report";
   byId("description").textContent = report.description;
+  byId("pumpkins").hidden = report.gallery.image !== "pumpkin";
   byId("spec").textContent = report.spec;
   const states = new Map();
   for (let row = 0; row < report.rows; row += 1) {
