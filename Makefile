@@ -11,7 +11,7 @@ export TORCH_PYTHON KERAS_PYTHON
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-notebook test-tensorboard test-gpu soak fuzz lint deny bench install clean help
+.PHONY: run setup build test test-report test-notebook test-tensorboard test-parity test-gpu soak fuzz lint deny bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -47,6 +47,10 @@ test-notebook: build ## run notebook/walkthrough.ipynb with NOTEBOOK_PYTHON, and
 test-tensorboard: build ## let the TensorBoard of TENSORBOARD_PYTHON read the event files of runs
 	@$(RUN_FOR_TESTS) notebook/walkthrough.toml
 	@$(TENSORBOARD_PYTHON) -B tests/tensorboard/test_scalars.py target/notebook/walkthrough
+
+test-parity: setup ## hold maps of torchvision's networks against Zennit and Captum, with TORCH_PYTHON
+	@$(or $(TORCH_PYTHON),$(PYTHON)) -B tests/parity/cases.py large target/parity
+	@XDLREG_PARITY=$(CURDIR)/target/parity $(CARGO) test $(BUILD) --lib -- --quiet --ignored --nocapture have_the_maps_of_zennit
 
 test-gpu: build ## hold CUDA against the CPU, on a machine with an NVIDIA GPU
 	@$(PYTHON) -B tests/gpu/test_cuda.py target/release

@@ -109,9 +109,11 @@ const TABLE: &[Row] = &[
     ("model.dense_units", Training, "", &["", "65"]),
     ("model.seed", Training, "", &["", "1"]),
     ("model.architecture", Training, "",
-        &["'pumpkin_net'", "'layers'; model.layers = [{ type = 'flatten' }, { type = 'dense', units = 1 }]"]),
+        &["'pumpkin_net'", "'layers'; model.layers = [{ type = 'flatten' }, { type = 'dense', units = 1 }]", "'resnet18'", "'vgg11'",
+          "'sfcn'"]),
     ("model.layers[].type", Training, "",
-        &["'conv', filters = 2", "'dense', units = 2", "'batch_norm'", "'relu'", "'max_pool'", "'flatten'", "'dropout'"]),
+        &["'conv', filters = 2", "'dense', units = 2", "'batch_norm'", "'relu'", "'max_pool'", "'flatten'", "'dropout'",
+          "'leaky_relu'", "'elu'", "'avg_pool'", "'global_avg_pool'", "'residual', branch = []"]),
     ("model.layers[].name", Training, "type = 'relu'", &["", "'mine'"]),
     ("model.layers[].filters", Training, "type = 'conv'", &["2", "3"]),
     ("model.layers[].units", Training, "type = 'dense'", &["2", "3"]),
@@ -121,6 +123,11 @@ const TABLE: &[Row] = &[
     ("model.layers[].bias", Training, "type = 'conv', filters = 2", &["true", "false"]),
     ("model.layers[].rate", Training, "type = 'dropout'", &["", "0.25"]),
     ("model.layers[].epsilon", Training, "type = 'batch_norm'", &["", "1e-5"]),
+    ("model.layers[].slope", Training, "type = 'leaky_relu'", &["", "0.2"]),
+    ("model.layers[].alpha", Training, "type = 'elu'", &["", "0.5"]),
+    ("model.layers[].output", Training, "type = 'avg_pool'", &["", "2", "[2, 3]"]),
+    ("model.layers[].branch", Training, "type = 'residual'", &["[]", "[{ type = 'relu' }]"]),
+    ("model.layers[].shortcut", Training, "type = 'residual', branch = []", &["", "[{ type = 'relu' }]"]),
 
     ("train.epochs", Training, "", &["", "1"]),
     ("train.batch_size", Training, "", &["", "5"]),
@@ -217,7 +224,8 @@ fn settings_of(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
         }
         let items = &node["items"];
         let item = items["$ref"].as_str().map_or(items, |reference| root.pointer(&reference[1..]).expect("a place"));
-        if item["properties"].is_object() {
+        // Layers within layers have the same settings once more.
+        if item["properties"].is_object() && !path.contains("[]") {
             return walk(root, item, &format!("{path}[]"), found);
         }
         let listed = node["enum"].as_array().into_iter().flatten().chain(node.get("const"));

@@ -29,6 +29,7 @@ mod layers;
 mod library;
 mod liveness;
 mod meaning;
+mod networks;
 mod odd_names;
 mod original;
 mod own_images;

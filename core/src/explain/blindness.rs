@@ -39,8 +39,8 @@ mod tests {
 
     use crate::explain::{Analyzer, LayerKind, LayerSite, Method, Options};
 
-    const CONV: LayerSite = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
-    const BATCH_NORM: LayerSite = LayerSite { name: "bn1", kind: LayerKind::BatchNorm, first: false, last: false };
+    const CONV: LayerSite = LayerSite { name: "conv1", kind: LayerKind::Conv, depth: 0, last: false };
+    const BATCH_NORM: LayerSite = LayerSite { name: "bn1", kind: LayerKind::BatchNorm, depth: 0, last: false };
 
     fn method(name: &str) -> Method {
         Analyzer::new(name, &mut Options::default()).expect(name).method()

@@ -30,7 +30,7 @@ pub enum RuleName {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompositeEntry {
-    /// A kind of layers ("conv", "dense", "batch_norm", "any") or one of them: "input" for the first, "output" for the last, or
+    /// A kind of layers ("conv", "dense", "batch_norm", "avg_pool", "sum" of residual blocks, "any") or one of them: "input" for the first, "output" for the last, or
     /// its name, such as "conv1" to "conv5" and "bn1" to "bn6" of PumpkinNet.
     pub layer: String,
     /// How its relevance is shared among its inputs.
@@ -59,12 +59,14 @@ pub struct CompositeEntry {
 }
 
 /// Kinds of layers, each with what it selects.
-const KINDS: [(&str, Selector); 6] = [
+const KINDS: [(&str, Selector); 8] = [
     ("any", Selector::Any),
     ("conv", Selector::Kind(LayerKind::Conv)),
     ("dense", Selector::Kind(LayerKind::Dense)),
     ("batch_norm", Selector::Kind(LayerKind::BatchNorm)),
-    ("input", Selector::First),
+    ("avg_pool", Selector::Kind(LayerKind::AvgPool)),
+    ("sum", Selector::Kind(LayerKind::Sum)),
+    ("input", Selector::First(1)),
     ("output", Selector::Last),
 ];
 
@@ -188,7 +190,10 @@ impl CompositeEntry {
 
 /// The composite that a list of entries describes.
 pub fn composite(entries: &[CompositeEntry]) -> Composite {
-    Composite::lrp(entries.iter().map(|entry| (entry.selector(), entry.rule())))
+    // Who gives a rule for batch norm wants it to be a layer of its own.
+    let merges_batch_norm = !entries.iter().any(|entry| entry.layer == "batch_norm");
+    let composite = Composite::lrp(entries.iter().map(|entry| (entry.selector(), entry.rule())));
+    Composite { merges_batch_norm, ..composite }
 }
 
 /// What is wrong with the entries of `explain.composite`, whatever the network.
@@ -324,12 +329,12 @@ mod tests {
             .into();
         assert_eq!(validate_for(&entries, &network), []);
         let sites = LayerSite::of(&network);
-        let told: Vec<_> = sites.iter().map(|site| (site.name, site.kind, site.first, site.last)).collect();
+        let told: Vec<_> = sites.iter().map(|site| (site.name, site.kind, site.depth, site.last)).collect();
         let expected = [
-            ("bn1", LayerKind::BatchNorm, false, false),
-            ("stem", LayerKind::Conv, true, false),
-            ("conv2", LayerKind::Conv, false, false),
-            ("dense1", LayerKind::Dense, false, true),
+            ("bn1", LayerKind::BatchNorm, 0, false),
+            ("stem", LayerKind::Conv, 0, false),
+            ("conv2", LayerKind::Conv, 1, false),
+            ("dense1", LayerKind::Dense, 2, true),
         ];
         assert_eq!(told, expected);
         let without = validate_for(&entries[..2], &network);

@@ -4,7 +4,7 @@ use crate::task::Task;
 
 fn meaning(toml: &str) -> Meaning {
     let settings: ExplainSettings = toml::from_str(toml).expect("well-formed settings");
-    let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
+    let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, depth: 0, last: false };
     let network =
         ExplainedNetwork { task: Task::Regression, target: &crate::sim::age(), entry, shape: crate::sim::SHAPE };
     Meaning::of(&settings.method(), &network)

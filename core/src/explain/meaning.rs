@@ -152,7 +152,7 @@ mod tests {
     use crate::explain::{Analyzer, ExplainSettings, LayerKind};
 
     fn pumpkin_net(task: Task, target: &Target) -> ExplainedNetwork<'_> {
-        let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
+        let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, depth: 0, last: false };
         ExplainedNetwork { task, target, entry, shape: crate::sim::SHAPE }
     }
 

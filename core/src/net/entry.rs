@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{LayerSpec, Padding};
-use super::network::{NamedLayer, NetworkError, NetworkSpec};
+use super::network::NamedLayer;
 use super::pumpkin_net::BATCH_NORM_EPSILON;
-use crate::raster::ImageShape;
+use super::sides::{PaddingEntry, Sides};
 use crate::settings::Invalid;
 use crate::settings::number::{Bound, number};
 
@@ -20,99 +20,34 @@ pub enum LayerType {
     Dense,
     BatchNorm,
     Relu,
+    LeakyRelu,
+    Elu,
     MaxPool,
+    AvgPool,
+    GlobalAvgPool,
     Flatten,
     Dropout,
+    Residual,
 }
 
 impl LayerType {
-    fn name(self) -> &'static str {
+    /// Its name, what layers of it are called where they have no name of their own, before their number, and the settings it
+    /// reads.
+    fn facts(self) -> (&'static str, &'static str, &'static [&'static str]) {
         match self {
-            Self::Conv => "conv",
-            Self::Dense => "dense",
-            Self::BatchNorm => "batch_norm",
-            Self::Relu => "relu",
-            Self::MaxPool => "max_pool",
-            Self::Flatten => "flatten",
-            Self::Dropout => "dropout",
+            Self::Conv => ("conv", "conv", &["filters", "kernel", "stride", "padding", "bias"]),
+            Self::Dense => ("dense", "dense", &["units", "bias"]),
+            Self::BatchNorm => ("batch_norm", "bn", &["epsilon"]),
+            Self::Relu => ("relu", "relu", &[]),
+            Self::LeakyRelu => ("leaky_relu", "leaky_relu", &["slope"]),
+            Self::Elu => ("elu", "elu", &["alpha"]),
+            Self::MaxPool => ("max_pool", "pool", &["kernel", "stride", "padding"]),
+            Self::AvgPool => ("avg_pool", "avg_pool", &["kernel", "stride", "padding", "output"]),
+            Self::GlobalAvgPool => ("global_avg_pool", "global_avg_pool", &[]),
+            Self::Flatten => ("flatten", "flatten", &[]),
+            Self::Dropout => ("dropout", "dropout", &["rate"]),
+            Self::Residual => ("residual", "residual", &["branch", "shortcut"]),
         }
-    }
-
-    /// What layers of the type are called where they have no name of their own, before their number.
-    fn short(self) -> &'static str {
-        match self {
-            Self::BatchNorm => "bn",
-            Self::MaxPool => "pool",
-            other => other.name(),
-        }
-    }
-
-    /// The settings it reads.
-    fn reads(self) -> &'static [&'static str] {
-        match self {
-            Self::Conv => &["filters", "kernel", "stride", "padding", "bias"],
-            Self::Dense => &["units", "bias"],
-            Self::BatchNorm => &["epsilon"],
-            Self::MaxPool => &["kernel", "stride", "padding"],
-            Self::Dropout => &["rate"],
-            Self::Relu | Self::Flatten => &[],
-        }
-    }
-}
-
-/// A number of pixels along both axes, or one for rows and one for columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Sides {
-    Both(usize),
-    Each([usize; 2]),
-}
-
-impl Sides {
-    fn each(self) -> [usize; 2] {
-        match self {
-            Self::Both(side) => [side; 2],
-            Self::Each(sides) => sides,
-        }
-    }
-}
-
-impl JsonSchema for Sides {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Sides".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "oneOf": [
-            { "type": "integer", "minimum": 0 },
-            { "type": "array", "items": { "type": "integer", "minimum": 0 }, "minItems": 2, "maxItems": 2 },
-        ] })
-    }
-}
-
-/// "same", "valid", or a number of pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum PaddingEntry {
-    Named(PaddingName),
-    Pixels(Sides),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaddingName {
-    Same,
-    Valid,
-}
-
-impl JsonSchema for PaddingEntry {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Padding".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let sides = Sides::json_schema(generator);
-        json_schema!({ "oneOf": [{ "enum": ["same", "valid"] }, sides] })
     }
 }
 
@@ -120,7 +55,8 @@ impl JsonSchema for PaddingEntry {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LayerEntry {
-    /// What it does: "conv", "dense", "batch_norm", "relu", "max_pool", "flatten" or "dropout".
+    /// What it does: "conv", "dense", "batch_norm", "relu", "leaky_relu", "elu", "max_pool", "avg_pool", "global_avg_pool",
+    /// "flatten", "dropout" or "residual".
     #[serde(rename = "type")]
     pub kind: LayerType,
     /// What its parameters are called in weights files, such as "features.0"; by default its type and a number: "conv1".
@@ -132,13 +68,13 @@ pub struct LayerEntry {
     /// Of dense; the last layer has 1, or 2 for a classification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<usize>,
-    /// Pixels of the windows of conv and max_pool: a number, or [rows, columns]; 3 by default for conv, 2 for max_pool.
+    /// Pixels of the windows of conv, max_pool and avg_pool: a number, or [rows, columns]; 3 by default for conv, 2 for pools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<Sides>,
-    /// Pixels from window to window; 1 by default for conv, for max_pool the kernel.
+    /// Pixels from window to window; 1 by default for conv, for pools the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stride: Option<Sides>,
-    /// "same" (the default of conv), "valid" (the default of max_pool), or the pixels on either side.
+    /// "same" (the default of conv), "valid" (the default of pools), or the pixels on either side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub padding: Option<PaddingEntry>,
     /// Whether conv and dense have one; true by default.
@@ -147,6 +83,21 @@ pub struct LayerEntry {
     /// Share that dropout drops, 0 to below 1; 0.5 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
+    /// Of leaky_relu: what inputs below zero are multiplied by; 0.01 by default, as in PyTorch (Keras has 0.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slope: Option<f64>,
+    /// Of elu: what it tends to below zero, negated; 1 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// Of avg_pool, in place of a kernel: the rows and columns that it makes of any input, as PyTorch's AdaptiveAvgPool2d does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<Sides>,
+    /// Of residual: the layers whose output is added to that of the shortcut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Vec<LayerEntry>>,
+    /// Of residual: the layers between its input and the sum; none by default, which is the identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortcut: Option<Vec<LayerEntry>>,
     /// Added to the variance of batch_norm; 1e-3 by default, as in Keras (PyTorch has 1e-5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
@@ -162,21 +113,23 @@ impl LayerEntry {
             ("padding", self.padding.is_some()),
             ("bias", self.bias.is_some()),
             ("rate", self.rate.is_some()),
+            ("slope", self.slope.is_some()),
+            ("alpha", self.alpha.is_some()),
+            ("output", self.output.is_some()),
+            ("branch", self.branch.is_some()),
+            ("shortcut", self.shortcut.is_some()),
             ("epsilon", self.epsilon.is_some()),
         ];
         all.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
     }
 
-    fn layer(&self) -> LayerSpec {
-        let padding = |default| match self.padding {
-            None => default,
-            Some(PaddingEntry::Named(PaddingName::Same)) => Padding::Same,
-            Some(PaddingEntry::Named(PaddingName::Valid)) => Padding::Valid,
-            Some(PaddingEntry::Pixels(sides)) => Padding::Pixels(sides.each()),
-        };
+    /// The layer; none of a residual block, which is several.
+    fn layer(&self) -> Option<LayerSpec> {
+        let padding = |default| self.padding.map_or(default, PaddingEntry::padding);
         let kernel = |default| self.kernel.map_or([default; 2], Sides::each);
+        let pool = || (kernel(2), self.stride.map_or(kernel(2), Sides::each), padding(Padding::Valid));
         let bias = self.bias.unwrap_or(true);
-        match self.kind {
+        Some(match self.kind {
             LayerType::Conv => LayerSpec::Conv {
                 filters: self.filters.unwrap_or(0),
                 kernel: kernel(3),
@@ -187,19 +140,29 @@ impl LayerEntry {
             LayerType::Dense => LayerSpec::Dense { units: self.units.unwrap_or(0), bias },
             LayerType::BatchNorm => LayerSpec::BatchNorm { epsilon: self.epsilon.unwrap_or(BATCH_NORM_EPSILON) },
             LayerType::Relu => LayerSpec::Relu,
-            LayerType::MaxPool => LayerSpec::MaxPool {
-                kernel: kernel(2),
-                stride: self.stride.map_or(kernel(2), Sides::each),
-                padding: padding(Padding::Valid),
+            LayerType::LeakyRelu => LayerSpec::LeakyRelu { slope: self.slope.unwrap_or(0.01) },
+            LayerType::Elu => LayerSpec::Elu { alpha: self.alpha.unwrap_or(1.0) },
+            LayerType::MaxPool => {
+                let (kernel, stride, padding) = pool();
+                LayerSpec::MaxPool { kernel, stride, padding }
+            }
+            LayerType::AvgPool => match self.output {
+                Some(output) => LayerSpec::AdaptiveAvgPool { output: output.each() },
+                None => {
+                    let (kernel, stride, padding) = pool();
+                    LayerSpec::AvgPool { kernel, stride, padding }
+                }
             },
+            LayerType::GlobalAvgPool => LayerSpec::GlobalAvgPool,
             LayerType::Flatten => LayerSpec::Flatten,
             LayerType::Dropout => LayerSpec::Dropout { rate: self.rate.unwrap_or(0.5) },
-        }
+            LayerType::Residual => return None,
+        })
     }
 
     /// What is wrong with the entry, whatever its neighbours; `place` is its dotted key.
     fn validate(&self, place: &str) -> Vec<Invalid> {
-        let (name, reads) = (self.kind.name(), self.kind.reads());
+        let (name, _, reads) = self.kind.facts();
         let unread = self.given().filter(|key| !reads.contains(key)).map(|key| {
             let help = match reads {
                 [] => format!("leave it out: a layer of the type \"{name}\" has no settings"),
@@ -212,16 +175,29 @@ impl LayerEntry {
             )
         });
         let mut invalid: Vec<Invalid> = unread.collect();
-        for (key, kind, given) in
-            [("filters", LayerType::Conv, self.filters.is_some()), ("units", LayerType::Dense, self.units.is_some())]
-        {
+        for (key, kind, given, example) in [
+            ("filters", LayerType::Conv, self.filters.is_some(), "16"),
+            ("units", LayerType::Dense, self.units.is_some(), "16"),
+            ("branch", LayerType::Residual, self.branch.is_some(), "[{ type = \"conv\", filters = 16 }]"),
+        ] {
             if self.kind == kind && !given {
                 let message = format!("a layer of the type \"{name}\" needs `{key}`");
-                invalid.push(Invalid::new(place, message, format!("add {key} = 16, for instance")));
+                invalid.push(Invalid::new(place, message, format!("add {key} = {example}, for instance")));
             }
+        }
+        for key in ["kernel", "stride", "padding"] {
+            if self.kind == LayerType::AvgPool && self.output.is_some() && self.given().any(|given| given == key) {
+                let message = format!("`output` decides the windows of this layer, and `{key}` would do so, too");
+                invalid.push(Invalid::new(format!("{place}.{key}"), message, format!("leave out `{key}` or `output`")));
+            }
+        }
+        for (key, layers) in [("branch", &self.branch), ("shortcut", &self.shortcut)] {
+            invalid.extend(layers.iter().flat_map(|layers| validate_at(layers, &format!("{place}.{key}"))));
         }
         invalid.extend(self.rate.and_then(|rate| number(&format!("{place}.rate"), rate, Bound::Below(0.0, 1.0))));
         invalid.extend(self.epsilon.and_then(|value| number(&format!("{place}.epsilon"), value, Bound::Positive)));
+        invalid.extend(self.slope.and_then(|value| number(&format!("{place}.slope"), value, Bound::Below(0.0, 1.0))));
+        invalid.extend(self.alpha.and_then(|value| number(&format!("{place}.alpha"), value, Bound::Positive)));
         if self.name.as_deref().is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
             let help = "use letters, digits, dots and underscores";
             invalid.push(Invalid::new(format!("{place}.name"), "a layer's name must be readable", help));
@@ -232,68 +208,51 @@ impl LayerEntry {
 
 /// What is wrong with each of the entries of `model.layers` by itself.
 pub fn validate(entries: &[LayerEntry]) -> Vec<Invalid> {
-    let each = entries.iter().enumerate();
-    each.flat_map(|(index, entry)| entry.validate(&format!("model.layers.{index}"))).collect()
+    validate_at(entries, "model.layers")
 }
 
-/// The network of these entries for images of this shape.
-///
-/// # Errors
-/// [`NetworkError`] where layers do not fit each other.
-pub fn network(entries: &[LayerEntry], input: ImageShape) -> Result<NetworkSpec, NetworkError> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let layers = entries.iter().map(|entry| {
-        let count = counts.entry(entry.kind.short()).or_default();
-        *count += 1;
-        let name = entry.name.clone().unwrap_or_else(|| format!("{}{count}", entry.kind.short()));
-        NamedLayer { name, layer: entry.layer() }
-    });
-    NetworkSpec::new(input, layers.collect())
+fn validate_at(entries: &[LayerEntry], place: &str) -> Vec<Invalid> {
+    let each = entries.iter().enumerate();
+    each.flat_map(|(index, entry)| entry.validate(&format!("{place}.{index}"))).collect()
+}
+
+/// The layers of these entries one after the other, each with the dotted key of its entry.
+pub fn layers(entries: &[LayerEntry]) -> Vec<(String, NamedLayer)> {
+    let mut all = Flat::default();
+    all.extend(entries, "model.layers");
+    all.layers
+}
+
+/// Layers one after the other, while residual blocks are opened out.
+#[derive(Default)]
+struct Flat {
+    counts: BTreeMap<&'static str, usize>,
+    layers: Vec<(String, NamedLayer)>,
+}
+
+impl Flat {
+    fn extend(&mut self, entries: &[LayerEntry], above: &str) {
+        for (index, entry) in entries.iter().enumerate() {
+            let place = format!("{above}.{index}");
+            let (_, short, _) = entry.kind.facts();
+            let count = self.counts.entry(short).or_default();
+            *count += 1;
+            let name = entry.name.clone().unwrap_or_else(|| format!("{short}{count}"));
+            let named = |name: &str, layer| (place.clone(), NamedLayer { name: name.to_owned(), layer });
+            match entry.layer() {
+                Some(layer) => self.layers.push(named(&name, layer)),
+                None => {
+                    self.layers.push(named(&format!("{name}.branch"), LayerSpec::Branch));
+                    self.extend(entry.branch.as_deref().unwrap_or_default(), &format!("{place}.branch"));
+                    self.layers.push(named(&format!("{name}.shortcut"), LayerSpec::Shortcut));
+                    self.extend(entry.shortcut.as_deref().unwrap_or_default(), &format!("{place}.shortcut"));
+                    self.layers.push(named(&name, LayerSpec::Sum));
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entries(text: &str) -> Vec<LayerEntry> {
-        #[derive(Deserialize)]
-        struct Model {
-            layers: Vec<LayerEntry>,
-        }
-        toml::from_str::<Model>(&format!("layers = [{text}]")).expect("well-formed layers").layers
-    }
-
-    const SMALL: &str = "{ type = 'conv', filters = 4 }, { type = 'relu' }, { type = 'max_pool' }, \
-                         { type = 'conv', filters = 8, kernel = [3, 5], stride = 2, padding = 'valid', name = 'second' }, \
-                         { type = 'flatten' }, { type = 'dropout' }, { type = 'dense', units = 1, bias = false }";
-
-    #[test]
-    fn entries_are_layers_with_their_defaults() {
-        let layers = entries(SMALL);
-        assert_eq!(validate(&layers), []);
-        let network = network(&layers, ImageShape::new(3, 64, 80)).unwrap();
-        let names: Vec<&str> = network.layers.iter().map(|named| named.name.as_str()).collect();
-        assert_eq!(names, ["conv1", "relu1", "pool1", "second", "flatten1", "dropout1", "dense1"]);
-        let outputs: Vec<usize> = network.placed().map(|placed| placed.output.values()).collect();
-        assert_eq!(outputs, [4 * 64 * 80, 4 * 64 * 80, 4 * 32 * 40, 8 * 15 * 18, 2160, 2160, 1]);
-        assert_eq!(network.layers[5].layer, LayerSpec::Dropout { rate: 0.5 });
-        assert_eq!(network.layers[6].layer, LayerSpec::Dense { units: 1, bias: false });
-    }
-
-    #[test]
-    fn what_a_type_does_not_read_is_refused_where_it_stands() {
-        for (entry, key, said) in [
-            ("type = 'relu', filters = 3", "0.filters", "has no settings"),
-            ("type = 'dense', units = 3, kernel = 3", "0.kernel", "reads units, bias"),
-            ("type = 'dropout', rate = 1.0", "0.rate", ""),
-            ("type = 'conv'", "0", "filters = 16"),
-            ("type = 'dense'", "0", "units = 16"),
-            ("type = 'flatten', name = ''", "0.name", ""),
-        ] {
-            let invalid = validate(&entries(&format!("{{ {entry} }}")));
-            assert_eq!(invalid.len(), 1, "{entry}: {invalid:?}");
-            assert_eq!(invalid[0].key, format!("model.layers.{key}"));
-            assert!(invalid[0].help.contains(said), "{}", invalid[0].help);
-        }
-    }
-}
+#[path = "entry_tests.rs"]
+mod tests;

@@ -26,17 +26,44 @@ pub enum LayerSpec {
         epsilon: f64,
     },
     Relu,
+    /// x where it is positive, else `slope` x.
+    LeakyRelu {
+        slope: f64,
+    },
+    /// x where it is positive, else `alpha` (exp(x) - 1).
+    Elu {
+        alpha: f64,
+    },
     MaxPool {
         kernel: [usize; 2],
         stride: [usize; 2],
         padding: Padding,
     },
+    /// The mean of every window. Padding of so many pixels counts as zeros, as in PyTorch; that of SAME does not count, as in
+    /// Keras.
+    AvgPool {
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: Padding,
+    },
+    /// The means of so many rows and columns of windows, which meet or overlap by one pixel: PyTorch's `AdaptiveAvgPool2d`.
+    AdaptiveAvgPool {
+        output: [usize; 2],
+    },
+    /// The mean of every channel, as features.
+    GlobalAvgPool,
     /// To features, in channel, row, column order.
     Flatten,
     /// Drops this share of its input while training.
     Dropout {
         rate: f64,
     },
+    /// Begins a residual block: keeps the input for the shortcut and hands it to the branch.
+    Branch,
+    /// Keeps what the branch made of the input, and goes on with the input itself.
+    Shortcut,
+    /// Ends a residual block: what the branch made of its input plus what the shortcut made of it.
+    Sum,
 }
 
 /// What is put around an image before a window moves over it: zeros for a convolution, nothing that could win for a pooling.
@@ -109,37 +136,77 @@ impl LayerSpec {
             Self::Dense { .. } => "dense",
             Self::BatchNorm { .. } => "batch_norm",
             Self::Relu => "relu",
+            Self::LeakyRelu { .. } => "leaky_relu",
+            Self::Elu { .. } => "elu",
             Self::MaxPool { .. } => "max_pool",
+            Self::AvgPool { .. } | Self::AdaptiveAvgPool { .. } => "avg_pool",
+            Self::GlobalAvgPool => "global_avg_pool",
             Self::Flatten => "flatten",
             Self::Dropout { .. } => "dropout",
+            Self::Branch | Self::Shortcut | Self::Sum => "residual",
         }
     }
 
-    /// What comes out of it, or why this input does not fit.
+    /// Kernel, stride and padding of a layer with a moving window.
+    pub fn window(self) -> Option<([usize; 2], [usize; 2], Padding)> {
+        match self {
+            Self::Conv { kernel, stride, padding, .. }
+            | Self::MaxPool { kernel, stride, padding }
+            | Self::AvgPool { kernel, stride, padding } => Some((kernel, stride, padding)),
+            _ => None,
+        }
+    }
+
+    /// What comes out of it, or why this input does not fit. Residual blocks hand on what they get; [`super::shapes`] knows
+    /// what they keep.
     pub fn output(self, input: Shape) -> Result<Shape, String> {
         match (self, input) {
             (Self::Conv { filters, kernel, stride, padding, .. }, Shape::Image(image)) => {
                 let [height, width] = windows(image, kernel, stride, padding)?;
                 Ok(Shape::Image(ImageShape::new(filters, height, width)))
             }
-            (Self::MaxPool { kernel, padding: Padding::Pixels(pixels), .. }, Shape::Image(_))
-                if pixels[0] >= kernel[0] || pixels[1] >= kernel[1] =>
-            {
+            (
+                Self::MaxPool { kernel, padding: Padding::Pixels(pixels), .. }
+                | Self::AvgPool { kernel, padding: Padding::Pixels(pixels), .. },
+                Shape::Image(_),
+            ) if pixels[0] >= kernel[0] || pixels[1] >= kernel[1] => {
                 Err("its padding must be less than its kernel, or some windows would see no pixel".into())
             }
-            (Self::MaxPool { kernel, stride, padding }, Shape::Image(image)) => {
+            (
+                Self::MaxPool { kernel, stride, padding } | Self::AvgPool { kernel, stride, padding },
+                Shape::Image(image),
+            ) => {
                 let [height, width] = windows(image, kernel, stride, padding)?;
                 Ok(Shape::Image(ImageShape::new(image.channels, height, width)))
             }
+            (Self::AdaptiveAvgPool { output: [height, width] }, Shape::Image(image)) => {
+                Ok(Shape::Image(ImageShape::new(image.channels, height, width)))
+            }
+            (Self::GlobalAvgPool, Shape::Image(image)) => Ok(Shape::Features(image.channels)),
             (Self::Dense { units, .. }, Shape::Features(_)) => Ok(Shape::Features(units)),
             (Self::Dense { .. }, Shape::Image(_)) => {
                 Err("a dense layer takes features, not an image: add a layer of the type \"flatten\" before it".into())
             }
-            (Self::Conv { .. } | Self::MaxPool { .. }, Shape::Features(_)) => {
-                Err(format!("a {} layer takes an image, but there are only features left", self.kind()))
-            }
+            (
+                Self::Conv { .. }
+                | Self::MaxPool { .. }
+                | Self::AvgPool { .. }
+                | Self::AdaptiveAvgPool { .. }
+                | Self::GlobalAvgPool,
+                Shape::Features(_),
+            ) => Err(format!("a {} layer takes an image, but there are only features left", self.kind())),
             (Self::Flatten, _) => Ok(Shape::Features(input.values())),
-            (Self::BatchNorm { .. } | Self::Relu | Self::Dropout { .. }, _) => Ok(input),
+            (
+                Self::BatchNorm { .. }
+                | Self::Relu
+                | Self::LeakyRelu { .. }
+                | Self::Elu { .. }
+                | Self::Dropout { .. }
+                | Self::Branch
+                | Self::Shortcut
+                | Self::Sum,
+                _,
+            ) => Ok(input),
         }
     }
 
@@ -157,7 +224,7 @@ impl LayerSpec {
             Self::BatchNorm { .. } => {
                 ["weight", "bias", "running_mean", "running_var"].map(|part| (part, vec![input.channels()])).into()
             }
-            Self::Relu | Self::MaxPool { .. } | Self::Flatten | Self::Dropout { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 }

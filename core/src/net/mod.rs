@@ -6,13 +6,17 @@ mod layer;
 mod model;
 mod network;
 mod pumpkin_net;
+mod shapes;
+mod shipped;
+mod sides;
 mod train;
 
 pub use engine::{EngineChoice, EngineKind, MOST_FILTERS, without_kernels};
-pub use entry::{LayerEntry, LayerType, PaddingEntry, PaddingName, Sides};
+pub use entry::{LayerEntry, LayerType};
 pub use layer::{LayerSpec, Padding, Shape};
 
 pub use model::{Architecture, ModelSettings, OutputBias};
 pub use network::{NamedLayer, NetworkError, NetworkSpec, Placed};
+pub use sides::{PaddingEntry, PaddingName, Sides};
 pub use pumpkin_net::{BATCH_NORM_EPSILON, BLOCKS, KERNELS, PumpkinNet, pooled};
 pub use train::{Keep, Optimizer, Schedule, TrainSettings};

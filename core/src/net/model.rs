@@ -10,6 +10,7 @@ use super::entry::{self, LayerEntry};
 use super::layer::LayerSpec;
 use super::network::{NetworkError, NetworkSpec};
 use super::pumpkin_net::PumpkinNet;
+use super::shipped;
 use crate::raster::ImageShape;
 use crate::settings::Invalid;
 use crate::settings::Need;
@@ -89,11 +90,27 @@ pub enum Architecture {
     PumpkinNet,
     /// The layers in `[[model.layers]]`.
     Layers,
+    /// ResNet-18 as in torchvision.
+    Resnet18,
+    /// VGG-11 as in torchvision.
+    Vgg11,
+    /// SFCN for images of two dimensions.
+    Sfcn,
 }
 
 impl Architecture {
     fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::PumpkinNet => "PumpkinNet",
+            Self::Layers => "layers",
+            Self::Resnet18 => "ResNet-18",
+            Self::Vgg11 => "VGG-11",
+            Self::Sfcn => "SFCN",
+        }
     }
 }
 
@@ -103,7 +120,7 @@ impl Architecture {
 pub struct ModelSettings {
     /// What the network predicts.
     pub task: Task,
-    /// "pumpkin_net", or "layers" for those in `[[model.layers]]`.
+    /// "pumpkin_net", "resnet18", "vgg11", "sfcn", or "layers" for those in `[[model.layers]]`.
     #[serde(skip_serializing_if = "Architecture::is_default")]
     pub architecture: Architecture,
     /// The layers of an architecture of one's own, from the images to the prediction.
@@ -173,12 +190,12 @@ impl ModelSettings {
                 "an architecture of layers needs a list of them",
                 "add [[model.layers]] entries, such as type = \"conv\", filters = 16",
             )),
-            (Architecture::PumpkinNet, Some(_)) => invalid.push(Invalid::new(
+            (own, Some(_)) => invalid.push(Invalid::new(
                 "model.layers",
-                "PumpkinNet has layers of its own",
+                format!("{} has layers of its own", own.name()),
                 "set model.architecture = \"layers\", or leave model.layers out",
             )),
-            (Architecture::PumpkinNet, None) => {}
+            (_, None) => {}
         }
         invalid
     }
@@ -188,9 +205,16 @@ impl ModelSettings {
     /// # Errors
     /// [`NetworkError`] for layers that do not fit each other, or another number of outputs than the task has.
     pub fn network(&self, input: ImageShape) -> Result<NetworkSpec, NetworkError> {
-        let network = match (self.architecture, &self.layers) {
-            (Architecture::Layers, Some(layers)) => entry::network(layers, input)?,
-            _ => PumpkinNet::of(self).network(input, self.dropout),
+        let outputs = PumpkinNet::of(self).outputs();
+        let network = match self.architecture {
+            Architecture::PumpkinNet => PumpkinNet::of(self).network(input, self.dropout),
+            Architecture::Layers => {
+                let layers = entry::layers(self.layers.as_deref().unwrap_or_default());
+                NetworkSpec::new(input, layers.into_iter().map(|(_, layer)| layer).collect())?
+            }
+            Architecture::Resnet18 => NetworkSpec::new(input, shipped::resnet18(outputs))?,
+            Architecture::Vgg11 => NetworkSpec::new(input, shipped::vgg11(outputs))?,
+            Architecture::Sfcn => NetworkSpec::new(input, shipped::sfcn(outputs))?,
         };
         match (self.task, network.outputs()) {
             (Task::Regression, 1) | (Task::Classification, 2) => Ok(network),
@@ -203,8 +227,15 @@ impl ModelSettings {
     /// What is wrong with the network for images of this shape.
     pub fn validate_for(&self, input: ImageShape) -> Option<Invalid> {
         let error = self.network(input).err()?;
-        let key = error.position().map_or("model.layers".to_owned(), |position| format!("model.layers.{position}"));
-        Some(Invalid::new(key, error.to_string(), format!("images have {input}; change the layers so that they fit")))
+        let (key, help) = match self.architecture {
+            Architecture::Layers => {
+                let places = entry::layers(self.layers.as_deref().unwrap_or_default());
+                let at_fault = error.position().and_then(|position| places.into_iter().nth(position));
+                (at_fault.map_or("model.layers".to_owned(), |(place, _)| place), "change the layers so that they fit")
+            }
+            _ => ("model.architecture".to_owned(), "use larger images, or another network"),
+        };
+        Some(Invalid::new(key, error.to_string(), format!("images have {input}; {help}")))
     }
 
     /// Memory of the network for images of this shape: its weights, and feature maps.
@@ -218,13 +249,16 @@ impl ModelSettings {
             let parameters = layers.flat_map(|placed| placed.layer.parameters(placed.input));
             4 * parameters.map(|(_, shape)| shape.iter().map(|&side| side as u128).product::<u128>()).sum::<u128>()
         };
-        let (own, dense) = match self.architecture {
-            Architecture::PumpkinNet => ("model.conv_filters", "model.dense_units"),
-            Architecture::Layers => ("model.layers", "model.layers"),
-        };
-        let convolutions = match self.architecture {
-            Architecture::PumpkinNet => format!("convolutions of {:?} filters", self.conv_filters),
-            Architecture::Layers => format!("the {} layers", network.layers.len()),
+        let (own, dense, convolutions) = match self.architecture {
+            Architecture::PumpkinNet => {
+                let convolutions = format!("convolutions of {:?} filters", self.conv_filters);
+                ("model.conv_filters", "model.dense_units", convolutions)
+            }
+            Architecture::Layers => ("model.layers", "model.layers", format!("the {} layers", network.layers.len())),
+            shipped => {
+                let layers = format!("the {} layers of {}", network.layers.len(), shipped.name());
+                ("model.architecture", "model.architecture", layers)
+            }
         };
         vec![
             Need::new(own, COPIES * bytes(false) + network.activations(), convolutions),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::layer::{LayerSpec, Padding, Shape};
+use super::shapes::Shapes;
 use crate::raster::ImageShape;
 use crate::task::Task;
 
@@ -17,7 +18,7 @@ pub struct NamedLayer {
     pub layer: LayerSpec,
 }
 
-/// A network: what goes in, and its layers one after the other. The last one is dense and puts the prediction out: one
+/// A network: what goes in, and its layers one after the other, also those within residual blocks (see `shapes`). The last one is dense and puts the prediction out: one
 /// number for a regression, two logits for a classification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSpec {
@@ -34,8 +35,8 @@ const MOST_LAYERS: usize = 10_000;
 /// Why layers are no network.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NetworkError {
-    #[error("the layer `{name}` ({kind}) gets {input}: {problem}")]
-    Shape { position: usize, name: String, kind: &'static str, input: String, problem: String },
+    #[error("the layer `{name}` ({kind}) gets {input} from {before}: {problem}")]
+    Shape { position: usize, name: String, kind: &'static str, before: String, input: String, problem: String },
     #[error("two layers are called `{name}`")]
     SameName { position: usize, name: String },
     #[error("the layer `{name}` has no {what}")]
@@ -85,7 +86,8 @@ impl NetworkSpec {
             return Err(NetworkError::Images { shape: input.to_string() });
         }
         let mut names = BTreeSet::new();
-        let mut shape = Shape::Image(input);
+        let mut shapes = Shapes::new(Shape::Image(input));
+        let mut before = "the image".to_owned();
         for (position, NamedLayer { name, layer }) in layers.iter().enumerate() {
             let name = name.clone();
             if !names.insert(name.clone()) {
@@ -97,13 +99,18 @@ impl NetworkSpec {
             if let Some(what) = too_large_in(*layer) {
                 return Err(NetworkError::TooLarge { position, name, what });
             }
-            let kind = layer.kind();
-            let refuse = |problem| NetworkError::Shape { position, name, kind, input: shape.to_string(), problem };
-            let output = layer.output(shape).and_then(|output| match is_reasonable(output) {
-                true => Ok(output),
+            let (kind, input) = (layer.kind(), shapes.here());
+            let output = shapes.step(*layer).and_then(|output| match is_reasonable(output) {
+                true => Ok(()),
                 false => Err(format!("it would put out {output}")),
             });
-            shape = output.map_err(refuse)?;
+            let from = std::mem::replace(&mut before, format!("`{name}`"));
+            let refuse =
+                |problem| NetworkError::Shape { position, name, kind, before: from, input: input.to_string(), problem };
+            output.map_err(refuse)?;
+        }
+        if !shapes.is_outside() {
+            return Err(NetworkError::Output { found: "lies within a residual block that does not end".into() });
         }
         match layers.last().map(|last| last.layer) {
             Some(LayerSpec::Dense { units: 1 | 2, .. }) => Ok(Self { input, layers }),
@@ -120,11 +127,11 @@ impl NetworkSpec {
 
     /// All layers with their shapes.
     pub fn placed(&self) -> impl Iterator<Item = Placed<'_>> {
-        let mut shape = Shape::Image(self.input);
+        let mut shapes = Shapes::new(Shape::Image(self.input));
         self.layers.iter().map(move |NamedLayer { name, layer }| {
-            let input = shape;
-            shape = layer.output(input).expect("the shapes of a network fit");
-            Placed { name, layer: *layer, input, output: shape }
+            let input = shapes.here();
+            let output = shapes.step(*layer).expect("the shapes of a network fit");
+            Placed { name, layer: *layer, input, output }
         })
     }
 
@@ -200,28 +207,25 @@ fn is_reasonable(shape: Shape) -> bool {
 fn too_large_in(layer: LayerSpec) -> Option<&'static str> {
     let over = |sides: [usize; 2]| sides.into_iter().any(|side| side > MOST);
     let padded = |padding| matches!(padding, Padding::Pixels(pixels) if over(pixels));
-    match layer {
-        LayerSpec::Conv { filters, .. } if filters > MOST => Some("number of filters"),
-        LayerSpec::Dense { units, .. } if units > MOST => Some("number of units"),
-        LayerSpec::Conv { kernel, .. } | LayerSpec::MaxPool { kernel, .. } if over(kernel) => Some("kernel"),
-        LayerSpec::Conv { stride, .. } | LayerSpec::MaxPool { stride, .. } if over(stride) => Some("stride"),
-        LayerSpec::Conv { padding, .. } | LayerSpec::MaxPool { padding, .. } if padded(padding) => Some("padding"),
+    match (layer, layer.window()) {
+        (LayerSpec::Conv { filters, .. }, _) if filters > MOST => Some("number of filters"),
+        (LayerSpec::Dense { units, .. }, _) if units > MOST => Some("number of units"),
+        (LayerSpec::AdaptiveAvgPool { output }, _) if over(output) => Some("output"),
+        (_, Some((kernel, ..))) if over(kernel) => Some("kernel"),
+        (_, Some((_, stride, _))) if over(stride) => Some("stride"),
+        (_, Some((.., padding))) if padded(padding) => Some("padding"),
         _ => None,
     }
 }
 
 /// What a layer has none of, that it needs.
 fn nothing_in(layer: LayerSpec) -> Option<&'static str> {
-    match layer {
-        LayerSpec::Conv { filters: 0, .. } => Some("filters"),
-        LayerSpec::Dense { units: 0, .. } => Some("units"),
-        LayerSpec::Conv { kernel, stride, .. } | LayerSpec::MaxPool { kernel, stride, .. } => {
-            if kernel.contains(&0) {
-                Some("kernel")
-            } else {
-                stride.contains(&0).then_some("stride")
-            }
-        }
+    match (layer, layer.window()) {
+        (LayerSpec::Conv { filters: 0, .. }, _) => Some("filters"),
+        (LayerSpec::Dense { units: 0, .. }, _) => Some("units"),
+        (LayerSpec::AdaptiveAvgPool { output }, _) if output.contains(&0) => Some("output"),
+        (_, Some((kernel, ..))) if kernel.contains(&0) => Some("kernel"),
+        (_, Some((_, stride, _))) if stride.contains(&0) => Some("stride"),
         _ => None,
     }
 }

@@ -61,7 +61,7 @@ fn images_are_spread_evenly_over_those_that_are_explained() {
 /// Facts of maps that are images, of which some mean nothing.
 fn about(flaws: BTreeMap<usize, Flaw>) -> stage::Explained {
     let method = crate::explain::Method::Input;
-    let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, first: true, last: false };
+    let entry = LayerSite { name: "conv1", kind: LayerKind::Conv, depth: 0, last: false };
     let network =
         ExplainedNetwork { task: Task::Regression, target: &crate::sim::age(), entry, shape: crate::sim::SHAPE };
     let meaning = crate::explain::Meaning::of(&method, &network);

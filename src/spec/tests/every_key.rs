@@ -26,7 +26,8 @@ fn keys() -> Vec<String> {
             found.push(inner_key.clone());
             walk(root, inner, &inner_key, found);
         }
-        if let Some(items) = node.get("items") {
+        // Layers within layers have the same settings once more.
+        if let Some(items) = node.get("items").filter(|_| !key.contains(".0.")) {
             found.push(format!("{key}.0"));
             walk(root, items, &format!("{key}.0"), found);
         }
@@ -70,6 +71,10 @@ fn context(key: &str) -> String {
                 Some("rate") => "type = 'dropout'",
                 Some("epsilon") => "type = 'batch_norm'",
                 Some("units") => "type = 'dense', units = 2",
+                Some("slope") => "type = 'leaky_relu'",
+                Some("alpha") => "type = 'elu'",
+                Some("output") => "type = 'avg_pool'",
+                Some("branch" | "shortcut") => "type = 'residual', branch = []",
                 _ => "type = 'conv', filters = 2",
             };
             format!(

@@ -48,7 +48,7 @@ impl Engine {
     /// As [`Self::new`], without kernels.
     pub fn by_libtorch(net: &Network, composite: &Composite, non_negative: bool) -> Result<Self, ExplainError> {
         let propagator = no_grad(|| Propagator::new(net, composite, non_negative))?;
-        let layers = propagator.ruled().count();
+        let layers = propagator.layers();
         Ok(Self {
             propagator,
             #[cfg(target_arch = "x86_64")]

@@ -36,8 +36,8 @@ fn biases_and_stabilisers_take_what_is_missing() {
     let tensor = |values: &[f64], size: &[i64]| Tensor::from_slice(values).to_kind(tch::Kind::Float).reshape(size);
     let (inputs, outputs) = (INPUTS as i64, OUTPUTS as i64);
     let layer = Layer::Dense { weight: tensor(&w, &[outputs, inputs]), bias: Some(tensor(&b, &[outputs])) };
-    let linear = Linear::of(&layer).expect("a linear layer");
     let input = tensor(&x, &[1, inputs]);
+    let linear = Linear::of(&layer, &input).expect("a linear layer");
     for bias in [Bias::Full, Bias::Signed, Bias::Ignore] {
         let all = |bias_of: f64| if bias == Bias::Ignore { 0.0 } else { bias_of };
         let parts = |bias_of: f64| match bias {

@@ -1,20 +1,20 @@
 //! The linear layers of a network, forwards and transposed, with any part of their weights.
 
 use tch::Tensor;
-use xdlreg_core::explain::{BiasPart, LayerKind, WeightPart};
+use xdlreg_core::explain::{BiasPart, WeightPart};
 
 use super::memory::channels_last;
 use crate::net::Layer;
-use crate::net::layer::{Window, convolve};
+use crate::net::layer::{Means, Window, convolve};
 
-/// z = W x + b, whatever the layer calls it: a convolution, a dense layer or batch norm's y = s x + t.
+/// z = W x + b, whatever the layer calls it: a convolution, a dense layer, batch norm's y = s x + t, means over windows, or the
+/// sum of two inputs.
 #[derive(Debug)]
 pub(super) struct Linear {
-    pub kind: LayerKind,
+    map: Map,
+    /// Of means and sums one number, by which they are multiplied.
     weight: Tensor,
     bias: Option<Tensor>,
-    /// Of a convolution.
-    window: Option<Window>,
 }
 
 /// A part of a layer's weights, ready to be applied.
@@ -26,11 +26,30 @@ pub(super) struct Part {
 }
 
 /// How weights act on an input.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Map {
     Conv(Window),
     Dense,
     Scale,
+    Means {
+        means: Means,
+        /// Whether there is one mean a channel, which are features.
+        global: bool,
+    },
+    /// Of the two halves of the channels, or features: what a branch and a shortcut made.
+    Sum,
+}
+
+impl Map {
+    fn shallow_clone(&self) -> Self {
+        match self {
+            Self::Conv(window) => Self::Conv(*window),
+            Self::Dense => Self::Dense,
+            Self::Scale => Self::Scale,
+            Self::Means { means, global } => Self::Means { means: means.map(Tensor::shallow_clone), global: *global },
+            Self::Sum => Self::Sum,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -45,29 +64,60 @@ enum Transposed {
 }
 
 impl Linear {
-    /// The linear map of `layer`, or `None` for a layer without one.
-    pub fn of(layer: &Layer) -> Option<Self> {
+    /// The linear map of `layer` for such an input, or `None` for a layer without one.
+    pub fn of(layer: &Layer, input: &Tensor) -> Option<Self> {
+        let own = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
+        let one = || Tensor::ones([1], (input.kind(), input.device()));
+        let means = |means, global| Self {
+            map: Map::Means { means, global },
+            weight: one(),
+            bias: None,
+        };
         let linear = match layer {
             Layer::Conv { weight, bias, window } => Self {
-                kind: LayerKind::Conv,
+                map: Map::Conv(*window),
                 weight: weight.shallow_clone(),
-                bias: bias.as_ref().map(Tensor::shallow_clone),
-                window: Some(*window),
+                bias: own(bias),
             },
-            Layer::Dense { weight, bias } => Self {
-                kind: LayerKind::Dense,
-                weight: weight.shallow_clone(),
-                bias: bias.as_ref().map(Tensor::shallow_clone),
-                window: None,
-            },
-            Layer::BatchNorm { weight, bias, running_mean, running_var, epsilon } => {
-                let scale = weight / (running_var + *epsilon).sqrt();
-                let shift = bias - running_mean * &scale;
-                Self { kind: LayerKind::BatchNorm, weight: scale, bias: Some(shift), window: None }
+            Layer::Dense { weight, bias } => {
+                Self { map: Map::Dense, weight: weight.shallow_clone(), bias: own(bias) }
             }
-            Layer::Relu | Layer::MaxPool(_) | Layer::Flatten | Layer::Dropout => return None,
+            Layer::BatchNorm { .. } => {
+                let (scale, shift) = scale_and_shift(layer)?;
+                Self { map: Map::Scale, weight: scale, bias: Some(shift) }
+            }
+            Layer::AvgPool(own) => means(own.map(Tensor::shallow_clone), false),
+            Layer::GlobalAvgPool => {
+                let along = |axis: usize| {
+                    let side = input.size()[axis];
+                    Tensor::full([1, side], 1.0 / side as f64, (input.kind(), input.device()))
+                };
+                means(Means { rows: along(2), columns: along(3) }, true)
+            }
+            Layer::Sum => Self { map: Map::Sum, weight: one(), bias: None },
+            Layer::Relu
+            | Layer::LeakyRelu { .. }
+            | Layer::Elu { .. }
+            | Layer::MaxPool(_)
+            | Layer::Flatten
+            | Layer::Dropout
+            | Layer::Branch
+            | Layer::Shortcut => return None,
         };
         Some(linear)
+    }
+
+    /// A convolution or dense layer and the batch norm right behind it as one layer: s (W x + b) + t. `None` for other pairs.
+    pub fn merged(layer: &Layer, batch_norm: &Layer, input: &Tensor) -> Option<Self> {
+        let weighted = matches!(layer, Layer::Conv { .. } | Layer::Dense { .. });
+        let ((scale, shift), linear) = (scale_and_shift(batch_norm)?, Self::of(layer, input).filter(|_| weighted)?);
+        let mut along = vec![1; linear.weight.dim()];
+        along[0] = -1;
+        let bias = match &linear.bias {
+            Some(bias) => bias * &scale + shift,
+            None => shift,
+        };
+        Some(Self { weight: &linear.weight * scale.view(along.as_slice()), bias: Some(bias), ..linear })
     }
 
     /// The layer with a part of its weights.
@@ -82,15 +132,17 @@ impl Linear {
             WeightPart::FavourPositive(g) => w + w.clamp_min(0.0) * g,
             WeightPart::FavourNegative(g) => w + w.clamp_max(0.0) * g,
         };
-        Part::new(self.map(), weight)
-    }
-
-    fn map(&self) -> Map {
-        match (self.kind, self.window) {
-            (LayerKind::Conv, Some(window)) => Map::Conv(window),
-            (LayerKind::BatchNorm, _) => Map::Scale,
-            _ => Map::Dense,
-        }
+        let map = match (&self.map, part) {
+            // The weight of a pixel in a mean is the product of a number of its row and one of its column.
+            (Map::Means { means, global }, WeightPart::Square) => {
+                Map::Means { means: means.map(Tensor::square), global: *global }
+            }
+            (Map::Means { means, global }, WeightPart::One) => {
+                Map::Means { means: means.map(|matrix| matrix.gt(0.0).to_kind(matrix.kind())), global: *global }
+            }
+            (map, _) => map.shallow_clone(),
+        };
+        Part::new(map, weight)
     }
 
     /// A part of the layer's bias.
@@ -107,10 +159,19 @@ impl Linear {
     }
 }
 
+/// Batch norm as y = s x + t: s and t.
+fn scale_and_shift(layer: &Layer) -> Option<(Tensor, Tensor)> {
+    let Layer::BatchNorm { weight, bias, running_mean, running_var, epsilon } = layer else { return None };
+    let scale = weight / (running_var + *epsilon).sqrt();
+    let shift = bias - running_mean * &scale;
+    Some((scale, shift))
+}
+
 impl Part {
     fn new(map: Map, weight: Tensor) -> Self {
-        let (forward, transposed) = match map {
-            Map::Conv(window) => {
+        let (forward, transposed) = match &map {
+            Map::Means { .. } | Map::Sum => (weight.shallow_clone(), Transposed::Same(weight)),
+            &Map::Conv(window) => {
                 let (size, [rows, columns]) = (weight.size(), window.kernel);
                 let (filters, channels) = (size[0], size[1]);
                 let transposed = if !keeps_size(&window) {
@@ -142,13 +203,18 @@ impl Part {
 
     /// W x + b.
     pub fn apply(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        operate(self.map, x, &self.forward, bias)
+        operate(&self.map, x, &self.forward, bias)
     }
 
     /// W^T s, in the shape of the layer's input `x`.
     pub fn transpose(&self, s: &Tensor, x: &Tensor) -> Tensor {
         match &self.transposed {
-            Transposed::Same(weight) => operate(self.map, s, weight, None),
+            Transposed::Same(weight) => match &self.map {
+                Map::Means { means, global: false } => means.transpose(s) * weight,
+                Map::Means { means, global: true } => means.transpose(&s.unsqueeze(-1).unsqueeze(-1)) * weight,
+                Map::Sum => Tensor::cat(&[s, s], 1) * weight,
+                map => operate(map, s, weight, None),
+            },
             Transposed::Folded { matrix, kernel } => {
                 let size = s.size();
                 let pixels = s.permute([0, 2, 3, 1]).reshape([size[0], -1, size[1]]);
@@ -182,9 +248,17 @@ fn scatter(s: &Tensor, weight: &Tensor, window: &Window, x: &Tensor) -> Tensor {
     padded.narrow(2, rows[0], inputs[2]).narrow(3, columns[0], inputs[3])
 }
 
-fn operate(map: Map, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+fn operate(map: &Map, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     match map {
-        Map::Conv(window) => convolve(x, weight, bias, &window),
+        Map::Conv(window) => convolve(x, weight, bias, window),
+        Map::Means { means, global } => {
+            let means = means.apply(x) * weight;
+            if *global { means.flatten(1, -1) } else { means }
+        }
+        Map::Sum => {
+            let halves = x.chunk(2, 1);
+            (&halves[0] + &halves[1]) * weight
+        }
         Map::Dense => x.linear(weight, bias),
         Map::Scale => {
             // Of images, or of features.

@@ -15,6 +15,7 @@ mod reference;
 mod relevance;
 mod rule;
 mod stabilise;
+mod step;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -275,3 +276,7 @@ mod rule_tests;
 mod smooth_tests;
 #[cfg(test)]
 mod stack_tests;
+#[cfg(test)]
+mod torch_tests;
+#[cfg(test)]
+mod twin;

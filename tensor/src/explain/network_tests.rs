@@ -91,9 +91,9 @@ fn without_biases_relevance_adds_up_to_the_prediction() {
 fn the_output_bias_and_epsilon_take_their_share() {
     let (net, images) = reference();
     let (_, layer) = net.layers.last().expect("an output layer");
-    let linear = Linear::of(layer).expect("a dense layer");
     let (inputs, output) = no_grad(|| net.forward_trace(&to_tensor(&images, 0..images.len())));
     let x = inputs.last().expect("the input of the output layer");
+    let linear = Linear::of(layer, x).expect("a dense layer");
     let f = output.view([-1, 1]);
     let rule = LayerRule::new(&Rule::epsilon(0.1, Bias::Full), &linear, &x.narrow(0, 0, 1), true);
     let below =

@@ -4,7 +4,7 @@
 //! takes a multiple of the time, with its 64-bit places and a pass over all pixels for each of rectifying, comparing,
 //! dividing and clearing.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 use xdlreg_core::explain::Denominator;
 
 use super::memory::{channels_last, empty_channels_last, pixels, pixels_mut};
@@ -44,7 +44,7 @@ enum Places {
 /// Max-pooling of x `[n, channels, rows, columns]` (channels innermost in memory), or of max(x, 0) to `rectify`.
 pub(super) fn max_pool(x: &Tensor, window: &Window, rectify: bool) -> (Tensor, Winners) {
     let shape = <[i64; 4]>::try_from(x.size()).expect("four dimensions");
-    if x.device() == Device::Cpu {
+    if (x.device(), x.kind()) == (Device::Cpu, Kind::Float) {
         let (pooled, places) = max_pool_on_cpu(x, shape, window, if rectify { 0.0 } else { f32::NEG_INFINITY });
         return (pooled, Winners { shape, places: Places::Cpu(places) });
     }

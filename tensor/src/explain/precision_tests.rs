@@ -4,89 +4,17 @@
 //! precision, without kernels, from the prediction back to the pixels.
 
 use rand::RngExt;
-use tch::{Device, Kind, Tensor, no_grad};
-use xdlreg_core::explain::{Analyzer, Composite, LayerSite, Method, Options, Start};
+use tch::{Device, Kind, no_grad};
+use xdlreg_core::explain::{Analyzer, Composite, Method, Options, Start};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::seed::stream;
 use xdlreg_core::sim::SHAPE;
 
-use super::linear::Linear;
 use super::network_tests::{ask, random_images, settings};
 use super::parity_tests::{npy, reference};
-use super::pool::{Winners, max_pool_by_libtorch};
-use super::relevance::Relevance;
-use super::rule::LayerRule;
-use crate::net::network::to_tensor;
-use crate::net::{Layer, Network, Weights};
-
-/// A layer with its numbers in another kind.
-fn converted(layer: &Layer, kind: Kind) -> Layer {
-    let double = |tensor: &Tensor| tensor.to_kind(kind);
-    match layer {
-        Layer::Conv { weight, bias, window } => {
-            Layer::Conv { weight: double(weight), bias: bias.as_ref().map(double), window: *window }
-        }
-        Layer::Dense { weight, bias } => Layer::Dense { weight: double(weight), bias: bias.as_ref().map(double) },
-        Layer::BatchNorm { weight, bias, running_mean, running_var, epsilon } => Layer::BatchNorm {
-            weight: double(weight),
-            bias: double(bias),
-            running_mean: double(running_mean),
-            running_var: double(running_var),
-            epsilon: *epsilon,
-        },
-        Layer::Relu => Layer::Relu,
-        Layer::MaxPool(window) => Layer::MaxPool(*window),
-        Layer::Flatten => Layer::Flatten,
-        Layer::Dropout => Layer::Dropout,
-    }
-}
-
-enum Step {
-    Linear { rule: LayerRule, x: Tensor, z: Tensor },
-    Pool(Winners),
-    Flatten(Vec<i64>),
-}
-
-/// The maps of a composite whose relevance starts as the prediction, in numbers of this kind.
-fn computed_in(kind: Kind, net: &Network, composite: &Composite, images: &RasterStack) -> Vec<f64> {
-    assert_eq!(composite.start, Start::Prediction);
-    let mut x = to_tensor(images, 0..images.len()).to_kind(kind);
-    let mut steps = Vec::new();
-    let mut sites = LayerSite::of(net.spec()).into_iter();
-    for (_, layer) in &net.layers {
-        let layer = converted(layer, kind);
-        match (&layer, Linear::of(&layer)) {
-            (_, Some(linear)) => {
-                let rule = composite.rule(&sites.next().expect("a linear layer")).expect("a rule");
-                let rule = LayerRule::new(rule, &linear, &x.narrow(0, 0, 1), false);
-                let z = layer.forward(&x);
-                steps.push(Step::Linear { rule, x, z: z.shallow_clone() });
-                x = z;
-            }
-            (Layer::MaxPool(window), _) => {
-                let shape = <[i64; 4]>::try_from(x.size()).expect("four dimensions");
-                let (pooled, winners) = max_pool_by_libtorch(&x, shape, window, false);
-                steps.push(Step::Pool(winners));
-                x = pooled;
-            }
-            (Layer::Flatten, _) => {
-                steps.push(Step::Flatten(x.size()));
-                x = layer.forward(&x);
-            }
-            _ => x = layer.forward(&x),
-        }
-    }
-    let mut relevance = x;
-    for step in steps.iter().rev() {
-        relevance = match step {
-            Step::Linear { rule, x, z } => rule.propagate(x, Some(z), &Relevance::Dense(relevance)).0,
-            Step::Pool(winners) => winners.route(&relevance),
-            Step::Flatten(shape) => relevance.view(shape.as_slice()),
-        };
-    }
-    Vec::try_from(relevance.to_kind(Kind::Double).contiguous().view(-1)).expect("values")
-}
+use super::twin::computed_in;
+use crate::net::{Network, Weights};
 
 /// The maps of an analyzer as they are made.
 fn maps(net: &Network, name: &str, images: &RasterStack) -> Vec<f64> {

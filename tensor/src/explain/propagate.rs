@@ -1,18 +1,17 @@
 //! Relevance through a whole network, from the prediction back to the pixels.
 
-use tch::{Kind, Tensor};
-use xdlreg_core::explain::{Activation, BiasPart, Composite, LayerSite, WeightPart};
+use tch::Tensor;
+use xdlreg_core::explain::{Composite, LayerSite};
 use xdlreg_core::raster::ImageShape;
 
 use super::error::ExplainError;
 use super::ledger::Taken;
 use super::linear::{Linear, Part};
 use super::memory::channels_last;
-use super::pool::{Winners, max_pool};
 use super::relevance::Relevance;
 use super::rule::LayerRule;
-use crate::net::layer::Window;
-use crate::net::{Layer, Network};
+use super::step::{Memory, OPEN, Prepared, Signs, Step};
+use crate::net::{Flow, Layer, Network};
 
 /// By how much of their distance bounds may be passed: noise takes a few pixels of tissue a little beyond 1.
 const TOLERANCE: f64 = 0.05;
@@ -21,42 +20,10 @@ const TOLERANCE: f64 = 0.05;
 #[derive(Debug)]
 pub(super) struct Propagator {
     steps: Vec<Step>,
-    /// The linear layers whose rule is meant for inputs between two bounds, by their places among the linear layers.
+    /// The layers with a rule of their own whose rule is meant for inputs between two bounds, by their places among those.
     bounded: Vec<(usize, [f64; 2])>,
-}
-
-#[derive(Debug)]
-enum Step {
-    Linear {
-        forward: Part,
-        bias: Option<Tensor>,
-        rule: LayerRule,
-    },
-    /// `shared`: the input is kept elsewhere and must not be overwritten.
-    Relu {
-        activation: Activation,
-        shared: bool,
-    },
-    /// `rectify`: of the rectified input, where nothing happens to relevance in between.
-    MaxPool {
-        window: Window,
-        rectify: bool,
-    },
-    Flatten,
-}
-
-/// What a step remembers of the forward pass.
-enum Memory {
-    Linear {
-        x: Tensor,
-        z: Option<Tensor>,
-    },
-    /// Where the activation's input was positive, if that matters.
-    Relu(Option<Tensor>),
-    MaxPool(Winners),
-    Flatten {
-        shape: Vec<i64>,
-    },
+    /// Linear layers, also those that were merged into another.
+    layers: usize,
 }
 
 /// What a batch leaves behind on its way through the network.
@@ -81,7 +48,7 @@ impl Trace {
     fn into_inputs(self) -> Vec<Tensor> {
         let input = |memory| match memory {
             Memory::Linear { x, .. } => Some(x),
-            Memory::Relu(_) | Memory::MaxPool(_) | Memory::Flatten { .. } => None,
+            _ => None,
         };
         self.memories.into_iter().filter_map(input).collect()
     }
@@ -92,54 +59,64 @@ impl Propagator {
     ///
     /// # Errors
     /// [`ExplainError::NoRule`] for a layer that no entry of the composite selects.
-    pub fn new(net: &Network, composite: &Composite, mut non_negative: bool) -> Result<Self, ExplainError> {
-        let mut x = Tensor::zeros(batch_shape(net.spec().input, 1), (Kind::Float, net.device()));
+    pub fn new(net: &Network, composite: &Composite, non_negative: bool) -> Result<Self, ExplainError> {
         let sites = LayerSite::of(net.spec());
-        let mut steps: Vec<Step> = Vec::new();
-        let (mut bounded, mut linear_layers) = (Vec::new(), 0);
-        for (name, layer) in &net.layers {
-            let step = match layer {
-                Layer::Dropout => None,
-                Layer::Flatten => Some(Step::Flatten),
-                Layer::MaxPool(window) => {
-                    let rectify = matches!(steps.last(), Some(Step::Relu { activation: Activation::Pass, .. }));
-                    if rectify {
-                        steps.pop();
-                    }
-                    Some(Step::MaxPool { window: *window, rectify })
-                }
-                Layer::Relu => {
-                    let shared = matches!(steps.last(), Some(Step::Linear { rule, .. }) if rule.needs_output());
-                    Some(Step::Relu { activation: composite.activation, shared })
-                }
-                Layer::BatchNorm { .. } | Layer::Conv { .. } | Layer::Dense { .. } => {
-                    let linear = Linear::of(layer).expect("a linear layer");
-                    let rule = composite
-                        .rule(&sites[linear_layers])
-                        .ok_or_else(|| ExplainError::NoRule { layer: name.clone() })?;
-                    bounded.extend(rule.bounds().map(|bounds| (linear_layers, bounds)));
-                    linear_layers += 1;
-                    let rule = LayerRule::new(rule, &linear, &x, non_negative);
-                    Some(Step::Linear { forward: linear.part(WeightPart::All), bias: linear.bias(BiasPart::All), rule })
-                }
+        let mut prepared = Prepared::default();
+        let mut site = 0;
+        let image = Tensor::zeros(batch_shape(net.spec().input, 1), (net.kind(), net.device()));
+        let mut flow = Flow::new(image);
+        // Whether nothing is below zero here, and where open residual blocks wait; and whether what is here is kept elsewhere.
+        let (mut signs, mut shared) = (Signs { non_negative, waiting: Vec::new() }, false);
+        let mut layers = net.layers.iter().peekable();
+        while let Some((name, layer)) = layers.next() {
+            let x = match layer {
+                Layer::Sum => Tensor::cat(&[&flow.x, &flow.x], 1),
+                _ => flow.x.shallow_clone(),
             };
-            non_negative = match layer {
-                Layer::Relu => true,
-                Layer::BatchNorm { .. } | Layer::Conv { .. } | Layer::Dense { .. } => false,
-                Layer::MaxPool(_) | Layer::Flatten | Layer::Dropout => non_negative,
-            };
-            steps.extend(step);
-            x = layer.forward(&x);
+            if let Some(own) = Linear::of(layer, &x) {
+                let merged = layers.peek().filter(|(name, _)| composite.merges(name));
+                let merged = merged.and_then(|(_, next)| Linear::merged(layer, next, &x));
+                let merges = merged.is_some();
+                let rule = composite.rule(&sites[site]).ok_or_else(|| ExplainError::NoRule { layer: name.clone() })?;
+                let positive = signs.before(layer);
+                shared = prepared.push_linear(&merged.unwrap_or(own), rule, &x, positive, (site, layer));
+                site += 1;
+                flow.step(layer, Layer::forward);
+                signs.step(layer);
+                if let Some((_, batch_norm)) = merges.then(|| layers.next()).flatten() {
+                    site += 1;
+                    flow.step(batch_norm, Layer::forward);
+                }
+                continue;
+            }
+            prepared.push(layer, composite.activation, &mut shared);
+            flow.step(layer, Layer::forward);
+            signs.step(layer);
         }
-        Ok(Self { steps, bounded })
+        Ok(Self { steps: prepared.steps, bounded: prepared.bounded, layers: sites.len() })
+    }
+
+    /// How many linear layers there are, also those that were merged into another: entries of the ledger.
+    pub fn layers(&self) -> usize {
+        self.layers
     }
 
     /// Carries `images` `[n, channels, rows, columns]` through the network.
     pub fn forward(&self, images: &Tensor) -> Trace {
         let mut memories = Vec::with_capacity(self.steps.len());
-        let mut x = channels_last(images);
+        let (mut x, mut waiting) = (channels_last(images), Vec::new());
         for step in &self.steps {
-            let (memory, output) = step.forward(x);
+            let (memory, output) = match step {
+                Step::Branch => {
+                    waiting.push(x.shallow_clone());
+                    (Memory::Nothing, x)
+                }
+                Step::Shortcut => (Memory::Nothing, std::mem::replace(waiting.last_mut().expect(OPEN), x)),
+                Step::Linear { is_sum: true, .. } => {
+                    step.forward(Tensor::cat(&[waiting.pop().expect(OPEN), x], 1))
+                }
+                step => step.forward(x),
+            };
             memories.push(memory);
             x = output;
         }
@@ -169,32 +146,41 @@ impl Propagator {
     /// hidden units. The ledger has an entry an image and linear layer, from the input on.
     pub fn backward(&self, trace: Trace, relevance: Tensor, of_units: bool) -> (Tensor, Vec<Taken>) {
         let count = relevance.size()[0] as usize;
-        let layers = self.ruled().count();
-        let mut ledger = vec![Taken::default(); count * layers];
+        let mut ledger = vec![Taken::default(); count * self.layers];
         let above = usize::from(of_units);
-        let mut layer = layers - above;
-        let mut relevance = Relevance::Dense(relevance);
+        let (mut relevance, mut waiting) = (Relevance::Dense(relevance), Vec::new());
         for (step, memory) in self.steps.iter().zip(trace.memories).rev().skip(above) {
             relevance = match (step, memory) {
-                (Step::Linear { rule, .. }, Memory::Linear { x, z }) => {
-                    layer -= 1;
+                (Step::Linear { rule, site, is_sum, .. }, Memory::Linear { x, z }) => {
                     let (relevance, taken) = rule.propagate(&x, z.as_ref(), &relevance);
                     for (image, taken) in taken.into_iter().enumerate() {
-                        ledger[image * layers + layer] = taken;
+                        ledger[image * self.layers + site] = taken;
                     }
-                    Relevance::Dense(relevance)
+                    if *is_sum {
+                        let mut halves = relevance.chunk(2, 1);
+                        let shortcut = halves.pop().expect("two halves");
+                        waiting.extend(halves);
+                        Relevance::Dense(shortcut)
+                    } else {
+                        Relevance::Dense(relevance)
+                    }
                 }
+                (Step::Shortcut, _) => {
+                    let branch = std::mem::replace(waiting.last_mut().expect(OPEN), relevance.dense());
+                    Relevance::Dense(branch)
+                }
+                (Step::Branch, _) => Relevance::Dense(relevance.dense() + waiting.pop().expect(OPEN)),
                 (step, memory) => step.backward(memory, relevance),
             };
         }
         (relevance.dense(), ledger)
     }
 
-    /// The linear layers from the input on: weights, bias and rule.
+    /// The layers with a rule of their own from the input on: weights, bias and rule.
     pub fn ruled(&self) -> impl Iterator<Item = (&Part, Option<&Tensor>, &LayerRule)> {
         self.steps.iter().filter_map(|step| match step {
-            Step::Linear { forward, bias, rule } => Some((forward, bias.as_ref(), rule)),
-            Step::Relu { .. } | Step::MaxPool { .. } | Step::Flatten => None,
+            Step::Linear { forward, bias, rule, .. } => Some((forward, bias.as_ref(), rule)),
+            _ => None,
         })
     }
 }
@@ -202,49 +188,4 @@ impl Propagator {
 /// The shape of a batch of images.
 pub(super) fn batch_shape(image: ImageShape, count: i64) -> [i64; 4] {
     [count, image.channels as i64, image.height as i64, image.width as i64]
-}
-
-impl Step {
-    fn forward(&self, mut x: Tensor) -> (Memory, Tensor) {
-        match self {
-            Self::Linear { forward, bias, rule } => {
-                let output = forward.apply(&x, bias.as_ref());
-                let z = rule.needs_output().then(|| output.shallow_clone());
-                (Memory::Linear { x, z }, output)
-            }
-            Self::Relu { activation, shared } => {
-                let output = if *shared { x.relu() } else { x.relu_() };
-                let masked = matches!(activation, Activation::Gradient | Activation::Guided);
-                (Memory::Relu(masked.then(|| output.gt(0.0))), output)
-            }
-            Self::MaxPool { window, rectify } => {
-                let (output, winners) = max_pool(&x, window, *rectify);
-                (Memory::MaxPool(winners), output)
-            }
-            Self::Flatten => (Memory::Flatten { shape: x.size() }, x.flatten(1, -1)),
-        }
-    }
-
-    fn backward(&self, memory: Memory, relevance: Relevance) -> Relevance {
-        match (self, memory) {
-            (Self::Relu { activation: Activation::Pass, .. }, _) => relevance,
-            (Self::Relu { activation, .. }, Memory::Relu(positive)) => {
-                let mut relevance = relevance.dense();
-                if *activation != Activation::Gradient {
-                    relevance = relevance.relu();
-                }
-                Relevance::Dense(match positive {
-                    Some(positive) => relevance * positive,
-                    None => relevance,
-                })
-            }
-            (Self::MaxPool { .. }, Memory::MaxPool(winners)) => {
-                Relevance::Pooled { values: relevance.dense(), winners }
-            }
-            (Self::Flatten, Memory::Flatten { shape }) => {
-                Relevance::Dense(channels_last(&relevance.dense().view(shape.as_slice())))
-            }
-            _ => unreachable!("every step reads its own memory"),
-        }
-    }
 }

@@ -194,7 +194,7 @@ fn dense(rng: &mut impl Rng, inputs: usize, outputs: usize, with_bias: bool) -> 
 }
 
 fn check(layer: &Layer, wiring: &Wiring, rng: &mut impl Rng, input: &[i64]) {
-    let linear = Linear::of(layer).expect("a linear layer");
+    let linear = Linear::of(layer, &tensor(&vec![0.0; wiring.inputs], input)).expect("a linear layer");
     for non_negative in [false, true] {
         // Half of what is never negative is zero, as behind a ReLU.
         let x: Vec<f64> = match non_negative {
@@ -280,7 +280,7 @@ fn batch_norm_follows_innvestigate() {
     let x = grid(&mut stream(0, "batch norm", 0), 2 * 9, -0.9, 9);
     let relevance = grid(&mut stream(1, "batch norm", 0), 2 * 9, -1.0, 9);
     let input = tensor(&x, &[1, 2, 3, 3]);
-    let rule = LayerRule::new(&Rule::epsilon(1e-7, Bias::Full), &Linear::of(&layer).expect("linear"), &input, false);
+    let rule = LayerRule::new(&Rule::epsilon(1e-7, Bias::Full), &Linear::of(&layer, &input).expect("linear"), &input, false);
     let output = layer.forward(&input);
     let (ours, _) = rule.propagate(&input, Some(&output), &Relevance::Dense(tensor(&relevance, &[1, 2, 3, 3])));
     for (at, ours) in doubles(&ours).iter().enumerate() {

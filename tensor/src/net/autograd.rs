@@ -9,6 +9,7 @@ use xdlreg_core::raster::RasterStack;
 use xdlreg_core::task::Task;
 
 use super::engine::{Engine, trainable_values};
+use super::flow::Flow;
 use super::layer::Layer;
 use super::loss::Objective;
 use super::network::{Network, to_tensor};
@@ -148,9 +149,9 @@ fn views(weights: &Weights, flat: &Tensor, device: Device) -> Vec<(String, Tenso
 /// Outputs in training mode: batch norm normalises by the batch and updates its running statistics, each dropout multiplies by its
 /// part of `mask` `[n, values]`.
 fn forward_training(net: &Network, images: &Tensor, mask: &Tensor) -> Tensor {
-    let (mut x, mut dropped) = (images.shallow_clone(), 0);
+    let (mut flow, mut dropped) = (Flow::new(images.shallow_clone()), 0);
     for (_, layer) in &net.layers {
-        x = match layer {
+        flow.step(layer, |layer, x| match layer {
             Layer::BatchNorm { weight, bias, running_mean, running_var, epsilon } => {
                 let (weight, bias, mean, var) = (Some(weight), Some(bias), Some(running_mean), Some(running_var));
                 x.batch_norm(weight, bias, mean, var, true, BATCH_NORM_UPDATE, *epsilon, false)
@@ -162,10 +163,10 @@ fn forward_training(net: &Network, images: &Tensor, mask: &Tensor) -> Tensor {
                 dropped += values;
                 x * own
             }
-            other => other.forward(&x),
-        };
+            other => other.forward(x),
+        });
     }
-    net.shape_output(x)
+    net.shape_output(flow.x)
 }
 
 #[cfg(test)]

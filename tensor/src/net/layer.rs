@@ -22,7 +22,18 @@ pub enum Layer {
         window: Window,
     },
     Relu,
+    /// x where it is positive, else `slope` x.
+    LeakyRelu {
+        slope: f64,
+    },
+    /// x where it is positive, else `alpha` (exp(x) - 1).
+    Elu {
+        alpha: f64,
+    },
     MaxPool(Window),
+    AvgPool(Means),
+    /// The mean of every channel, `[n, channels]`.
+    GlobalAvgPool,
     /// To `[n, channels * height * width]`, in channel, row, column order.
     Flatten,
     /// The identity, outside training.
@@ -32,6 +43,71 @@ pub enum Layer {
         weight: Tensor,
         bias: Option<Tensor>,
     },
+    /// The three marks of a residual block, which [`super::flow::Flow`] carries out.
+    Branch,
+    Shortcut,
+    Sum,
+}
+
+/// Means over windows, which are products of means over rows and over columns: y = rows x columns^T.
+#[derive(Debug)]
+pub struct Means {
+    /// What every row of pixels counts in every row of means, `[outputs, inputs]`.
+    pub rows: Tensor,
+    pub columns: Tensor,
+}
+
+impl Means {
+    /// Over windows that move over an image of this shape.
+    pub fn moving(image: ImageShape, window: &Window, padding: Padding) -> Self {
+        let outputs = window.outputs([image.height as i64, image.width as i64]);
+        let along = |axis: usize, side: usize| {
+            let spans = (0..outputs[axis]).map(|place| {
+                let start = place * window.stride[axis] - window.padding[axis][0];
+                let inside = start.max(0)..(start + window.kernel[axis]).min(side as i64);
+                // Keras leaves the padding of SAME out of the mean; PyTorch counts what was asked for as zeros.
+                let count = if padding == Padding::Same { inside.end - inside.start } else { window.kernel[axis] };
+                (inside, count)
+            });
+            matrix(spans, side)
+        };
+        Self { rows: along(0, image.height), columns: along(1, image.width) }
+    }
+
+    /// So many rows and columns of them, from all of an image, as PyTorch's `adaptive_avg_pool2d` cuts it up.
+    pub fn adaptive(image: ImageShape, [rows, columns]: [usize; 2]) -> Self {
+        let along = |outputs: usize, side: usize| {
+            let spans = (0..outputs).map(|place| {
+                let (start, end) = (place * side / outputs, ((place + 1) * side).div_ceil(outputs));
+                (start as i64..end as i64, (end - start) as i64)
+            });
+            matrix(spans, side)
+        };
+        Self { rows: along(rows, image.height), columns: along(columns, image.width) }
+    }
+
+    pub fn apply(&self, x: &Tensor) -> Tensor {
+        self.rows.matmul(&x.matmul(&self.columns.tr()))
+    }
+
+    /// `values` of the means at the pixels that they are made of.
+    pub fn transpose(&self, values: &Tensor) -> Tensor {
+        self.rows.tr().matmul(&values.matmul(&self.columns))
+    }
+
+    /// The same with the numbers of both matrices changed.
+    pub fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
+        Self { rows: change(&self.rows), columns: change(&self.columns) }
+    }
+}
+
+/// A row for every span of pixels: one over its count within it.
+fn matrix(spans: impl Iterator<Item = (std::ops::Range<i64>, i64)>, side: usize) -> Tensor {
+    let row = |(inside, count): (std::ops::Range<i64>, i64)| {
+        (0..side as i64).map(move |pixel| if inside.contains(&pixel) { 1.0 / count as f64 } else { 0.0 })
+    };
+    let values: Vec<f64> = spans.flat_map(row).collect();
+    Tensor::from_slice(&values).view([-1, side as i64])
 }
 
 /// How a window moves over an image: for rows and for columns.
@@ -94,7 +170,14 @@ impl Layer {
             }
             Self::Dense { weight, bias } => Self::Dense { weight: same(weight), bias: bias.as_ref().map(same) },
             Self::MaxPool(window) => Self::MaxPool(*window),
+            Self::AvgPool(means) => Self::AvgPool(means.map(same)),
+            Self::GlobalAvgPool => Self::GlobalAvgPool,
             Self::Relu => Self::Relu,
+            Self::LeakyRelu { slope } => Self::LeakyRelu { slope: *slope },
+            Self::Elu { alpha } => Self::Elu { alpha: *alpha },
+            Self::Branch => Self::Branch,
+            Self::Shortcut => Self::Shortcut,
+            Self::Sum => Self::Sum,
             Self::Flatten => Self::Flatten,
             Self::Dropout => Self::Dropout,
         }
@@ -109,12 +192,22 @@ impl Layer {
             }
             Self::Conv { weight, bias, window } => convolve(input, weight, bias.as_ref(), window),
             Self::Relu => input.relu(),
+            Self::LeakyRelu { slope } => Tensor::maximum(input, &(input * *slope)),
+            Self::Elu { alpha } => elu(input, *alpha),
             Self::MaxPool(window) => max_pool(input, window),
+            Self::AvgPool(means) => means.apply(input),
+            Self::GlobalAvgPool => input.mean_dim([2, 3].as_slice(), false, None),
+            Self::Branch | Self::Shortcut | Self::Sum => unreachable!("a flow carries these out"),
             Self::Flatten => input.flatten(1, -1),
             Self::Dropout => input.shallow_clone(),
             Self::Dense { weight, bias } => input.linear(weight, bias.as_ref()),
         }
     }
+}
+
+/// Where x is positive x itself, else alpha (exp(x) - 1).
+fn elu(x: &Tensor, alpha: f64) -> Tensor {
+    x.clamp_min(0.0) + x.clamp_max(0.0).expm1() * alpha
 }
 
 /// Convolution with zeros around the image.
@@ -162,87 +255,5 @@ fn channels_last(input: &Tensor) -> Tensor {
 }
 
 #[cfg(test)]
-mod tests {
-    use tch::{Device, Kind};
-    use xdlreg_core::net::BATCH_NORM_EPSILON;
-
-    use super::*;
-
-    /// Windows and paddings of all kinds: odd and even kernels, more behind than in front, more columns than rows.
-    const WINDOWS: [([usize; 2], [usize; 2], Padding); 7] = [
-        ([3, 3], [2, 2], Padding::Same),
-        ([2, 2], [2, 2], Padding::Same),
-        ([3, 2], [1, 3], Padding::Same),
-        ([4, 3], [3, 2], Padding::Same),
-        ([2, 3], [2, 1], Padding::Valid),
-        ([3, 3], [2, 2], Padding::Pixels([1, 1])),
-        ([3, 4], [2, 1], Padding::Pixels([2, 1])),
-    ];
-    const SIZES: [(usize, usize); 5] = [(98, 98), (49, 49), (7, 7), (6, 9), (13, 4)];
-
-    /// The values of an image under every position of a window, row by row; none for padding. SAME as Keras defines it:
-    /// `total = max((ceil(side / stride) - 1) * stride + kernel - side, 0)` pixels, half of them, rounded down, in front.
-    fn windows(
-        image: &[f32],
-        [height, width]: [usize; 2],
-        (kernel, stride, padding): ([usize; 2], [usize; 2], Padding),
-    ) -> Vec<Vec<Option<f32>>> {
-        let sides = [height, width];
-        let total = |axis: usize| match padding {
-            Padding::Same => {
-                ((sides[axis].div_ceil(stride[axis]) - 1) * stride[axis] + kernel[axis]).saturating_sub(sides[axis])
-            }
-            Padding::Valid => 0,
-            Padding::Pixels(pixels) => 2 * pixels[axis],
-        };
-        let count = |axis: usize| (sides[axis] + total(axis) - kernel[axis]) / stride[axis] + 1;
-        let at = |i: usize, j: usize| -> Vec<Option<f32>> {
-            let cells = (0..kernel[0]).flat_map(|y| (0..kernel[1]).map(move |x| (y, x)));
-            let value = |(y, x): (usize, usize)| {
-                let (row, col) =
-                    ((i * stride[0] + y).wrapping_sub(total(0) / 2), (j * stride[1] + x).wrapping_sub(total(1) / 2));
-                (row < height && col < width).then(|| image[row * width + col])
-            };
-            cells.map(value).collect()
-        };
-        (0..count(0)).flat_map(|i| (0..count(1)).map(move |j| (i, j))).map(|(i, j)| at(i, j)).collect()
-    }
-
-    #[test]
-    fn windows_are_where_keras_and_pytorch_put_them() {
-        for (height, width) in SIZES {
-            let image: Vec<f32> = (0..height * width).map(|i| ((i * 7919) % 1009) as f32 - 500.0).collect();
-            let input = Tensor::from_slice(&image).reshape([1, 1, height as i64, width as i64]);
-            let values = |tensor: Tensor| Vec::<f32>::try_from(tensor.contiguous().view(-1)).expect("f32 values");
-            for (kernel, stride, padding) in WINDOWS {
-                let expected = windows(&image, [height, width], (kernel, stride, padding));
-                let window = Window::new(ImageShape::plane(height, width), kernel, stride, padding);
-                let case = format!("{kernel:?} by {stride:?}, {padding:?}, over {height} x {width}");
-                let most = |cells: &Vec<Option<f32>>| cells.iter().flatten().copied().fold(f32::NEG_INFINITY, f32::max);
-                assert_eq!(values(max_pool(&input, &window)), expected.iter().map(most).collect::<Vec<_>>(), "{case}");
-
-                let weights: Vec<f32> = (0..kernel[0] * kernel[1]).map(|k| k as f32 - 1.5).collect();
-                let weight = Tensor::from_slice(&weights).view([1, 1, window.kernel[0], window.kernel[1]]);
-                let sum = |cells: &Vec<Option<f32>>| {
-                    2.0 + cells.iter().zip(&weights).map(|(cell, weight)| cell.unwrap_or(0.0) * weight).sum::<f32>()
-                };
-                let layer = Layer::Conv { weight, bias: Some(Tensor::from_slice(&[2.0f32])), window };
-                let found = layer.forward(&input);
-                assert_eq!(found.size()[2..], window.outputs([height as i64, width as i64]), "{case}");
-                for (found, expected) in values(found).iter().zip(expected.iter().map(sum)) {
-                    assert!((found - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{case}: {found} for {expected}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn batch_norm_uses_running_statistics_and_its_epsilon() {
-        let one = |value: f32| Tensor::from_slice(&[value]);
-        let (weight, bias, running_mean, running_var) = (one(2.0), one(0.5), one(3.0), one(4.0));
-        let layer = Layer::BatchNorm { weight, bias, running_mean, running_var, epsilon: BATCH_NORM_EPSILON };
-        let out = layer.forward(&Tensor::full([1, 1, 2, 2], 5.0, (Kind::Float, Device::Cpu)));
-        let expected = 2.0 * 2.0 / (4.0f64 + 1e-3).sqrt() + 0.5;
-        assert!((out.double_value(&[0, 0, 1, 1]) - expected).abs() < 1e-6);
-    }
-}
+#[path = "layer_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 mod autograd;
 pub mod device;
 pub(crate) mod engine;
+mod flow;
 mod init;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod kernel;
@@ -17,9 +18,10 @@ mod train_state;
 pub mod weights;
 
 pub use init::initial_weights;
+pub use flow::Flow;
 pub use layer::Layer;
 pub use network::Network;
-pub use state_dict::{Adapted, adapt};
+pub use state_dict::{Adapted, adapt, adapt_to};
 pub use train::{TrainError, Trained, Training};
 pub use train_state::{KeptWeights, TrainState, TrainStateError};
 pub use weights::{Weights, WeightsError};

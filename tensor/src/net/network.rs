@@ -5,13 +5,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 use xdlreg_core::alive;
 use xdlreg_core::net::{EngineChoice, LayerSpec, NetworkSpec, Placed, Shape};
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::task::Task;
 
-use super::layer::{Layer, Window};
+use super::flow::Flow;
+use super::layer::{Layer, Means, Window};
 use super::weights::Weights;
 
 /// Images that are predicted at once.
@@ -40,7 +41,7 @@ impl Network {
 
     /// A network of the tensors that `tensor` gives for the parameters' names.
     pub fn from_tensors(spec: &NetworkSpec, device: Device, tensor: impl Fn(&str) -> Tensor) -> Self {
-        let layers = spec.placed().map(|placed| (placed.name.to_owned(), layer(&placed, &tensor))).collect();
+        let layers = spec.placed().map(|placed| (placed.name.to_owned(), layer(&placed, device, &tensor))).collect();
         Self { layers, spec: spec.clone(), device, engine: EngineChoice::Auto }
     }
 
@@ -72,24 +73,32 @@ impl Network {
         self.device
     }
 
+    /// The kind of its numbers.
+    pub fn kind(&self) -> Kind {
+        match self.layers.last() {
+            Some((_, Layer::Dense { weight, .. })) => weight.kind(),
+            _ => Kind::Float,
+        }
+    }
+
     /// Outputs for images `[n, channels, height, width]`: `[n]` targets, or `[n, 2]` logits of the lower and the upper class.
     pub fn forward(&self, images: &Tensor) -> Tensor {
-        let mut x = images.shallow_clone();
+        let mut flow = Flow::new(images.shallow_clone());
         for (_, layer) in &self.layers {
-            x = layer.forward(&x);
+            flow.step(layer, Layer::forward);
         }
-        self.shape_output(x)
+        self.shape_output(flow.x)
     }
 
     /// The input of every layer, in the order of `layers`, and the network's output.
     pub fn forward_trace(&self, images: &Tensor) -> (Vec<Tensor>, Tensor) {
         let mut inputs = Vec::with_capacity(self.layers.len());
-        let mut x = images.shallow_clone();
+        let mut flow = Flow::new(images.shallow_clone());
         for (_, layer) in &self.layers {
-            let output = layer.forward(&x);
-            inputs.push(std::mem::replace(&mut x, output));
+            inputs.push(flow.x.shallow_clone());
+            flow.step(layer, Layer::forward);
         }
-        (inputs, self.shape_output(x))
+        (inputs, self.shape_output(flow.x))
     }
 
     pub(super) fn shape_output(&self, output: Tensor) -> Tensor {
@@ -172,7 +181,7 @@ impl Network {
                     insert("weight", weight);
                     bias.iter().for_each(|bias| drop(insert("bias", bias)));
                 }
-                Layer::Relu | Layer::MaxPool(_) | Layer::Flatten | Layer::Dropout => {}
+                _ => {}
             }
         }
         let values = |name: &str| Vec::<f32>::try_from(tensors[name].detach().reshape(-1)).expect("f32 parameters");
@@ -188,8 +197,9 @@ pub fn to_tensor(images: &RasterStack, range: std::ops::Range<usize>) -> Tensor 
 }
 
 /// A layer with the tensors that `tensor` gives for the names of its parameters.
-fn layer(placed: &Placed, tensor: impl Fn(&str) -> Tensor) -> Layer {
+fn layer(placed: &Placed, device: Device, tensor: impl Fn(&str) -> Tensor) -> Layer {
     let part = |part: &str| tensor(&format!("{}.{part}", placed.name));
+    let means = |means: Means| Layer::AvgPool(means.map(|matrix| matrix.to_device(device).to_kind(Kind::Float)));
     match (placed.layer, placed.input) {
         (LayerSpec::Conv { kernel, stride, padding, bias, .. }, Shape::Image(image)) => Layer::Conv {
             weight: part("weight"),
@@ -199,9 +209,18 @@ fn layer(placed: &Placed, tensor: impl Fn(&str) -> Tensor) -> Layer {
         (LayerSpec::MaxPool { kernel, stride, padding }, Shape::Image(image)) => {
             Layer::MaxPool(Window::new(image, kernel, stride, padding))
         }
-        (LayerSpec::Conv { .. } | LayerSpec::MaxPool { .. }, Shape::Features(_)) => {
-            unreachable!("the shapes of a network fit")
+        (LayerSpec::AvgPool { kernel, stride, padding }, Shape::Image(image)) => {
+            means(Means::moving(image, &Window::new(image, kernel, stride, padding), padding))
         }
+        (LayerSpec::AdaptiveAvgPool { output }, Shape::Image(image)) => means(Means::adaptive(image, output)),
+        (
+            LayerSpec::Conv { .. }
+            | LayerSpec::MaxPool { .. }
+            | LayerSpec::AvgPool { .. }
+            | LayerSpec::AdaptiveAvgPool { .. },
+            Shape::Features(_),
+        ) => unreachable!("the shapes of a network fit"),
+        (LayerSpec::GlobalAvgPool, _) => Layer::GlobalAvgPool,
         (LayerSpec::Dense { bias, .. }, _) => Layer::Dense { weight: part("weight"), bias: bias.then(|| part("bias")) },
         (LayerSpec::BatchNorm { epsilon }, _) => Layer::BatchNorm {
             weight: part("weight"),
@@ -211,14 +230,18 @@ fn layer(placed: &Placed, tensor: impl Fn(&str) -> Tensor) -> Layer {
             epsilon,
         },
         (LayerSpec::Relu, _) => Layer::Relu,
+        (LayerSpec::LeakyRelu { slope }, _) => Layer::LeakyRelu { slope },
+        (LayerSpec::Elu { alpha }, _) => Layer::Elu { alpha },
         (LayerSpec::Flatten, _) => Layer::Flatten,
         (LayerSpec::Dropout { .. }, _) => Layer::Dropout,
+        (LayerSpec::Branch, _) => Layer::Branch,
+        (LayerSpec::Shortcut, _) => Layer::Shortcut,
+        (LayerSpec::Sum, _) => Layer::Sum,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
     use xdlreg_core::net::ModelSettings;
     use xdlreg_core::sim::SHAPE;
 

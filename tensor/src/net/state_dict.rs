@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
+use xdlreg_core::net::NetworkSpec;
 
 use super::weights::{Weights, WeightsError, named_network};
 
-/// The first parameter of every PumpkinNet, by which a prefix before all names is found.
+/// The first parameter of every PumpkinNet.
 const FIRST: &str = "conv1.weight";
 /// How often a batch norm was trained, which PyTorch keeps beside its statistics and no network needs to predict.
 const COUNTER: &str = ".num_batches_tracked";
@@ -20,12 +21,21 @@ pub struct Adapted {
     pub note: Option<String>,
 }
 
-/// Reads a safetensors file with the parameters of the network in its metadata, else of a PumpkinNet, also from a state dict of PyTorch: float64, float16 and
-/// bfloat16 become float32, counters are passed over, and a prefix before all names (`module.`, `model.`) is dropped.
+/// Reads a safetensors file with the parameters of the network in its metadata, else of a PumpkinNet, also from a state dict of
+/// PyTorch: float64, float16 and bfloat16 become float32, counters are passed over, and a prefix before all names (`module.`,
+/// `model.`) is dropped.
 ///
 /// # Errors
 /// [`WeightsError`] where the file is damaged, or of another format, or its tensors are not those of the network.
 pub fn adapt(bytes: &[u8]) -> Result<Adapted, WeightsError> {
+    adapt_to(bytes, None)
+}
+
+/// As [`adapt`], with the parameters of `network`, whatever the file says of its own.
+///
+/// # Errors
+/// As [`adapt`].
+pub fn adapt_to(bytes: &[u8], network: Option<&NetworkSpec>) -> Result<Adapted, WeightsError> {
     if let Some(format) = other_format(bytes) {
         return Err(WeightsError::Other { format });
     }
@@ -37,9 +47,17 @@ pub fn adapt(bytes: &[u8]) -> Result<Adapted, WeightsError> {
         changes
             .push(format!("the counters of batch normalisation ({}) are not needed", COUNTER.trim_start_matches('.')));
     }
-    let network = named_network(bytes)?;
+    let first = network.and_then(|network| Some(network.parameters().into_iter().next()?.0));
+    let network = match network {
+        Some(network) => Some(network.clone()),
+        None => named_network(bytes)?,
+    };
     // What carries its layers was written here, with the names that they have.
-    let prefix = if network.is_some() { String::new() } else { prefix(&tensors)? };
+    let prefix = match (&network, first) {
+        (_, Some(first)) => prefix(&tensors, &first)?,
+        (Some(_), None) => String::new(),
+        (None, None) => prefix(&tensors, FIRST)?,
+    };
     if !prefix.is_empty() {
         let stripped = tensors.into_iter().map(|(name, view)| match name.strip_prefix(&prefix) {
             Some(own) => (own.to_owned(), view),
@@ -57,16 +75,18 @@ pub fn adapt(bytes: &[u8]) -> Result<Adapted, WeightsError> {
     Ok(Adapted { weights, note: (!changes.is_empty()).then(|| changes.join("; ")) })
 }
 
-/// What stands before the name of every parameter.
-fn prefix(tensors: &BTreeMap<String, TensorView>) -> Result<String, WeightsError> {
-    let before = |name: &str| name.strip_suffix(FIRST).map(str::to_owned);
+/// What stands before the name of every parameter, of which one is called `first`.
+fn prefix(tensors: &BTreeMap<String, TensorView>, first: &str) -> Result<String, WeightsError> {
+    if tensors.contains_key(first) {
+        return Ok(String::new());
+    }
+    let before = |name: &str| name.strip_suffix(first).map(str::to_owned);
     let mut prefixes = tensors.keys().filter_map(|name| before(name));
     let prefixes: Vec<String> = prefixes.by_ref().filter(|prefix| prefix.is_empty() || prefix.ends_with('.')).collect();
     match &prefixes[..] {
         // That the first parameter is missing is told with what is there.
         [] => Ok(String::new()),
         [prefix] => Ok(prefix.clone()),
-        _ if prefixes.iter().any(String::is_empty) => Ok(String::new()),
         _ => Err(WeightsError::Several { prefixes }),
     }
 }

@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use thiserror::Error;
-use xdlreg_core::net::{BLOCKS, NetworkError, NetworkSpec, PumpkinNet};
+use xdlreg_core::net::{BLOCKS, LayerSpec, NetworkError, NetworkSpec, Placed, PumpkinNet, Shape};
 use xdlreg_core::sim::SHAPE;
 use xdlreg_core::task::Task;
 
@@ -55,6 +55,8 @@ pub enum WeightsError {
     Type { name: String, found: Dtype },
     #[error("the tensor {name:?} has shape {found:?}, expected {expected:?}")]
     Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+    #[error("layer `{layer}` expects {expected} {what} but `{before}` provides {provided}")]
+    Inputs { layer: String, expected: String, what: &'static str, before: String, provided: String },
     #[error("the tensor {name:?} holds {value} at position {index}; weights must be finite float32 numbers")]
     NotFinite { name: String, index: usize, value: f32 },
 }
@@ -111,7 +113,8 @@ impl Weights {
         let mut parameters = Vec::new();
         for (name, shape) in network.parameters() {
             let tensor = take(&mut tensors, &name)?;
-            parameters.push(read(name, shape, &tensor)?);
+            let unfit = unfit(&network, &name, &shape, tensor.shape());
+            parameters.push(unfit.map_or_else(|| read(name, shape, &tensor), Err)?);
         }
         match tensors.into_keys().next() {
             Some(name) => Err(WeightsError::Unexpected { name, network: called }),
@@ -164,7 +167,38 @@ pub(super) fn to_safetensors<'a>(
     safetensors::serialize(views, Some([(key.to_owned(), text)].into())).expect("a header of names and shapes")
 }
 
-/// The parameter `name` of exactly this shape, of any type of floats, and finite as float32.
+/// Why a layer of these weights does not take what the layer before it makes; none where something else is wrong, or nothing.
+fn unfit(network: &NetworkSpec, name: &str, expected: &[usize], found: &[usize]) -> Option<WeightsError> {
+    let ([own, inputs, ..], [same, wanted, ..]) = (expected, found) else { return None };
+    if (own, expected.len()) != (same, found.len()) || inputs == wanted {
+        return None;
+    }
+    let layer = name.strip_suffix(".weight")?;
+    let at = network.placed().position(|placed| placed.name == layer)?;
+    let before: Vec<Placed> = network.placed().take(at).collect();
+    let source = before.iter().rev().find(|placed| !matches!(placed.layer, LayerSpec::Flatten | LayerSpec::Dropout { .. }));
+    let (name, shape) =
+        source.map_or(("the image".to_owned(), Shape::Image(network.input)), |placed| (placed.name.into(), placed.output));
+    let provided = match shape {
+        Shape::Image(image) if expected.len() == 2 => {
+            format!("{} ({} x {} x {})", grouped(image.values()), image.channels, image.height, image.width)
+        }
+        shape => grouped(shape.channels()),
+    };
+    let what = if expected.len() == 2 { "inputs" } else { "channels" };
+    Some(WeightsError::Inputs { layer: layer.into(), expected: grouped(*wanted), what, before: name, provided })
+}
+
+/// A number with commas between thousands.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let groups = digits[first..].as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let head = (first > 0).then(|| digits[..first].to_owned());
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
+}
+
+/// The parameter `name` of exactly this shape, but for sides of 1 behind it (a convolution of 1 x 1 pixels is a dense layer), of any type of floats, and finite as float32.
 pub(super) fn read(name: String, shape: Vec<usize>, tensor: &TensorView) -> Result<Parameter, WeightsError> {
     let data = tensor.data();
     let values: Vec<f32> = match tensor.dtype() {
@@ -174,7 +208,8 @@ pub(super) fn read(name: String, shape: Vec<usize>, tensor: &TensorView) -> Resu
         Dtype::BF16 => data.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
         found => return Err(WeightsError::Type { name, found }),
     };
-    if tensor.shape() != shape {
+    let is_one = |extra: &[usize]| shape.len() > 1 && extra.iter().all(|&side| side == 1);
+    if tensor.shape().strip_prefix(&shape[..]).is_none_or(|extra| !extra.is_empty() && !is_one(extra)) {
         return Err(WeightsError::Shape { name, expected: shape, found: tensor.shape().to_vec() });
     }
     match values.iter().position(|value| !value.is_finite()) {

@@ -71,7 +71,15 @@ fn what_is_wrong_is_named() {
 
     let error =
         reread(|file| file.get_mut("dense.weight").expect("dense").1 = vec![128, 256]).expect_err("a wrong shape");
-    assert!(error.to_string().contains("[128, 256], expected [128, 512]"), "{error}");
+    assert_eq!(error.to_string(), "layer `dense` expects 256 inputs but `pool5` provides 512 (32 x 4 x 4)");
+    let error = reread(|file| {
+        let conv = file.get_mut("conv2.weight").expect("conv2");
+        conv.1 = vec![conv.1[0], 2 * conv.1[1], 1, conv.1[2] * conv.1[3]];
+        conv.2.extend_from_within(..);
+    });
+    assert!(error.expect_err("more channels").to_string().starts_with("layer `conv2` expects 32 channels but `pool1` provides 16"));
+    let error = reread(|file| file.get_mut("conv1.bias").expect("conv1").1 = vec![4, 4]).expect_err("a wrong shape");
+    assert!(error.to_string().contains("[4, 4], expected [16]"), "{error}");
 
     let error = reread(|file| {
         file.get_mut("conv1.weight").expect("conv1").2[8..12].copy_from_slice(&f32::NAN.to_le_bytes());

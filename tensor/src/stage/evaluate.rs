@@ -166,7 +166,7 @@ mod tests {
                 let mut pixels = maps.pixels().iter().zip(image.pixels());
                 let zero = pixels.all(|(&relevance, &pixel)| pixel != 0.0 || relevance == 0.0);
                 let (layer, kind) = if batch_norm { ("bn1", LayerKind::BatchNorm) } else { ("conv1", LayerKind::Conv) };
-                let entry = LayerSite { name: layer, kind, first: !batch_norm, last: false };
+                let entry = LayerSite { name: layer, kind, depth: 0, last: false };
                 let (task, target) = (Task::Regression, &sim::age());
                 let network = ExplainedNetwork { task, target, entry, shape: SHAPE };
                 let meaning = Meaning::of(&settings.method(), &network);
