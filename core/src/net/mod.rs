@@ -17,6 +17,6 @@ pub use layer::{LayerSpec, Padding, Shape};
 
 pub use model::{Architecture, ModelSettings, OutputBias};
 pub use network::{NamedLayer, NetworkError, NetworkSpec, Placed};
-pub use sides::{PaddingEntry, PaddingName, Sides};
 pub use pumpkin_net::{BATCH_NORM_EPSILON, BLOCKS, KERNELS, PumpkinNet, pooled};
+pub use sides::{PaddingEntry, PaddingName, Sides};
 pub use train::{Keep, Optimizer, Schedule, TrainSettings};

@@ -52,13 +52,17 @@ impl Shapes {
             }
             (LayerSpec::Sum, Some(Waiting::Branch(branch))) => {
                 if *branch != input {
-                    return Err(format!("the branch makes {branch} of it, but the shortcut {input}: both must be alike"));
+                    return Err(format!(
+                        "the branch makes {branch} of it, but the shortcut {input}: both must be alike"
+                    ));
                 }
                 self.waiting.pop();
                 input
             }
             (LayerSpec::Shortcut | LayerSpec::Sum, _) => {
-                return Err("a residual block begins with its branch, goes on with its shortcut and ends with the sum".into());
+                return Err(
+                    "a residual block begins with its branch, goes on with its shortcut and ends with the sum".into()
+                );
             }
             (layer, _) => layer.output(input)?,
         };

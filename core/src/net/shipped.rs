@@ -137,7 +137,8 @@ mod tests {
     fn names_are_those_of_torchvision() {
         let network = NetworkSpec::new(ImageShape::new(3, 64, 64), resnet18(1)).expect("a network");
         let names: Vec<String> = network.parameters().into_iter().map(|(name, _)| name).collect();
-        for name in ["conv1.weight", "bn1.running_var", "layer2.0.downsample.0.weight", "layer4.1.bn2.bias", "fc.bias"] {
+        for name in ["conv1.weight", "bn1.running_var", "layer2.0.downsample.0.weight", "layer4.1.bn2.bias", "fc.bias"]
+        {
             assert!(names.iter().any(|own| own == name), "{name}");
         }
         assert!(!names.iter().any(|name| name.contains("layer1.0.downsample") || name == "conv1.bias"));

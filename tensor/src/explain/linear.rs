@@ -68,20 +68,12 @@ impl Linear {
     pub fn of(layer: &Layer, input: &Tensor) -> Option<Self> {
         let own = |tensor: &Option<Tensor>| tensor.as_ref().map(Tensor::shallow_clone);
         let one = || Tensor::ones([1], (input.kind(), input.device()));
-        let means = |means, global| Self {
-            map: Map::Means { means, global },
-            weight: one(),
-            bias: None,
-        };
+        let means = |means, global| Self { map: Map::Means { means, global }, weight: one(), bias: None };
         let linear = match layer {
-            Layer::Conv { weight, bias, window } => Self {
-                map: Map::Conv(*window),
-                weight: weight.shallow_clone(),
-                bias: own(bias),
-            },
-            Layer::Dense { weight, bias } => {
-                Self { map: Map::Dense, weight: weight.shallow_clone(), bias: own(bias) }
+            Layer::Conv { weight, bias, window } => {
+                Self { map: Map::Conv(*window), weight: weight.shallow_clone(), bias: own(bias) }
             }
+            Layer::Dense { weight, bias } => Self { map: Map::Dense, weight: weight.shallow_clone(), bias: own(bias) },
             Layer::BatchNorm { .. } => {
                 let (scale, shift) = scale_and_shift(layer)?;
                 Self { map: Map::Scale, weight: scale, bias: Some(shift) }

@@ -112,9 +112,7 @@ impl Propagator {
                     (Memory::Nothing, x)
                 }
                 Step::Shortcut => (Memory::Nothing, std::mem::replace(waiting.last_mut().expect(OPEN), x)),
-                Step::Linear { is_sum: true, .. } => {
-                    step.forward(Tensor::cat(&[waiting.pop().expect(OPEN), x], 1))
-                }
+                Step::Linear { is_sum: true, .. } => step.forward(Tensor::cat(&[waiting.pop().expect(OPEN), x], 1)),
                 step => step.forward(x),
             };
             memories.push(memory);

@@ -280,7 +280,8 @@ fn batch_norm_follows_innvestigate() {
     let x = grid(&mut stream(0, "batch norm", 0), 2 * 9, -0.9, 9);
     let relevance = grid(&mut stream(1, "batch norm", 0), 2 * 9, -1.0, 9);
     let input = tensor(&x, &[1, 2, 3, 3]);
-    let rule = LayerRule::new(&Rule::epsilon(1e-7, Bias::Full), &Linear::of(&layer, &input).expect("linear"), &input, false);
+    let rule =
+        LayerRule::new(&Rule::epsilon(1e-7, Bias::Full), &Linear::of(&layer, &input).expect("linear"), &input, false);
     let output = layer.forward(&input);
     let (ours, _) = rule.propagate(&input, Some(&output), &Relevance::Dense(tensor(&relevance, &[1, 2, 3, 3])));
     for (at, ours) in doubles(&ours).iter().enumerate() {

@@ -8,7 +8,7 @@ use xdlreg_core::explain::{Analyzer, ExplainSettings, Method, Options};
 use xdlreg_core::net::ModelSettings;
 use xdlreg_core::raster::{ImageShape, RasterStack};
 
-use super::network_tests::{ask, given};
+use super::network_tests::{ask, given, settings};
 use super::twin::{computed_in, layers_in};
 use crate::net::network::to_tensor;
 use crate::net::{Flow, Layer, Network, adapt_to};
@@ -51,6 +51,12 @@ impl Case {
         bytes.as_chunks().0.iter().map(|eight| f64::from_le_bytes(*eight)).collect()
     }
 
+    /// How far integrated gradients of PyTorch in float32 are from its own in float64, as a share of the maximum.
+    fn float32_of_torch(&self) -> f64 {
+        let text = std::fs::read_to_string(self.folder.join("float32.txt")).expect("a number");
+        text.trim().parse().expect("a number")
+    }
+
     /// Largest difference of any map from theirs as a share of its largest value.
     fn deviation(&self, ours: &[f64], theirs: &[f64]) -> f64 {
         assert_eq!(ours.len(), theirs.len());
@@ -74,7 +80,7 @@ impl Case {
         let maps = match settings.method() {
             Method::IntegratedGradients { .. } => {
                 let at = |step: usize| gradient(&(&images * (step as f64 / STEPS as f64)));
-                let sum = (1..STEPS).fold(at(0), |sum, step| sum + at(step));
+                let sum = (2..STEPS).fold(at(1), |sum, step| sum + at(step));
                 sum / STEPS as f64 * &images
             }
             Method::Propagation(composite) if composite.is_relevance() => {
@@ -83,6 +89,16 @@ impl Case {
             _ => gradient(&images),
         };
         Vec::try_from(maps.contiguous().view(-1)).expect("values")
+    }
+
+    /// Takes the first point of integrated gradients out of `maps`: on a black image the pixels of a max-pool's windows are all
+    /// alike, and which of them wins is a matter of rounding.
+    fn take_baseline(&self, maps: &mut [f64]) {
+        let black = RasterStack::of(self.images.shape(), vec![0.0; self.images.pixels().len()]);
+        let gradient = ask(&self.net, &black, &settings("gradient"), None).expect("maps").maps;
+        for ((map, slope), pixel) in maps.iter_mut().zip(gradient.pixels()).zip(self.images.pixels()) {
+            *map -= f64::from(*slope) * f64::from(*pixel) / STEPS as f64;
+        }
     }
 
     fn check(&self) {
@@ -95,14 +111,19 @@ impl Case {
             "integrated_gradients",
         ] {
             let steps = (name == "integrated_gradients").then_some(STEPS);
-            let settings = given(name, Options { steps, ..Options::default() });
+            let question = given(name, Options { steps, ..Options::default() });
             let theirs = self.maps(name);
-            let ours = ask(&self.net, &self.images, &settings, None).expect("maps").maps;
-            let ours: Vec<f64> = ours.pixels().iter().map(|&value| f64::from(value)).collect();
-            let (single, double) = (self.deviation(&ours, &theirs), self.deviation(&self.twin(&settings), &theirs));
+            let ours = ask(&self.net, &self.images, &question, None).expect("maps").maps;
+            let mut ours: Vec<f64> = ours.pixels().iter().map(|&value| f64::from(value)).collect();
+            if steps.is_some() {
+                self.take_baseline(&mut ours);
+            }
+            let (single, double) = (self.deviation(&ours, &theirs), self.deviation(&self.twin(&question), &theirs));
             let case = self.folder.file_name().expect("a name").display().to_string();
             println!("{case:12} {name:28} float32 {single:.1e}, float64 {double:.1e} of the maximum");
-            assert!(single <= 1e-4, "{case}, {name}: float32 is off by {single:e} of the maximum");
+            // Pixels of a window that are alike but for rounding make gradients in float32 jump, PyTorch's own as well.
+            let allowed = if steps.is_some() { self.float32_of_torch().max(1e-4) } else { 1e-4 };
+            assert!(single <= allowed, "{case}, {name}: float32 is off by {single:e} of the maximum");
             assert!(double <= 1e-6, "{case}, {name}: float64 is off by {double:e} of the maximum");
         }
     }
@@ -118,7 +139,8 @@ fn layers_of_every_kind_have_the_maps_of_zennit_and_captum() {
 #[ignore = "needs the folder of tests/parity/cases.py, named by XDLREG_PARITY"]
 fn networks_of_torchvision_have_the_maps_of_zennit_and_captum() {
     let folder = PathBuf::from(std::env::var_os("XDLREG_PARITY").expect("XDLREG_PARITY names the folder of cases"));
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder).expect("cases").map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("cases").map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 2, "{cases:?}");
     cases.into_iter().for_each(|case| Case::read(case).check());

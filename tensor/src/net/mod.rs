@@ -17,8 +17,8 @@ mod train;
 mod train_state;
 pub mod weights;
 
-pub use init::initial_weights;
 pub use flow::Flow;
+pub use init::initial_weights;
 pub use layer::Layer;
 pub use network::Network;
 pub use state_dict::{Adapted, adapt, adapt_to};

@@ -176,9 +176,10 @@ fn unfit(network: &NetworkSpec, name: &str, expected: &[usize], found: &[usize])
     let layer = name.strip_suffix(".weight")?;
     let at = network.placed().position(|placed| placed.name == layer)?;
     let before: Vec<Placed> = network.placed().take(at).collect();
-    let source = before.iter().rev().find(|placed| !matches!(placed.layer, LayerSpec::Flatten | LayerSpec::Dropout { .. }));
-    let (name, shape) =
-        source.map_or(("the image".to_owned(), Shape::Image(network.input)), |placed| (placed.name.into(), placed.output));
+    let source =
+        before.iter().rev().find(|placed| !matches!(placed.layer, LayerSpec::Flatten | LayerSpec::Dropout { .. }));
+    let (name, shape) = source
+        .map_or(("the image".to_owned(), Shape::Image(network.input)), |placed| (placed.name.into(), placed.output));
     let provided = match shape {
         Shape::Image(image) if expected.len() == 2 => {
             format!("{} ({} x {} x {})", grouped(image.values()), image.channels, image.height, image.width)
@@ -193,7 +194,7 @@ fn unfit(network: &NetworkSpec, name: &str, expected: &[usize], found: &[usize])
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
-    let groups = digits[first..].as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let groups = digits.as_bytes()[first..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
     let head = (first > 0).then(|| digits[..first].to_owned());
     head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }

@@ -77,7 +77,12 @@ fn what_is_wrong_is_named() {
         conv.1 = vec![conv.1[0], 2 * conv.1[1], 1, conv.1[2] * conv.1[3]];
         conv.2.extend_from_within(..);
     });
-    assert!(error.expect_err("more channels").to_string().starts_with("layer `conv2` expects 32 channels but `pool1` provides 16"));
+    assert!(
+        error
+            .expect_err("more channels")
+            .to_string()
+            .starts_with("layer `conv2` expects 32 channels but `pool1` provides 16")
+    );
     let error = reread(|file| file.get_mut("conv1.bias").expect("conv1").1 = vec![4, 4]).expect_err("a wrong shape");
     assert!(error.to_string().contains("[4, 4], expected [16]"), "{error}");
 
