@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::assembly::Assembly;
 use super::ensembles;
+use super::folds;
 use super::journal::Recorder;
 use super::outcome::{Outcome, RunOutcome};
 use super::reader::{Found, Reader};
@@ -292,9 +293,11 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// Writes the maps and tables of ensembles; trouble is told at the end.
+    /// Writes what runs say together: maps and tables of ensembles, and tables of cross-validations. Trouble is told at the end.
     pub fn write_ensembles(&mut self) {
         let written = ensembles::write(self.plan, &self.records, &mut self.reader, &self.done, &self.folder);
+        self.note_trouble(written);
+        let written = folds::write(self.plan, &self.records, &mut self.reader, &self.done, &self.folder);
         self.note_trouble(written);
     }
 

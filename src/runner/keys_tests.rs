@@ -60,6 +60,8 @@ use Changes::{Content, Data, Explanation, Nothing, Pictures, Rounding, Scores, T
 
 const BIASED: &str = "data.distribution = 'biased'";
 const FILES: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'\ndata.target = 'weight'";
+const FOLDS: &str =
+    "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'\ndata.target = 'weight'\ndata.folds = 5";
 const NO_TABLE: &str = "data.source = 'files'\ndata.image = 'file'\ndata.target = 'weight'";
 const NO_IMAGE: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.target = 'weight'";
 const NO_TARGET: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'";
@@ -97,6 +99,10 @@ const TABLE: &[Row] = &[
     ("data.split.validation", Content, FILES, &["", "0.2"]),
     ("data.split.test", Content, FILES, &["", "0.2"]),
     ("data.split.seed", Content, FILES, &["", "1"]),
+    ("data.split.stratify", Content, FILES, &["", "true"]),
+    ("data.group", Content, FILES, &["", "'a'", "'b'"]),
+    ("data.folds", Content, FILES, &["", "3; data.fold = 1", "5; data.fold = 1"]),
+    ("data.fold", Content, FOLDS, &["0", "1"]),
     ("data.masks", Data, FILES, &["", "{ a = 'mask' }", "{ b = 'mask' }"]),
     ("data.channels", Data, FILES, &["", "1", "3"]),
     ("data.intensity", Data, FILES, &["'as-is'", "'unit'"]),

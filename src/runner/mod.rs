@@ -7,6 +7,7 @@ mod device;
 mod ensembles;
 mod executor;
 mod experiment;
+mod folds;
 mod hands;
 mod journal;
 #[cfg(test)]

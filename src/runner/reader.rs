@@ -17,6 +17,7 @@ use crate::stage_name::{PerStage, StageName};
 use crate::store::dataset::{self, Samples};
 use crate::store::{Check, Entry, Lookup, Store, arrays, pumpkins};
 use crate::tables::{DatasetRecord, RunDetails, RunRecord};
+use crate::task::Task;
 
 /// So many entries are known at once: those of the runs of a start that are looked at together, and those that runs share.
 const ENTRIES: usize = 2048;
@@ -83,7 +84,7 @@ impl<'a> Reader<'a> {
             true => Some(self.samples(run.tasks[StageName::Simulate])?),
             false => None,
         };
-        Ok(Found { entries, samples })
+        Ok(Found { entries, samples, task: self.plan.learning_task(run) })
     }
 
     /// What the table of runs tells of a run, from what there is of it. Its status is that of a pending one.
@@ -125,6 +126,8 @@ impl<'a> Reader<'a> {
 pub struct Found {
     entries: PerStage<Option<Arc<Entry>>>,
     samples: Option<Arc<Samples>>,
+    /// What its network learns.
+    task: Task,
 }
 
 impl Found {
@@ -134,6 +137,7 @@ impl Found {
         if let (Some(train), Some(samples)) = (&self.entries[StageName::Train], &self.samples) {
             details.epochs = read_json::<Vec<Epoch>>(train, files::EPOCHS)?;
             details.predictions = self.predictions()?;
+            details.task = Some(self.task);
             details.samples = Some(Arc::clone(samples));
         }
         if let Some(evaluate) = &self.entries[StageName::Evaluate] {

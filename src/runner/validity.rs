@@ -72,7 +72,7 @@ fn not_conserved(run: &RunDetails) -> Option<String> {
 }
 
 /// What the network should have said.
-fn targets(targets: &[f32], task: Task) -> Vec<f64> {
+pub(super) fn targets(targets: &[f32], task: Task) -> Vec<f64> {
     match task {
         Task::Regression => targets.iter().copied().map(f64::from).collect(),
         Task::Classification => is_upper(targets).into_iter().map(|upper| f64::from(u8::from(upper))).collect(),

@@ -12,7 +12,7 @@ use crate::net::{ModelSettings, TrainSettings};
 use crate::picture::HeatmapSettings;
 use crate::settings::Invalid;
 use crate::shown::shown;
-use crate::source::{self, BadData, DataSettings};
+use crate::source::{self, BadData, DataSettings, Seen};
 
 /// `[experiment]`: what it is called and where its results go.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,14 +72,15 @@ pub struct ExperimentSpec {
 }
 
 impl ExperimentSpec {
-    /// Looks at a user's files, where images come from such, so that what is in them counts.
+    /// Looks at a user's files, where images come from such, so that what is in them counts. What was `seen` before is
+    /// not read again.
     ///
     /// # Errors
     /// All that is wrong with them.
-    pub fn look_at_files(&mut self) -> Result<(), Invalid> {
+    pub fn look_at_files(&mut self, seen: &mut Seen) -> Result<(), Invalid> {
         let Some(files) = self.data.files().filter(|_| self.data.validate().is_empty()) else { return Ok(()) };
         let refused = |error: BadData| Invalid::new("data.table", error.to_string(), error.help);
-        self.data.found = Some(Arc::new(source::find(&files).map_err(refused)?));
+        self.data.found = Some(Arc::new(source::find(&files, seen).map_err(refused)?));
         Ok(())
     }
 

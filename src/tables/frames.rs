@@ -5,7 +5,7 @@ use polars::prelude::*;
 use super::column::column;
 use super::records::{DatasetRecord, RunDetails};
 use crate::event::Epoch;
-use crate::metric::Measurement;
+use crate::metric::{Gap, Measurement};
 use crate::sim::Pumpkin;
 
 /// A run's identifier, and what is told of it.
@@ -30,12 +30,13 @@ pub(super) fn predictions(runs: &[OfRun]) -> PolarsResult<DataFrame> {
     let mut rows = Vec::new();
     for (run_id, run) in runs {
         let Some(samples) = &run.samples else { continue };
+        let gaps = run.gaps();
         for (sample, (target, prediction)) in run.predicted().enumerate() {
-            let split = samples.partition.of(sample).name();
-            rows.push((run_id.as_str(), split, sample as u32, samples.target.name.as_str(), target, prediction));
+            let (split, gap) = (samples.partition.of(sample).name(), gaps.get(sample).copied());
+            rows.push((run_id.as_str(), split, sample as u32, samples.target.name.as_str(), target, prediction, gap));
         }
     }
-    let columns = vec![
+    let mut columns = vec![
         column("run_id", &rows, |row| row.0),
         column("split", &rows, |row| row.1),
         column("sample", &rows, |row| row.2),
@@ -43,7 +44,19 @@ pub(super) fn predictions(runs: &[OfRun]) -> PolarsResult<DataFrame> {
         column("target", &rows, |row| row.4),
         column("prediction", &rows, |row| row.5),
     ];
+    columns.extend(gap_columns(&rows, |row| row.6));
     DataFrame::new(rows.len(), columns)
+}
+
+/// The columns of gaps, in the precision of predictions.
+pub(super) fn gap_columns<T>(rows: &[T], gap: impl Fn(&T) -> Option<Gap>) -> Vec<Column> {
+    let of = |name: &str, value: fn(Gap) -> f64| column(name, rows, |row| gap(row).map(|gap| value(gap) as f32));
+    vec![
+        of("gap", |gap| gap.raw),
+        of("gap_cole", |gap| gap.cole),
+        of("gap_beheshti", |gap| gap.beheshti),
+        of("gap_de_lange", |gap| gap.de_lange),
+    ]
 }
 
 pub(super) fn measurements(runs: &[OfRun]) -> PolarsResult<DataFrame> {

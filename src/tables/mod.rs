@@ -4,6 +4,7 @@ mod checksum;
 mod column;
 mod ensembles;
 mod file;
+mod folds;
 mod frames;
 mod guard;
 mod parts;
@@ -14,9 +15,10 @@ mod write;
 use polars::prelude::PolarsError;
 
 pub use ensembles::{ENSEMBLES, write_ensembles};
+pub use folds::{FOLDS, write_folds};
 pub use parts::Parts;
 pub use read::{Cells, Table, Texts, UnreadableTable};
-pub use records::{DatasetRecord, EnsembleImage, EnsembleRecord, RunDetails, RunRecord};
+pub use records::{CrossValidation, DatasetRecord, EnsembleImage, EnsembleRecord, OutOfFold, RunDetails, RunRecord};
 pub use write::TablesDraft;
 
 /// Why a table could not be written.

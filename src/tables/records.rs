@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::data::Target;
+use crate::data::{Split, Target};
 use crate::event::{Epoch, RunStatus};
-use crate::metric::Measurement;
+use crate::metric::{Gap, GapCorrection, Measurement};
 use crate::sim::Pumpkin;
 use crate::stage_name::PerStage;
 use crate::store::dataset::Samples;
+use crate::task::Task;
 
 /// What the table of runs tells of a run: a row, small enough to be kept for every run of an experiment.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ pub struct RunDetails {
     pub samples: Option<Arc<Samples>>,
     /// The prediction of every sample.
     pub predictions: Vec<f32>,
+    /// What was predicted, once there are predictions.
+    pub task: Option<Task>,
     pub measurements: Vec<Measurement>,
 }
 
@@ -51,6 +54,19 @@ impl RunDetails {
     pub fn predicted(&self) -> impl Iterator<Item = (f32, f32)> {
         let targets = self.samples.iter().flat_map(|samples| &samples.targets);
         targets.copied().zip(self.predictions.iter().copied())
+    }
+
+    /// The gap of every sample, corrected by what the validation set shows; empty for classes, which have none.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let Some(samples) = self.samples.as_ref().filter(|_| self.task == Some(Task::Regression)) else {
+            return Vec::new();
+        };
+        let pairs: Vec<(f64, f64)> = self.predicted().map(|(t, p)| (f64::from(t), f64::from(p))).collect();
+        let known = samples.partition.samples(Split::Validation);
+        let (targets, predictions): (Vec<f64>, Vec<f64>) =
+            known.into_iter().filter_map(|sample| pairs.get(sample).copied()).unzip();
+        let correction = GapCorrection::fit(&targets, &predictions);
+        pairs.into_iter().map(|(target, prediction)| correction.gap(target, prediction)).collect()
     }
 
     /// How many rows the tables have of it, all together.
@@ -99,4 +115,38 @@ pub struct EnsembleImage {
     pub prediction: f64,
     /// A value a score; NaN where it is not defined.
     pub scores: Vec<f64>,
+}
+
+/// All that the tables tell of a cross-validation: runs that differ by the fold that they test alone.
+#[derive(Debug, Clone)]
+pub struct CrossValidation {
+    pub id: String,
+    /// The values of the keys that vary, but for the fold; the same keys for all cross-validations.
+    pub settings: Vec<(String, Value)>,
+    /// How many folds there are to be.
+    pub folds: usize,
+    /// A run a fold.
+    pub run_ids: Vec<String>,
+    /// What is predicted.
+    pub target: Target,
+    /// Predictions by networks that had not seen the row, in the order of the rows.
+    pub rows: Vec<OutOfFold>,
+    /// Scores of all these predictions together, by their names.
+    pub scores: Vec<(String, f64)>,
+    pub note: Option<String>,
+}
+
+/// A row's prediction by the network of the fold that tests it.
+#[derive(Debug, Clone)]
+pub struct OutOfFold {
+    /// Index among the runs of the cross-validation.
+    pub run: usize,
+    pub fold: usize,
+    /// Index in the data set.
+    pub sample: usize,
+    pub name: String,
+    pub target: f32,
+    pub prediction: f32,
+    /// None for classes.
+    pub gap: Option<Gap>,
 }

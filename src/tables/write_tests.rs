@@ -57,6 +57,7 @@ fn run(id: &str, settings: &[(&str, Value)]) -> (RunRecord, RunDetails) {
         scores: vec![("test_mae".into(), Some(f64::INFINITY))],
     };
     let details = RunDetails {
+        task: Some(crate::task::Task::Regression),
         epochs: vec![Epoch {
             epoch: 1,
             train_loss: f64::NAN,
@@ -145,6 +146,7 @@ fn long_run(number: usize, rows: usize) -> (String, RunDetails) {
     let epoch =
         |epoch| Epoch { epoch, train_loss: 1.0, train_mae: 1.0, val_loss: 1.0, val_mae: 1.0, epoch_seconds: 1.0 };
     let details = RunDetails {
+        task: Some(crate::task::Task::Regression),
         epochs: (1..=number).map(epoch).collect(),
         samples: Some(Arc::new(samples)),
         predictions,
@@ -204,7 +206,7 @@ fn tables_of_nothing_have_their_columns() {
     let folder = tempfile::tempdir().unwrap();
     let none: [RunRecord; 0] = [];
     TablesDraft::begin(&Folder::at(folder.path()), false).unwrap().commit(&none).unwrap();
-    for (name, columns) in [("runs", 12), ("epochs", 7), ("predictions", 6), ("measurements", 7), ("samples", 6)] {
+    for (name, columns) in [("runs", 12), ("epochs", 7), ("predictions", 10), ("measurements", 7), ("samples", 6)] {
         let path = folder.path().join(format!("{name}.parquet"));
         let table = Table::read(&path, None).unwrap();
         assert_eq!((table.rows, table.columns.len()), (0, columns), "{name}");

@@ -50,7 +50,7 @@ grid = { 'explain.analyzer' = ['lrp.epsilon', 'lrp.alpha_1_beta_0', 'gradient'] 
 /// Writes pictures of a bright blob whose brightness tells a weight, with a mask of the blob.
 fn write_study(scene: &Scene) {
     fs::create_dir_all(scene.path("study")).expect("a folder");
-    let mut table = String::from("subject,file,mask,weight,part\n");
+    let mut table = String::from("subject,file,mask,weight,part,family\n");
     for row in 0..ROWS {
         let share = f64::from(row * 37 % ROWS) / f64::from(ROWS);
         let (x0, y0) = (10 + row * 7 % 40, 8 + row * 5 % 30);
@@ -68,7 +68,8 @@ fn write_study(scene: &Scene) {
             5 | 6 => "test",
             _ => "train",
         };
-        let _ = writeln!(table, "item {row},{row}.png,{row}-mask.png,{:.4},{part}", 0.2 + 0.6 * share);
+        let _ =
+            writeln!(table, "item {row},{row}.png,{row}-mask.png,{:.4},{part},family {}", 0.2 + 0.6 * share, row / 2);
     }
     fs::write(scene.path("study/subjects.csv"), table).expect("a table");
 }
@@ -185,4 +186,80 @@ fn unusable_files_are_told_at_once_before_any_work() {
     scene.write("small.toml", SPEC.replace("kernel = [3, 2]", "kernel = 30"));
     write_study(&scene);
     scene.run("small.toml").exits(2).complains(&["model.layers.5", "pool2", "larger than"]);
+}
+
+/// Slope and intercept of the least squares line.
+fn line(x: &[f64], y: &[f64]) -> (f64, f64) {
+    let n = x.len() as f64;
+    let (mean_x, mean_y) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
+    let products = x.iter().zip(y).map(|(x, y)| (x - mean_x) * (y - mean_y)).sum::<f64>();
+    let slope = products / x.iter().map(|x| (x - mean_x).powi(2)).sum::<f64>();
+    (slope, mean_y - slope * mean_x)
+}
+
+#[test]
+fn every_row_is_tested_once_by_cross_validation() {
+    let (spec, _) = SPEC.split_once("[[sweep]]").expect("a sweep");
+    let spec = spec
+        .replace(
+            "split = { column = 'part' }",
+            "split = { stratify = true, validation = 0.2 }\ngroup = 'family'\nfolds = 3",
+        )
+        .replace("epochs = 25", "epochs = 4")
+        .replace("images = 3", "scores = []");
+    let scene = Scene::with_spec(&spec);
+    write_study(&scene);
+    let told = scene.run("spec.toml").succeeds();
+    assert!(!told.stdout.contains("data.fold"), "folds are replicates of one setting: {}", told.stdout);
+    let results = scene.results("spec");
+    let runs = results.table("runs");
+    assert_eq!((numbers(&runs, "data.fold"), numbers(&runs, "replicate")), (vec![0.0, 1.0, 2.0], vec![0.0, 1.0, 2.0]));
+
+    let rows = results.table("out_of_fold");
+    assert_eq!(numbers(&rows, "sample"), (0..60).map(f64::from).collect::<Vec<_>>(), "every row once, in their order");
+    let (folds, run_ids) = (numbers(&rows, "fold"), texts(&rows, "run_id"));
+    assert!(folds.chunks(2).all(|pair| pair[0] == pair[1]), "families stay together");
+    assert!((0..3).all(|fold| folds.iter().filter(|known| **known == f64::from(fold)).count() == 20));
+    let (targets, found) = (numbers(&rows, "target"), numbers(&rows, "prediction"));
+    let mae = targets.iter().zip(&found).map(|(t, p)| (t - p).abs()).sum::<f64>() / 60.0;
+    let whole = results.table("cross_validation");
+    assert_eq!((numbers(&whole, "folds_done"), numbers(&whole, "rows")), (vec![3.0], vec![60.0]));
+    assert!((numbers(&whole, "pooled_mae")[0] - mae).abs() < 1e-6);
+
+    // The gap, and its corrections by the validation set of the fold, against the predictions of that run.
+    let all = results.table("predictions");
+    let column = |name: &str, run: &str, split: &str| -> Vec<f64> {
+        let (ids, splits) = (texts(&all, "run_id"), texts(&all, "split"));
+        let values = numbers(&all, name).into_iter().zip(ids.iter().zip(&splits));
+        values.filter(|(_, (id, part))| *id == run && *part == split).map(|(value, _)| value).collect()
+    };
+    for row in [0, 17, 59] {
+        let [target, prediction] = ["target", "prediction"].map(|name| numbers(&rows, name)[row]);
+        let [known, predicted] = ["target", "prediction"].map(|name| column(name, &run_ids[row], "validation"));
+        let (slope, intercept) = line(&known, &predicted);
+        let expected = [
+            ("gap", prediction - target),
+            ("gap_cole", (prediction - intercept) / slope - target),
+            ("gap_beheshti", prediction - (slope * target + intercept)),
+            ("gap_de_lange", prediction - (slope * target + intercept)),
+        ];
+        for (name, expected) in expected {
+            let found = numbers(&rows, name)[row];
+            assert!(
+                (found - expected).abs() < 1e-4 * expected.abs().max(1.0),
+                "{name} of row {row}: {found}, {expected}"
+            );
+        }
+    }
+    scene.write("spec.toml", spec.replace("folds = 3", "folds = 3\nfold = 1"));
+    scene.run("spec.toml").succeeds();
+    assert!(!results.path("out_of_fold.parquet").exists(), "one fold is no cross-validation");
+    assert_eq!(texts(&results.table("runs"), "run_id"), [runs_of(&runs, 1)], "the fold was done before");
+    scene.write("spec.toml", spec.replace("folds = 3", "folds = 1"));
+    scene.run("spec.toml").exits(2).complains(&["data.folds", "from 2 to 1000, got 1"]);
+}
+
+/// The run of a fold.
+fn runs_of(runs: &DataFrame, fold: usize) -> String {
+    texts(runs, "run_id").swap_remove(fold)
 }

@@ -14,6 +14,7 @@ mod ensemble_relative_sd;
 mod ensemble_spearman;
 mod entropy;
 mod faithfulness;
+mod gap;
 mod gini;
 mod intervention;
 pub mod ledger;
@@ -52,6 +53,7 @@ use crate::raster::Raster;
 use crate::task::Task;
 
 pub use ensemble::{EnsembleMetric, EnsembleSample, Moments};
+pub use gap::{Gap, GapCorrection};
 pub use localisation::{Level, LocalisationMetric, Located, Part, SIGN_SHARE, Sorted, locate, locate_trivial};
 pub use measurement::Measurement;
 pub use network::{BLIND, Needs, NetworkMetric, Probe, ProbeError, Probed, Score};

@@ -134,7 +134,10 @@ pub fn is_named(key: &str) -> bool {
 /// The column that counts the runs of a setting.
 pub const REPLICATE: &str = "replicate";
 
-/// Whether a key only repeats a run with other random numbers.
+/// The fold of a cross-validation that a run tests.
+pub const FOLD: &str = "data.fold";
+
+/// Whether a key only repeats a run, with other random numbers or another fold.
 pub fn is_seed(key: &str) -> bool {
-    key == REPLICATE || key.rsplit('.').next() == Some("seed")
+    key == REPLICATE || key == FOLD || key.rsplit('.').next() == Some("seed")
 }

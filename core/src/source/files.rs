@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::bad_data::{BadData, Problem};
 use super::picture;
-use super::settings::{Intensity, SourceName, SplitSettings};
+use super::settings::{Intensity, SourceName};
+use super::split::{Fold, SplitSettings};
 use super::table::{self, Row, Table};
 use crate::alive;
 use crate::data::{Dataset, Masks, Partition, Target};
@@ -34,6 +36,12 @@ pub struct FileSource {
     pub target: String,
     pub unit: String,
     pub split: SplitSettings,
+    /// A column whose entries keep rows together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The fold of a cross-validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
     /// Regions by name, each with the column of its mask files.
     pub masks: BTreeMap<String, String>,
     pub channels: Option<usize>,
@@ -60,6 +68,12 @@ impl FileSource {
                 "channels": self.channels, "intensity": self.intensity })
     }
 
+    /// The same files whatever is made of them.
+    fn of_files_alone(&self) -> Self {
+        let (target, unit, split, id) = (String::new(), String::new(), SplitSettings::default(), None);
+        Self { target, unit, split, id, group: None, fold: None, content: None, ..self.clone() }
+    }
+
     pub(super) fn target(&self) -> Target {
         Target::new(self.target.clone(), self.unit.clone())
     }
@@ -80,11 +94,46 @@ type Looked = (Option<ImageShape>, blake3::Hash);
 /// For every region of a row the pixels that belong to it, with the checksum of the row's files.
 type MasksRead = (Vec<Vec<usize>>, blake3::Hash);
 
-/// Looks at the files of a source.
+/// What was seen in files, which several sources may share: folds, targets and shares change nothing in them.
+#[derive(Debug, Default)]
+pub struct Seen {
+    files: Vec<(FileSource, SeenFiles)>,
+}
+
+/// What is in the files of all rows, without their pixels.
+#[derive(Debug, Clone)]
+struct SeenFiles {
+    /// Shape and checksum of the array of all images, where there is one.
+    array: Option<(ImageShape, blake3::Hash)>,
+    rows: Arc<Vec<Result<Looked, Vec<Problem>>>>,
+}
+
+impl Seen {
+    fn look(&mut self, source: &FileSource, rows: &[Row]) -> Result<SeenFiles, BadData> {
+        let files = source.of_files_alone();
+        if let Some((_, seen)) =
+            self.files.iter().find(|(known, seen)| *known == files && seen.rows.len() == rows.len())
+        {
+            return Ok(seen.clone());
+        }
+        let array = Array::read(source, rows.len())?.map(|array| (array.stack.shape(), array.checksum));
+        let expected = array.map(|(shape, _)| shape);
+        // Pixels are let go row by row.
+        let look = |row: &Row| {
+            let loaded = load(source, row, expected)?;
+            Ok((loaded.image.as_ref().map(RasterStack::shape).or(expected), loaded.checksum))
+        };
+        let seen = SeenFiles { array, rows: Arc::new(rows.par_iter().map(look).collect()) };
+        self.files.push((files, seen.clone()));
+        Ok(seen)
+    }
+}
+
+/// Looks at the files of a source, at those that were `seen` before no second time.
 ///
 /// # Errors
 /// [`BadData`] with all rows that cannot be used.
-pub fn find(source: &FileSource) -> Result<Found, BadData> {
+pub fn find(source: &FileSource, seen: &mut Seen) -> Result<Found, BadData> {
     let Table { rows, partition, mut problems } = table::read(source)?;
     let refused = |problems| {
         let help = "correct these cells and files, or leave their rows out; all images must have one size".to_owned();
@@ -94,31 +143,12 @@ pub fn find(source: &FileSource) -> Result<Found, BadData> {
         // Which image belongs to which row is not known.
         return Err(refused(problems));
     }
-    let array = Array::read(source, rows.len())?;
-    // Pixels are let go row by row.
-    let looked: Vec<Result<Looked, Vec<Problem>>> = rows
-        .par_iter()
-        .map(|row| {
-            let loaded = load(source, row, array.as_ref().map(|array| array.stack.shape()))?;
-            let shape =
-                loaded.image.as_ref().map(RasterStack::shape).or(array.as_ref().map(|array| array.stack.shape()));
-            Ok((shape, loaded.checksum))
-        })
-        .collect();
-    let mut seen = Vec::new();
-    for result in looked {
-        match result {
-            Ok(row) => seen.push(Some(row)),
-            Err(wrong) => {
-                seen.push(None);
-                problems.extend(wrong);
-            }
-        }
-    }
+    let files = seen.look(source, &rows)?;
+    problems.extend(files.rows.iter().filter_map(|row| row.as_ref().err()).flatten().cloned());
     // All must have the shape of the first image that can be read.
-    let shape = seen.iter().flatten().find_map(|(shape, _)| *shape);
-    let of_rows = seen.iter().map(|seen| seen.as_ref().and_then(|(shape, _)| *shape));
-    for (row, found) in rows.iter().zip(of_rows).filter_map(|(row, found)| Some((row, found?))) {
+    let shapes = || files.rows.iter().map(|row| row.as_ref().ok().and_then(|(shape, _)| *shape));
+    let shape = shapes().flatten().next();
+    for (row, found) in rows.iter().zip(shapes()).filter_map(|(row, found)| Some((row, found?))) {
         if Some(found) != shape {
             let message = format!("{} has {found}, but the first image has {}", name_of(row), shape.unwrap_or(found));
             problems.push(Problem { line: Some(row.line), column: source.image.clone(), message });
@@ -126,14 +156,15 @@ pub fn find(source: &FileSource) -> Result<Found, BadData> {
     }
     problems.sort_by_key(|problem| problem.line);
     let (Some(shape), true) = (shape, problems.is_empty()) else { return Err(refused(problems)) };
-    let checksums = seen.iter().flatten().map(|(_, checksum)| *checksum);
-    Ok(Found { content: content_of(shape, array.as_ref(), &rows, &partition, checksums), shape, partition })
+    let checksums = files.rows.iter().flatten().map(|(_, checksum)| *checksum);
+    let array = files.array.map(|(_, checksum)| checksum);
+    Ok(Found { content: content_of(shape, array, &rows, &partition, checksums), shape, partition })
 }
 
 /// What the key of a data set knows of the files: all that the data set is made of.
 fn content_of(
     shape: ImageShape,
-    array: Option<&Array>,
+    array: Option<blake3::Hash>,
     rows: &[Row],
     partition: &Partition,
     checksums: impl Iterator<Item = blake3::Hash>,
@@ -143,8 +174,8 @@ fn content_of(
     for extent in [shape.channels, shape.height, shape.width] {
         content.update(&(extent as u64).to_le_bytes());
     }
-    if let Some(array) = array {
-        content.update(array.checksum.as_bytes());
+    if let Some(checksum) = array {
+        content.update(checksum.as_bytes());
     }
     for ((row, checksum), part) in rows.iter().zip(checksums).zip(0..) {
         content.update(row.name.as_bytes()).update(&[0]);
@@ -194,7 +225,8 @@ pub fn read(source: &FileSource) -> Result<(Dataset, Option<Masks>), BadData> {
     };
     let (masks, checksums): (Vec<_>, Vec<_>) = loaded?.into_iter().unzip();
     // What was read now counts, all of it: a file may have changed since it was looked at.
-    let content = content_of(shape, array.as_ref(), &rows, &partition, checksums.into_iter());
+    let content =
+        content_of(shape, array.as_ref().map(|array| array.checksum), &rows, &partition, checksums.into_iter());
     if source.content.as_ref() != Some(&content) {
         return Err(changed());
     }

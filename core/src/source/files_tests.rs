@@ -43,7 +43,7 @@ impl Scene {
     }
 
     fn find(&self) -> Result<Found, BadData> {
-        find(&self.source())
+        find(&self.source(), &mut Seen::default())
     }
 
     fn told(&self) -> String {
@@ -283,4 +283,62 @@ fn settings_of_one_source_are_refused_with_the_other() {
     assert_eq!(keys(&format!("{files}channels = 2")), ["data.channels"]);
     assert_eq!(keys(&format!("{files}split = {{ train = 0.9, validation = 0.2 }}")), ["data.split"]);
     assert_eq!(keys(&format!("{files}split = {{ column = 'fold', seed = 1 }}")), ["data.split.column"]);
+}
+
+/// Folds, targets and groups are other data sets of the same files, which are read once.
+#[test]
+fn files_that_were_seen_are_not_read_again() {
+    let mut scene = Scene::new();
+    scene.edit(|table| {
+        table
+            .replace(",fold", ",fold,size")
+            .replace("train\n", "train,1\n")
+            .replace("Train\n", "Train,2\n")
+            .replace("val\n", "val,3\n")
+            .replace("test\n", "test,4\n")
+    });
+    let mut seen = Seen::default();
+    let first = find(&scene.source(), &mut seen).unwrap();
+    fs::remove_dir_all(scene.folder.path().join("pictures")).unwrap();
+    assert_eq!(find(&scene.source(), &mut seen).unwrap(), first);
+    scene.settings.target = Some("size".into());
+    let other = find(&scene.source(), &mut seen).unwrap();
+    assert_ne!(other.content, first.content);
+    scene.settings.split = None;
+    scene.settings.folds = Some(4);
+    let contents: std::collections::HashSet<String> = (0..4)
+        .map(|fold| {
+            scene.settings.fold = Some(fold);
+            find(&scene.source(), &mut seen).unwrap().content
+        })
+        .collect();
+    assert_eq!(contents.len(), 4, "each fold is a data set of its own");
+    scene.settings.channels = Some(1);
+    assert!(find(&scene.source(), &mut seen).is_err(), "other pixels must be read");
+}
+
+#[test]
+fn groups_and_folds_are_told_by_their_rows() {
+    let mut scene = Scene::new();
+    scene.settings.group = Some("subject".into());
+    scene.find().unwrap();
+    scene.edit(|table| table.replace("s3,", ","));
+    assert!(scene.told().contains("line 5, column `subject`: is empty"), "{}", scene.told());
+    scene.edit(|table| table.replace("\n,", "\ns0,"));
+    scene.settings.id = None;
+    let told = scene.told();
+    let expected = "line 5, column `fold`: group \"s0\" is in \"validation\" here and in \"train\" in line 2";
+    assert!(told.contains(expected), "{told}");
+    // Names of folds: four, of which one is written in two ways.
+    let mut scene = Scene::new();
+    scene.settings.folds = Some(5);
+    assert!(scene.told().contains("column `fold` names 4 folds, but data.folds is 5"), "{}", scene.told());
+    scene.settings.folds = Some(4);
+    let tested: Vec<usize> = (0..4)
+        .map(|fold| {
+            scene.settings.fold = Some(fold);
+            scene.find().unwrap().partition.samples(Split::Test).len()
+        })
+        .collect();
+    assert_eq!(tested, [4, 4, 8, 4], "Train, test, train, val in the order of the alphabet");
 }

@@ -7,14 +7,16 @@ mod bad_data;
 mod files;
 mod picture;
 mod settings;
+mod split;
 mod table;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use bad_data::{BadData, Problem};
-pub use files::{FileSource, Found, find, read};
-pub use settings::{DataSettings, Intensity, SourceName, SplitSettings, SplitShares};
+pub use files::{FileSource, Found, Seen, find, read};
+pub use settings::{DataSettings, Intensity, SourceName};
+pub use split::{Fold, MOST_FOLDS, SplitSettings, SplitShares};
 
 use crate::data::Target;
 use crate::sim::{self, PumpkinSettings};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::split::{self, Fold, SplitSettings};
 use super::{FileSource, Found, Source};
 use crate::data::Split;
 use crate::raster::ImageShape;
-use crate::settings::number::{Bound, number, seed};
 use crate::settings::{Invalid, Need, image_bytes};
 use crate::sim::{Distribution, GrowthMode, PumpkinSettings, SHAPE};
 
@@ -39,74 +39,6 @@ pub enum Intensity {
     /// 0 to 1: grey levels of pictures over the largest that their files can hold.
     #[serde(rename = "unit")]
     Unit,
-}
-
-/// Which rows train, validate and test: by shares, drawn at random, or as a column says.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SplitSettings {
-    /// A column that holds "train", "validation" or "test"; shares are left out then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    /// Share of the rows that train; 0.8 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub train: Option<f64>,
-    /// Share of the rows that validate; 0.1 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation: Option<f64>,
-    /// Share of the rows that test; 0.1 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub test: Option<f64>,
-    /// Seed of the draw; 0 by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-}
-
-/// Shares of the rows, and the seed with which they are drawn.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SplitShares {
-    pub train: f64,
-    pub validation: f64,
-    pub seed: u64,
-}
-
-impl SplitSettings {
-    pub fn shares(&self) -> SplitShares {
-        let (validation, test) = (self.validation.unwrap_or(0.1), self.test.unwrap_or(0.1));
-        // Without a share of its own, training has what the others leave.
-        let train = self.train.unwrap_or(1.0 - validation - test);
-        SplitShares { train, validation, seed: self.seed.unwrap_or(0) }
-    }
-
-    fn validate(&self) -> Vec<Invalid> {
-        let given = [("train", self.train), ("validation", self.validation), ("test", self.test)];
-        let mut invalid: Vec<Invalid> = given
-            .into_iter()
-            .filter_map(|(key, share)| number(&format!("data.split.{key}"), share?, Bound::Below(0.0, 1.0)))
-            .collect();
-        invalid.extend(self.seed.and_then(|value| seed("data.split.seed", value)));
-        let drawn = self.seed.is_some() || given.iter().any(|(_, share)| share.is_some());
-        if self.column.is_some() && drawn {
-            let message = "the column says which rows train, so that nothing is drawn";
-            invalid.push(Invalid::new(
-                "data.split.column",
-                message,
-                "leave the shares and the seed out, or the column",
-            ));
-        }
-        let sum = self.train.unwrap_or(0.8) + self.validation.unwrap_or(0.1) + self.test.unwrap_or(0.1);
-        let all = self.train.is_some() && (sum - 1.0).abs() > 1e-9;
-        if invalid.is_empty() && (all || self.shares().train <= 0.0) {
-            let message =
-                format!("the shares of training, validation and test must add up to 1, but they add up to {sum}");
-            invalid.push(Invalid::new(
-                "data.split",
-                message,
-                "use for example { train = 0.8, validation = 0.1, test = 0.1 }",
-            ));
-        }
-        invalid
-    }
 }
 
 /// The path of a table, wherever the work is done. An empty one is refused before it is looked for.
@@ -159,6 +91,15 @@ pub struct DataSettings {
     /// Of files: which rows train, validate and test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitSettings>,
+    /// Of files: a column; rows with the same entry, such as the images of one family, always stay in the same part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Of files: number of folds of a cross-validation, 2 to 1000. There is a run for each fold, and every row is tested once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folds: Option<usize>,
+    /// Of files: the fold that is tested, from 0 on; by default each in turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
     /// Of files: names of regions that are known to matter, each with the column of its mask files; pixels that are not 0 belong
     /// to it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,6 +142,9 @@ impl From<PumpkinSettings> for DataSettings {
             target: None,
             unit: None,
             split: None,
+            group: None,
+            folds: None,
+            fold: None,
             masks: None,
             channels: None,
             intensity: None,
@@ -235,6 +179,8 @@ impl DataSettings {
             target: self.target.clone().unwrap_or_default(),
             unit: self.unit.clone().unwrap_or_default(),
             split: self.split.clone().unwrap_or_default(),
+            group: self.group.clone(),
+            fold: self.folds.map(|count| Fold { count, tested: self.fold.unwrap_or(0) }),
             masks: self.masks.clone().unwrap_or_default(),
             channels: self.channels,
             intensity: self.intensity.unwrap_or_default(),
@@ -313,6 +259,9 @@ impl DataSettings {
             ("target", self.target.is_some()),
             ("unit", self.unit.is_some()),
             ("split", self.split.is_some()),
+            ("group", self.group.is_some()),
+            ("folds", self.folds.is_some()),
+            ("fold", self.fold.is_some()),
             ("masks", self.masks.is_some()),
             ("channels", self.channels.is_some()),
             ("intensity", self.intensity.is_some()),
@@ -366,7 +315,8 @@ impl DataSettings {
                 "\"unit\" divides grey levels of pictures, and an array does not tell what its largest would be";
             invalid.push(Invalid::new("data.intensity", message, "scale the array, and leave data.intensity out"));
         }
-        invalid.extend(self.split.iter().flat_map(SplitSettings::validate));
+        invalid.extend(self.split.iter().flat_map(|split| split.validate(self.folds.is_some())));
+        invalid.extend(split::validate_folds(self.folds, self.fold));
         invalid
     }
 }

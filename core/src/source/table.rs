@@ -4,13 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use csv_core::{ReadRecordResult, ReaderBuilder};
-use rand::seq::SliceRandom;
 
 use super::bad_data::{BadData, Problem};
 use super::files::FileSource;
-use super::settings::SplitSettings;
+use super::split::{self, Fold};
 use crate::data::{Partition, Split};
-use crate::seed;
 use crate::settings::near_miss;
 use crate::shown::shown;
 
@@ -33,6 +31,7 @@ struct Columns {
     id: Option<usize>,
     image: Option<usize>,
     split: Option<usize>,
+    group: Option<usize>,
     masks: Vec<usize>,
 }
 
@@ -58,7 +57,8 @@ pub(super) fn read(source: &FileSource) -> Result<Table, BadData> {
     let mut records = records(text.trim_start_matches('\u{feff}').as_bytes(), delimiter).into_iter();
     let header = records.next().map(|record| record.cells).unwrap_or_default();
     let columns = Columns::find(source, &header)?;
-    let (mut rows, mut parts, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut problems) = (Vec::new(), Vec::new());
+    let (mut parts, mut groups) = (Vec::new(), Vec::new());
     let mut lines: HashMap<String, u64> = HashMap::new();
     for Record { line, cells } in records {
         if cells.len() != header.len() {
@@ -87,13 +87,19 @@ pub(super) fn read(source: &FileSource) -> Result<Table, BadData> {
         if image == Some("") {
             wrong(columns.image.unwrap_or_default(), "is empty".into());
         }
-        let part = columns.split.map(|column| part_of(cell(column)));
-        if part == Some(None) {
-            let column = columns.split.unwrap_or_default();
-            wrong(column, format!("\"{}\" is not \"train\", \"validation\" or \"test\"", shown(cell(column))));
+        for column in [columns.group, columns.split.filter(|_| source.fold.is_some())].into_iter().flatten() {
+            if cell(column).is_empty() {
+                wrong(column, "is empty".into());
+            }
         }
+        if let Some(column) = columns.split {
+            if source.fold.is_none() && part_of(cell(column)).is_none() {
+                wrong(column, format!("\"{}\" is not \"train\", \"validation\" or \"test\"", shown(cell(column))));
+            }
+            parts.push(cell(column).to_owned());
+        }
+        groups.extend(columns.group.map(|column| cell(column).to_owned()));
         let mask = |column: &usize| Some(cell(*column)).filter(|file| !file.is_empty()).map(|file| folder.join(file));
-        parts.push(part.flatten());
         rows.push(Row {
             line,
             name,
@@ -102,9 +108,10 @@ pub(super) fn read(source: &FileSource) -> Result<Table, BadData> {
             masks: columns.masks.iter().map(mask).collect(),
         });
     }
-    let partition = match parts.into_iter().collect::<Option<Vec<Split>>>().filter(|_| columns.split.is_some()) {
-        Some(parts) => Partition::new(parts),
-        None => draw(rows.len(), &source.split),
+    // Parts of rows that cannot be used do not matter.
+    let partition = match problems.is_empty() {
+        true => partition(source, &rows, &parts, &groups)?,
+        false => Partition::new(vec![Split::Train; rows.len()]),
     };
     let empty = |split: &Split| partition.samples(*split).is_empty();
     if problems.is_empty()
@@ -114,6 +121,70 @@ pub(super) fn read(source: &FileSource) -> Result<Table, BadData> {
         return Err(whole(message, "add rows, or change data.split"));
     }
     Ok(Table { rows, partition, problems })
+}
+
+/// The part of every row. `parts` and `groups` are the entries of these columns, empty where there is no such column.
+fn partition(source: &FileSource, rows: &[Row], parts: &[String], groups: &[String]) -> Result<Partition, BadData> {
+    let targets: Vec<f32> = rows.iter().map(|row| row.target).collect();
+    let groups = source.group.as_ref().map(|_| groups);
+    let folds = match (source.fold, &source.split.column) {
+        (None, Some(_)) => {
+            let parts: Vec<Split> = parts.iter().filter_map(|part| part_of(part)).collect();
+            kept_together(source, rows, groups, &parts.iter().map(|part| part.name()).collect::<Vec<_>>())?;
+            return Ok(Partition::new(parts));
+        }
+        (Some(fold), Some(_)) => {
+            kept_together(source, rows, groups, &parts.iter().map(String::as_str).collect::<Vec<_>>())?;
+            Some(folds_named(source, parts, fold)?)
+        }
+        (_, None) => None,
+    };
+    let of_rows = split::Rows { targets: &targets, groups, folds: folds.as_deref() };
+    Ok(split::draw(&of_rows, &source.split, source.fold))
+}
+
+/// Refuses a column that puts rows of one group into several parts.
+fn kept_together(source: &FileSource, rows: &[Row], groups: Option<&[String]>, parts: &[&str]) -> Result<(), BadData> {
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    let mut problems = Vec::new();
+    for (row, group) in groups.into_iter().flatten().enumerate() {
+        let known = *first.entry(group).or_insert(row);
+        if parts[known] != parts[row] {
+            let message = format!(
+                "group \"{}\" is in \"{}\" here and in \"{}\" in line {}",
+                shown(group),
+                shown(parts[row]),
+                shown(parts[known]),
+                rows[known].line
+            );
+            problems.push(Problem { line: Some(rows[row].line), column: source.split.column.clone(), message });
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let help = "give all rows of a group one part, or leave data.group out".to_owned();
+    Err(BadData { path: source.table.display().to_string(), problems, help })
+}
+
+/// The fold of each row, from a column of names: numbers in their order, others in that of the alphabet.
+fn folds_named(source: &FileSource, names: &[String], fold: Fold) -> Result<Vec<usize>, BadData> {
+    let mut all: Vec<&String> = names.iter().collect();
+    all.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(one), Ok(other)) => one.total_cmp(&other).then_with(|| a.cmp(b)),
+        (Ok(_), Err(_)) => std::cmp::Ordering::Less,
+        (Err(_), Ok(_)) => std::cmp::Ordering::Greater,
+        _ => a.cmp(b),
+    });
+    all.dedup();
+    if all.len() != fold.count {
+        let column = source.split.column.as_deref().unwrap_or_default();
+        let message = format!("column `{}` names {} folds, but data.folds is {}", shown(column), all.len(), fold.count);
+        let help = format!("set data.folds = {}, or name another column", all.len());
+        return Err(BadData::whole(source.table.display(), message, help));
+    }
+    let place: HashMap<&str, usize> = all.iter().enumerate().map(|(fold, name)| (name.as_str(), fold)).collect();
+    Ok(names.iter().map(|name| place[name.as_str()]).collect())
 }
 
 impl Columns {
@@ -144,14 +215,16 @@ impl Columns {
         let id = source.id.as_deref().map(|name| place("id", name));
         let image = source.image.as_deref().map(|name| place("image", name));
         let split = source.split.column.as_deref().map(|name| place("split.column", name));
+        let group = source.group.as_deref().map(|name| place("group", name));
         let masks: Vec<_> =
             source.masks.iter().map(|(region, column)| place(&format!("masks.{region}"), column)).collect();
         if !problems.is_empty() {
             let help = "name columns as the table's header does, each by a name of its own".to_owned();
             return Err(BadData { path: source.table.display().to_string(), problems, help });
         }
-        let (id, image, split) = (id.flatten(), image.flatten(), split.flatten());
-        Ok(Self { target: target.unwrap_or_default(), id, image, split, masks: masks.into_iter().flatten().collect() })
+        let (id, image, split, group) = (id.flatten(), image.flatten(), split.flatten(), group.flatten());
+        let masks = masks.into_iter().flatten().collect();
+        Ok(Self { target: target.unwrap_or_default(), id, image, split, group, masks })
     }
 }
 
@@ -199,22 +272,4 @@ fn part_of(cell: &str) -> Option<Split> {
         "val" | "valid" => Some(Split::Validation),
         name => Split::named(name),
     }
-}
-
-/// Parts of these shares, drawn at random; limits are rounded to whole rows.
-fn draw(rows: usize, settings: &SplitSettings) -> Partition {
-    let shares = settings.shares();
-    let mut order: Vec<usize> = (0..rows).collect();
-    order.shuffle(&mut seed::stream(shares.seed, "split", 0));
-    let limit = |share: f64| (share * rows as f64).round() as usize;
-    let (train, validation) = (limit(shares.train), limit(shares.train + shares.validation));
-    let mut parts = vec![Split::Test; rows];
-    for (place, &row) in order.iter().enumerate() {
-        if place < train {
-            parts[row] = Split::Train;
-        } else if place < validation {
-            parts[row] = Split::Validation;
-        }
-    }
-    Partition::new(parts)
 }

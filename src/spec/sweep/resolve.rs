@@ -1,6 +1,7 @@
 //! From the layers to the cells of an experiment, each a complete and valid spec.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use figment::Figment;
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use super::{SweepBlock, Written};
 use crate::error::{Error, Result};
 use crate::settings::Invalid;
 use crate::shown::shown;
-use crate::source::{DataSettings, SourceName};
+use crate::source::{DataSettings, MOST_FOLDS, Seen, SourceName};
 use crate::spec::explain_error::{extract, find, place};
 use crate::spec::layers::{Layers, SWEEP};
 use crate::spec::merge::Misplaced;
@@ -22,6 +23,8 @@ use crate::spec::{ExperimentSpec, memory};
 
 const NAME: &str = "explain.name";
 const ANALYZER: &str = "explain.analyzer";
+const FOLD: &str = "data.fold";
+const FOLDS: &str = "data.folds";
 const COMPOSITE: &str = "explain.composite";
 /// The analyzer that composites are for.
 const LRP: &str = "lrp";
@@ -55,7 +58,7 @@ pub fn resolve(
     available: Option<u64>,
 ) -> Result<Vec<Cell>> {
     let available = available.unwrap_or(u64::MAX);
-    let mut looked = Vec::new();
+    let mut looked = Looked::default();
     let check_spec = |spec: &ExperimentSpec| {
         let invalid = spec.validate();
         match invalid.is_empty() {
@@ -70,13 +73,17 @@ pub fn resolve(
     let none = Value::Array(Vec::new());
     let written = Written { layers, sweep: sweep.unwrap_or(&none) };
     let blocks = read_blocks(written)?;
-    if blocks.is_empty() {
+    if blocks.is_empty() && !has_folds(&CellSettings::default(), base) {
         let mut spec = base.clone();
         check(layers, look_and_check(&mut spec))?;
         return Ok(vec![Cell { settings: CellSettings::default(), spec }]);
     }
     let tree = Table::try_from(base).map_err(|error| Error::usage(error.to_string(), "use smaller numbers"))?;
-    let settings = expand(written, &blocks, &tree)?;
+    let settings = match blocks.is_empty() {
+        true => vec![CellSettings::default()],
+        false => expand(written, &blocks, &tree)?,
+    };
+    let settings: Vec<CellSettings> = settings.into_iter().flat_map(|cell| each_fold(cell, base)).collect();
     let mut mistakes =
         Mistakes { written, base: look_and_check(&mut base.clone()), told: BTreeSet::new(), errors: Vec::new() };
     let mut cells = Vec::with_capacity(settings.len());
@@ -132,21 +139,54 @@ pub fn resolve(
     Ok(cells)
 }
 
+/// Whether a cell stands for all folds of a cross-validation.
+fn has_folds(cell: &CellSettings, base: &ExperimentSpec) -> bool {
+    folds(cell, base).is_some() && base.data.fold.is_none() && !cell.varies(FOLD)
+}
+
+fn folds(cell: &CellSettings, base: &ExperimentSpec) -> Option<usize> {
+    match cell.get(FOLDS) {
+        Some(value) => value.as_integer().and_then(|folds| usize::try_from(folds).ok()),
+        None => base.data.folds,
+    }
+}
+
+/// A cell once for each fold of its cross-validation; a number of folds that is refused later is left as it is.
+fn each_fold(cell: CellSettings, base: &ExperimentSpec) -> Vec<CellSettings> {
+    let Some(folds) = folds(&cell, base).filter(|folds| has_folds(&cell, base) && (2..=MOST_FOLDS).contains(folds))
+    else {
+        return vec![cell];
+    };
+    let place = cell.find(FOLDS).map_or_else(Vec::new, |assignment| assignment.place.clone());
+    let of_fold = |fold: usize| {
+        let mut cell = cell.clone();
+        let value = Value::Integer(fold as i64);
+        cell.assignments.push(Arc::new(Assignment { key: FOLD.to_owned(), value, place: place.clone() }));
+        cell.replicate = Some(cell.replicate.unwrap_or(0) * folds as u64 + fold as u64);
+        cell
+    };
+    (0..folds).map(of_fold).collect()
+}
+
 /// What is in a user's files, and with which settings they were looked at.
-type Looked = Vec<(DataSettings, Result<DataSettings, Invalid>)>;
+#[derive(Default)]
+struct Looked {
+    settings: Vec<(DataSettings, Result<DataSettings, Invalid>)>,
+    seen: Seen,
+}
 
 /// Looks at a spec's files, at the same ones once.
 fn look(spec: &mut ExperimentSpec, looked: &mut Looked) -> Result<(), Invalid> {
     if spec.data.source == SourceName::Pumpkins {
         return Ok(());
     }
-    if let Some((_, known)) = looked.iter().find(|(settings, _)| *settings == spec.data) {
+    if let Some((_, known)) = looked.settings.iter().find(|(settings, _)| *settings == spec.data) {
         spec.data = known.clone()?;
         return Ok(());
     }
     let settings = spec.data.clone();
-    let result = spec.look_at_files();
-    looked.push((settings, result.clone().map(|()| spec.data.clone())));
+    let result = spec.look_at_files(&mut looked.seen);
+    looked.settings.push((settings, result.clone().map(|()| spec.data.clone())));
     result
 }
 
