@@ -2,7 +2,7 @@
 
 use crate::data::{Split, is_upper};
 use crate::explain::Finding;
-use crate::metric::ledger;
+use crate::metric::{Measurement, ledger};
 use crate::tables::RunDetails;
 use crate::task::Task;
 
@@ -24,7 +24,8 @@ pub fn verdict(run: &RunDetails, findings: &[Finding], task: Task) -> Verdict {
     let meaningless = || found.clone().filter(|_| condemned).map(|found| format!("most maps mean nothing: {found}"));
     let reason = not_finite(run).or(worse).or_else(meaningless).or_else(|| not_conserved(run));
     let told = reason.as_deref().is_some_and(|reason| reason.starts_with("most maps"));
-    let notes: Vec<String> = little_worse.into_iter().chain(found.filter(|_| !told)).collect();
+    let notes = little_worse.into_iter().chain(found.filter(|_| !told)).chain(about_little(run));
+    let notes: Vec<String> = notes.collect();
     Verdict { reason, note: (!notes.is_empty()).then(|| notes.join("; ")) }
 }
 
@@ -71,6 +72,38 @@ fn not_conserved(run: &RunDetails) -> Option<String> {
         .then(|| format!("relevance is not conserved: {:.1} % of a prediction is found nowhere", 100.0 * unaccounted))
 }
 
+/// A rank correlation of this size looks like a finding ...
+const NOTABLE: f64 = 0.3;
+/// ... and is one about nothing, where all signs of a kind together move predictions by less than this share of their range.
+const LITTLE: f64 = 0.01;
+
+/// Correlations with effects that hardly change what the network says: its maps may rank lesions well that do not matter to it.
+fn about_little(run: &RunDetails) -> Vec<String> {
+    let of_run = |row: &&Measurement| row.sample.is_none() && row.headline;
+    let correlated = run.measurements.iter().filter(of_run);
+    let correlated =
+        correlated.filter(|row| ["causal_spearman", "causal_spearman.kind"].contains(&row.metric.as_str()));
+    let told = |row: &Measurement| {
+        let correlation = row.value.filter(|value| value.abs() >= NOTABLE)?;
+        let of_sign = |name: &'static str| {
+            run.measurements.iter().filter(move |other| other.metric == name && other.sign == row.sign)
+        };
+        let share = of_sign("causal_range_share").find_map(|row| row.value).filter(|&share| share < LITTLE)?;
+        let worth: Vec<&Measurement> = of_sign("causal_years").filter(|row| row.sample.is_some()).collect();
+        let sizes = || worth.iter().filter_map(|row| row.value).map(f64::abs);
+        let mean = sizes().sum::<f64>() / sizes().count() as f64;
+        let signs = row.sign.as_deref().and_then(|sign| sign.split('_').next()).unwrap_or("signs");
+        Some(format!(
+            "the Spearman correlation of {correlation:.2} between the relevance over {signs} and their worth is about small \
+             effects: an image without its {signs} changes the prediction by {mean:.2} {} on average, {:.2} % of the range of \
+             predictions",
+            worth.first().map_or("", |row| row.unit.as_str()),
+            100.0 * share
+        ))
+    };
+    correlated.filter_map(told).collect()
+}
+
 /// What the network should have said.
 pub(super) fn targets(targets: &[f32], task: Task) -> Vec<f64> {
     match task {
@@ -86,7 +119,6 @@ mod tests {
     use super::*;
     use crate::data::Partition;
     use crate::explain::Flaw;
-    use crate::metric::Measurement;
     use crate::sim;
     use crate::store::dataset::Samples;
 
@@ -166,6 +198,41 @@ mod tests {
         assert_eq!(with(1e-6), None);
         let reason = with(0.02).unwrap();
         assert_eq!(reason, "relevance is not conserved: 2.0 % of a prediction is found nowhere");
+    }
+
+    /// A correlation of 0.94 over lesions that are worth a hundredth of a year together is told for what it is.
+    #[test]
+    fn a_correlation_over_effects_of_no_size_is_noted() {
+        let row = |sample, metric: &str, value| Measurement {
+            sample,
+            metric: metric.into(),
+            sign: Some("lesions".into()),
+            value: Some(value),
+            unit: "years".into(),
+            note: None,
+            headline: sample.is_none(),
+        };
+        let with = |correlation, share, years: f64| {
+            let mut run = run(|age| age as f32);
+            run.measurements = vec![
+                row(None, "causal_spearman", correlation),
+                row(None, "causal_range_share", share),
+                row(Some(95), "causal_years", years),
+                row(Some(96), "causal_years", -3.0 * years),
+            ];
+            let Verdict { reason, note } = judged(&run, Task::Regression);
+            assert_eq!(reason, None);
+            note
+        };
+        let note = with(0.94, 0.0002, 0.005).expect("effects of a hundredth of a year");
+        assert_eq!(
+            note,
+            "the Spearman correlation of 0.94 between the relevance over lesions and their worth is about small effects: an \
+             image without its lesions changes the prediction by 0.01 years on average, 0.02 % of the range of predictions"
+        );
+        assert_eq!(with(0.94, 0.02, 0.5), None, "effects of some size");
+        assert_eq!(with(0.1, 0.0002, 0.005), None, "nobody takes it for a finding");
+        assert!(with(-0.94, 0.0002, 0.005).is_some());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use polars::prelude::*;
 use super::column::column;
 use super::records::{DatasetRecord, RunDetails};
 use crate::event::Epoch;
-use crate::metric::{Gap, Measurement};
+use crate::metric::{Gap, LeftOutSign, LeftOutSigns, Measurement};
 use crate::sim::Pumpkin;
 
 /// A run's identifier, and what is told of it.
@@ -70,6 +70,31 @@ pub(super) fn measurements(runs: &[OfRun]) -> PolarsResult<DataFrame> {
         column("value", &rows, |(_, row)| row.value),
         column("unit", &rows, |(_, row)| row.unit.as_str()),
         column("note", &rows, |(_, row)| row.note.as_deref()),
+    ];
+    DataFrame::new(rows.len(), columns)
+}
+
+/// The signs that were left out one at a time.
+pub(super) fn signs(runs: &[OfRun]) -> PolarsResult<DataFrame> {
+    let mut rows: Vec<(&str, &LeftOutSigns, &LeftOutSign)> = Vec::new();
+    for (run_id, run) in runs {
+        for of_kind in &run.signs {
+            rows.extend(of_kind.signs.iter().map(|sign| (run_id.as_str(), of_kind, sign)));
+        }
+    }
+    let relevance = |name, radius| column(name, &rows, |(_, of_kind, sign)| of_kind.relevance(sign, radius));
+    let columns = vec![
+        column("run_id", &rows, |(run_id, ..)| *run_id),
+        column("sample", &rows, |(.., sign)| sign.sample as u32),
+        column("kind", &rows, |(_, of_kind, _)| of_kind.kind.as_str()),
+        column("index", &rows, |(.., sign)| sign.index as u32),
+        column("row", &rows, |(.., sign)| sign.middle[0] as u32),
+        column("col", &rows, |(.., sign)| sign.middle[1] as u32),
+        column("years", &rows, |(.., sign)| sign.effect),
+        relevance("relevance", 0),
+        relevance("relevance_r1", 1),
+        relevance("relevance_r2", 2),
+        column("relevance_unit", &rows, |(_, of_kind, _)| of_kind.relevance_unit.as_str()),
     ];
     DataFrame::new(rows.len(), columns)
 }

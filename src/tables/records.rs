@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::data::{Split, Target};
 use crate::event::{Epoch, RunStatus};
-use crate::metric::{Gap, GapCorrection, Measurement};
+use crate::metric::{Gap, GapCorrection, LeftOutSigns, Measurement};
 use crate::sim::Pumpkin;
 use crate::stage_name::PerStage;
 use crate::store::dataset::Samples;
@@ -47,6 +47,8 @@ pub struct RunDetails {
     /// What was predicted, once there are predictions.
     pub task: Option<Task>,
     pub measurements: Vec<Measurement>,
+    /// The signs that were left out one at a time, a kind each.
+    pub signs: Vec<LeftOutSigns>,
 }
 
 impl RunDetails {
@@ -71,7 +73,8 @@ impl RunDetails {
 
     /// How many rows the tables have of it, all together.
     pub(super) fn rows(&self) -> usize {
-        self.epochs.len() + self.predictions.len() + self.measurements.len()
+        let signs = self.signs.iter().map(|of_kind| of_kind.signs.len()).sum::<usize>();
+        self.epochs.len() + self.predictions.len() + self.measurements.len() + signs
     }
 }
 

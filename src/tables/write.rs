@@ -30,6 +30,7 @@ pub struct TablesDraft {
     epochs: TableFile,
     predictions: TableFile,
     measurements: TableFile,
+    signs: TableFile,
     samples: TableFile,
     /// Whether there are columns for the records of pumpkins.
     pumpkins: bool,
@@ -49,6 +50,7 @@ impl TablesDraft {
             epochs: begin("epochs.parquet", frames::epochs(&[]))?,
             predictions: begin("predictions.parquet", frames::predictions(&[]))?,
             measurements: begin("measurements.parquet", frames::measurements(&[]))?,
+            signs: begin("signs.parquet", frames::signs(&[]))?,
             samples: begin("samples.parquet", frames::samples(&[], pumpkins))?,
             pumpkins,
             runs: Vec::new(),
@@ -79,7 +81,7 @@ impl TablesDraft {
         let table = runs_frame(runs)?;
         let mut of_runs = TableFile::begin(&self.folder, "runs.parquet", table.clone())?;
         of_runs.append(table)?;
-        let tables = [of_runs, self.epochs, self.predictions, self.measurements, self.samples];
+        let tables = [of_runs, self.epochs, self.predictions, self.measurements, self.signs, self.samples];
         let files: Result<Vec<Replacement>, TableError> = tables.into_iter().map(TableFile::finish).collect();
         Ok(files?.into_iter().try_for_each(Replacement::commit)?)
     }
@@ -88,6 +90,7 @@ impl TablesDraft {
         self.epochs.append(frames::epochs(&self.runs)?)?;
         self.predictions.append(frames::predictions(&self.runs)?)?;
         self.measurements.append(frames::measurements(&self.runs)?)?;
+        self.signs.append(frames::signs(&self.runs)?)?;
         self.runs.clear();
         self.rows = 0;
         Ok(())

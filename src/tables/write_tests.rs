@@ -5,7 +5,7 @@ use super::super::file::as_promised;
 use super::*;
 use crate::data::{Dataset, Partition};
 use crate::event::{Epoch, RunStatus, silent};
-use crate::metric::Measurement;
+use crate::metric::{LeftOutSign, LeftOutSigns, Measurement};
 use crate::seed;
 use crate::sim::{self, GrowthMode, simulate_ages};
 use crate::stage_name::PerStage;
@@ -24,13 +24,27 @@ const WHOLE: &[DataType] = &[
     DataType::UInt64,
 ];
 
-const TABLES: [&str; 7] = ["runs", "epochs", "predictions", "measurements", "samples", "ensembles", "ensemble_samples"];
+const TABLES: [&str; 8] =
+    ["runs", "epochs", "predictions", "measurements", "signs", "samples", "ensembles", "ensemble_samples"];
 
 fn samples() -> DatasetRecord {
     let set = simulate_ages(&[20, 80, 50], GrowthMode::NoGrowth, 3, &silent).unwrap();
     let (pumpkins, dataset) = (Some(set.pumpkins.clone()), Dataset::from(set));
     let Dataset { target, targets, partition, names, .. } = dataset;
     DatasetRecord { key: "data".to_owned(), samples: Arc::new(Samples { targets, target, partition, names }), pumpkins }
+}
+
+/// So many signs of a kind, of which the first one's worth is not known.
+fn signs(kind: &str, radii: &[usize], count: usize) -> LeftOutSigns {
+    let sign = |index: usize| LeftOutSign {
+        sample: 2,
+        index,
+        middle: [40 + index, 50],
+        effect: (index > 0).then_some(-0.25 * index as f64),
+        relevance: radii.iter().map(|&radius| Some((10 * index + radius) as f64)).collect(),
+    };
+    let (kind, relevance_unit, radii) = (kind.to_owned(), "years".to_owned(), radii.to_vec());
+    LeftOutSigns { kind, radii, relevance_unit, signs: (0..count).map(sign).collect() }
 }
 
 fn run(id: &str, settings: &[(&str, Value)]) -> (RunRecord, RunDetails) {
@@ -69,6 +83,7 @@ fn run(id: &str, settings: &[(&str, Value)]) -> (RunRecord, RunDetails) {
         samples: Some(samples().samples),
         predictions: vec![21.5, f32::NAN, f32::INFINITY],
         measurements: vec![measurement(None, Some(f64::INFINITY)), measurement(Some(2), Some(4.5))],
+        signs: vec![signs("lesions", &[0], 1), signs("atrophies", &[0, 1, 2], 2)],
     };
     (record, details)
 }
@@ -129,6 +144,27 @@ fn whole_numbers_are_signed_and_floats_are_finite_in_every_table() {
     assert_eq!((empty("ensembles", "entropy"), empty("ensemble_samples", "mean_prediction")), (1, 1));
 }
 
+#[test]
+fn a_sign_is_a_row_with_its_relevance_by_radius() {
+    let folder = written([&[], &[]]);
+    let table = Table::read(&folder.path().join("signs.parquet"), None).unwrap();
+    let kinds = table.texts("kind").unwrap();
+    let shown = |row| {
+        let numbers = ["sample", "index", "row", "col", "years", "relevance", "relevance_r1", "relevance_r2"];
+        let numbers = numbers.map(|name| table.number(name, row).unwrap());
+        (table.texts("run_id").unwrap().get(row).unwrap(), kinds.get(row).unwrap(), format!("{numbers:?}"))
+    };
+    let rows: Vec<_> = (0..table.rows).map(shown).collect();
+    let of = |run| {
+        [
+            (run, "lesions", "[2.0, 0.0, 40.0, 50.0, NaN, 0.0, NaN, NaN]".to_owned()),
+            (run, "atrophies", "[2.0, 0.0, 40.0, 50.0, NaN, 0.0, 1.0, 2.0]".to_owned()),
+            (run, "atrophies", "[2.0, 1.0, 41.0, 50.0, -0.25, 10.0, 11.0, 12.0]".to_owned()),
+        ]
+    };
+    assert_eq!(rows, [of("one"), of("two")].concat());
+}
+
 /// A run with so many rows of scores.
 fn long_run(number: usize, rows: usize) -> (String, RunDetails) {
     let measurement = |row: usize| Measurement {
@@ -151,6 +187,7 @@ fn long_run(number: usize, rows: usize) -> (String, RunDetails) {
         samples: Some(Arc::new(samples)),
         predictions,
         measurements: (0..rows).map(measurement).collect(),
+        signs: vec![signs("lesions", &[0], 5 * number)],
     };
     (format!("run {number}"), details)
 }
@@ -179,6 +216,7 @@ fn tables_in_parts_are_the_tables_at_once() {
         ("epochs", frames::epochs(&runs)),
         ("predictions", frames::predictions(&runs)),
         ("measurements", frames::measurements(&runs)),
+        ("signs", frames::signs(&runs)),
         ("samples", frames::samples(&datasets, true)),
     ];
     for (name, expected) in expected {
@@ -206,14 +244,16 @@ fn tables_of_nothing_have_their_columns() {
     let folder = tempfile::tempdir().unwrap();
     let none: [RunRecord; 0] = [];
     TablesDraft::begin(&Folder::at(folder.path()), false).unwrap().commit(&none).unwrap();
-    for (name, columns) in [("runs", 12), ("epochs", 7), ("predictions", 10), ("measurements", 7), ("samples", 6)] {
+    let expected =
+        [("runs", 12), ("epochs", 7), ("predictions", 10), ("measurements", 7), ("signs", 11), ("samples", 6)];
+    for (name, columns) in expected {
         let path = folder.path().join(format!("{name}.parquet"));
         let table = Table::read(&path, None).unwrap();
         assert_eq!((table.rows, table.columns.len()), (0, columns), "{name}");
         assert_eq!(Parts::open(&path, None).unwrap().count(), 0, "{name}");
         assert_eq!(frame(&folder, name).width(), columns, "{name}");
     }
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5, "nothing else is left");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6, "nothing else is left");
 }
 
 #[test]

@@ -292,7 +292,7 @@ pub fn read_safetensors(path: &Path) -> BTreeMap<String, (Vec<u64>, Vec<f32>)> {
 /// Asserts that two executions of one spec gave the same tables, but for time, memory, host and place.
 #[track_caller]
 pub fn assert_same_tables(one: &Results, other: &Results) {
-    for name in ["predictions", "measurements", "samples"] {
+    for name in ["predictions", "measurements", "signs", "samples"] {
         let file = format!("{name}.parquet");
         assert!(one.bytes(&file) == other.bytes(&file), "{file} differs");
     }

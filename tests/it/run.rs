@@ -43,6 +43,7 @@ fn a_results_folder_holds_all_that_is_promised() {
         "epochs.parquet".into(),
         "predictions.parquet".into(),
         "measurements.parquet".into(),
+        "signs.parquet".into(),
         "samples.parquet".into(),
         "events.jsonl".into(),
         "provenance.json".into(),

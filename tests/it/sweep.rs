@@ -69,7 +69,7 @@ list = [{ 'explain.epsilon' = 0.5 }]
     assert_eq!(numbers(&runs, "model.seed"), [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
     assert_eq!(numbers(&runs, "data.seed"), [126.0, 127.0, 126.0, 127.0, 126.0, 127.0, 126.0]);
     assert_eq!(runs.column("replicate").unwrap().null_count(), 1);
-    for table in ["epochs", "predictions", "measurements"] {
+    for table in ["epochs", "predictions", "measurements", "signs"] {
         let tied: BTreeSet<String> = texts(&results.table(table), "run_id").into_iter().collect();
         assert_eq!(tied, ids, "{table}");
     }

@@ -89,6 +89,9 @@ pub trait Interventions {
     /// How many signs of a kind a sample's image has.
     fn count(&self, kind: usize, sample: usize) -> usize;
 
+    /// Row and column of the middle of one sign.
+    fn middle(&self, kind: usize, sample: usize, sign: usize) -> [usize; 2];
+
     /// The pixels within `dilation` rows and columns of one sign: places in the row-major image, ascending.
     fn pixels(&self, kind: usize, sample: usize, sign: usize, dilation: usize) -> Vec<usize>;
 

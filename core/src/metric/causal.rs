@@ -8,7 +8,10 @@ use super::intervention::{Effects, sum};
 use super::localisation::is_zero;
 use super::network::Needs;
 use super::statistics::{line, mean, mean_of_defined, partial_spearman, pearson, spearman};
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Trivial, UnitOf};
+use super::{
+    About, Answers, Direction, LeftOutSign, LeftOutSigns, NetworkMetric, Probe, ProbeError, Probed, Score, Trivial,
+    UnitOf,
+};
 use crate::data::{Interventions, Variant};
 use crate::raster::{Raster, RasterStack};
 use crate::task::Task;
@@ -24,6 +27,8 @@ const SPEARMAN: About = about("causal_spearman", UnitOf::One, Direction::Higher)
 const SLOPE: About = about("causal_slope", UnitOf::RelevancePerOutput, Direction::Towards(1.0));
 const YEARS: About = about("causal_years", UnitOf::Output, Direction::None);
 const RELEVANCE: About = about("causal_relevance", UnitOf::Relevance, Direction::None);
+const ABSOLUTE_YEARS: About = about("causal_absolute_years", UnitOf::Output, Direction::None);
+const RANGE_SHARE: About = about("causal_range_share", UnitOf::One, Direction::None);
 
 /// Fewer signs than this in an image correlate by chance alone.
 const FEWEST: usize = 3;
@@ -38,6 +43,8 @@ const FEWEST: usize = 3;
 ///
 /// For every kind, also one of which an image has a single sign (the tumour):
 /// - of an image, `causal_years` and `causal_relevance` of all signs of the kind together; `each` is the mean worth of one;
+/// - how large the effects are that are correlated: `causal_absolute_years`, the mean size of what one sign is worth, and
+///   `causal_range_share`, that of all signs of an image together as a share of the range of the predictions;
 /// - `kind`: correlations and slope of these over images;
 /// - `beyond_age`: the rank correlation over images of equal target (partial): older pumpkins have more to show, so maps that
 ///   merely grow with age correlate too.
@@ -48,7 +55,7 @@ const FEWEST: usize = 3;
 /// nothing, and is marked so.
 pub const CAUSAL: NetworkMetric = NetworkMetric {
     name: "causal",
-    measures: &[PEARSON, SPEARMAN, SLOPE, YEARS, RELEVANCE],
+    measures: &[PEARSON, SPEARMAN, SLOPE, YEARS, RELEVANCE, ABSOLUTE_YEARS, RANGE_SHARE],
     task: Some(Task::Regression),
     needs: Needs::Interventions,
     compute,
@@ -82,9 +89,9 @@ impl Signs<'_> {
     }
 }
 
-fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
-    let Some(source) = probed.interventions() else { return Ok(Vec::new()) };
-    let mut scores = Vec::new();
+fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Answers, ProbeError> {
+    let Some(source) = probed.interventions() else { return Ok(Answers::default()) };
+    let Answers { mut scores, mut signs } = Answers::default();
     for (kind, of_kind) in source.kinds().iter().enumerate() {
         let effects: Vec<Effects> =
             (0..probed.len()).filter_map(|image| Effects::of(source, kind, probed, image, probe)).collect();
@@ -99,11 +106,35 @@ fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError>
                 told.iter_mut().for_each(Score::mark_blind);
             }
             told.extend(trivial_maps(signs, &effects, probed));
-            told.extend(worth(&effects));
+            told.extend(worth(&effects, probed.range));
             scores.extend(told.into_iter().map(|score| score.of_sign(variant.region)));
         }
+        signs.push(left_out(source, kind, &effects, probed));
     }
-    Ok(scores)
+    Ok(Answers { scores, signs })
+}
+
+/// Every sign of a kind that was left out alone, with what the map of its image says over it.
+fn left_out(source: &dyn Interventions, kind: usize, effects: &[Effects], probed: &Probed) -> LeftOutSigns {
+    let radii: Vec<usize> = source.kinds()[kind].variants.iter().map(|variant| variant.dilation).collect();
+    let mut signs = Vec::new();
+    for effects in effects {
+        let (map, sample) = (probed.maps.get(effects.image), probed.samples[effects.image]);
+        let relevance = |&radius| effects.relevance(map, (source, kind, radius), probed);
+        let relevance: Vec<Vec<f64>> = radii.iter().map(relevance).collect();
+        let defined = |value: f64| Some(value).filter(|value| value.is_finite());
+        signs.extend(effects.chosen.iter().zip(&effects.effects).enumerate().map(|(place, (&index, &effect))| {
+            LeftOutSign {
+                sample,
+                index,
+                middle: source.middle(kind, sample, index),
+                effect: defined(effect),
+                relevance: relevance.iter().map(|of_radius| defined(of_radius[place])).collect(),
+            }
+        }));
+    }
+    let (kind, relevance_unit) = (source.kinds()[kind].name.to_owned(), probed.relevance_unit.to_owned());
+    LeftOutSigns { kind, radii, relevance_unit, signs }
 }
 
 fn correlations(effects: &[f64], relevance: &[f64]) -> [Score; 2] {
@@ -182,8 +213,15 @@ fn kinds(effects: &[Effects], relevance: &[f64], probed: &Probed) -> impl Iterat
 }
 
 /// What the signs are worth, whatever an explanation says.
-fn worth(effects: &[Effects]) -> Vec<Score> {
+fn worth(effects: &[Effects], range: f64) -> Vec<Score> {
     let of_kind = effects.iter().map(|effects| Score::new(&YEARS, effects.all).of_image(effects.image));
     let each: Vec<f64> = effects.iter().flat_map(|effects| effects.effects.iter().copied()).collect();
-    of_kind.chain([Score::new(&YEARS, mean(each.into_iter())).variant("each")]).collect()
+    let size = mean(each.iter().map(|effect| effect.abs()));
+    let together = mean(effects.iter().map(|effects| effects.all.abs()));
+    let of_all = [
+        Score::new(&YEARS, mean(each.into_iter())).variant("each"),
+        Score::new(&ABSOLUTE_YEARS, size),
+        Score::new(&RANGE_SHARE, together / range),
+    ];
+    of_kind.chain(of_all).collect()
 }

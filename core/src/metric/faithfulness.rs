@@ -1,7 +1,7 @@
 //! Whether the network's answer changes when what is said to matter is taken away.
 
 use super::network::Needs;
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Trivial, UnitOf};
+use super::{About, Answers, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, Trivial, UnitOf};
 use crate::metric::EvaluateSettings;
 use crate::raster::{Raster, RasterStack};
 use crate::task::Task;
@@ -33,7 +33,7 @@ pub const FAITHFULNESS: NetworkMetric = NetworkMetric {
     compute,
 };
 
-fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
+fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Answers, ProbeError> {
     let mut scores = Vec::new();
     for index in 0..probed.len() {
         let (image, map) = (probed.images.get(index), probed.maps.get(index));
@@ -48,7 +48,7 @@ fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError>
             scores.push(Score::new(&ABOUT[0], sign * mean_fall(&curve)).variant(variant).of_image(index));
         }
     }
-    Ok(scores)
+    Ok(scores.into())
 }
 
 /// The pixels whose relevance has the given sign, the strongest first; of equal ones the upper and left first.

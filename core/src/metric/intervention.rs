@@ -15,7 +15,7 @@ pub(super) struct Effects {
     /// f(x) - f(x without the sign), in the target's unit, of some signs.
     pub effects: Vec<f64>,
     /// Which signs these are, by their indices.
-    chosen: Vec<usize>,
+    pub chosen: Vec<usize>,
     /// The same of all signs of the kind together.
     pub all: f64,
 }

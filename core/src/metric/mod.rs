@@ -35,6 +35,7 @@ mod residual_slope;
 mod roc_auc;
 mod sensitivity;
 mod settings;
+mod sign;
 pub mod statistics;
 mod sum_relevance;
 mod trivial;
@@ -56,8 +57,9 @@ pub use ensemble::{EnsembleMetric, EnsembleSample, Moments};
 pub use gap::{Gap, GapCorrection};
 pub use localisation::{Level, LocalisationMetric, Located, Part, SIGN_SHARE, Sorted, locate, locate_trivial};
 pub use measurement::Measurement;
-pub use network::{BLIND, Needs, NetworkMetric, Probe, ProbeError, Probed, Score};
+pub use network::{Answers, BLIND, Needs, NetworkMetric, Probe, ProbeError, Probed, Score};
 pub use settings::EvaluateSettings;
+pub use sign::{LeftOutSign, LeftOutSigns};
 pub use trivial::Trivial;
 pub use unit_of::UnitOf;
 
@@ -104,6 +106,12 @@ const HEADLINES: &[(&str, Option<&str>)] = &[
     ("causal_spearman", Some("lesions")),
     ("causal_spearman", Some("atrophies_r1")),
     ("causal_spearman.kind", Some("tumour")),
+    ("causal_absolute_years", Some("lesions")),
+    ("causal_absolute_years", Some("atrophies_r1")),
+    ("causal_absolute_years", Some("tumour")),
+    ("causal_range_share", Some("lesions")),
+    ("causal_range_share", Some("atrophies_r1")),
+    ("causal_range_share", Some("tumour")),
     ("max_sensitivity", None),
     ("randomisation_spearman.conv1", None),
 ];

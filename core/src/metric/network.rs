@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use super::sign::LeftOutSigns;
 use super::{About, Trivial};
 use crate::data::{Interventions, LeftOut, Truth};
 use crate::metric::EvaluateSettings;
@@ -45,6 +46,10 @@ pub struct Probed<'a> {
     pub images: &'a RasterStack,
     /// A number a pixel.
     pub maps: &'a RasterStack,
+    /// From the least to the largest prediction of all explained images, in the target's unit.
+    pub range: f64,
+    /// The unit of relevance.
+    pub relevance_unit: &'a str,
     /// Whether relevance is 0 wherever an image is.
     pub blind: bool,
     pub settings: &'a EvaluateSettings,
@@ -153,6 +158,20 @@ impl Needs {
     }
 }
 
+/// What came of the questions to a network.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answers {
+    pub scores: Vec<Score>,
+    /// The signs that were left out one at a time, a kind each.
+    pub signs: Vec<LeftOutSigns>,
+}
+
+impl From<Vec<Score>> for Answers {
+    fn from(scores: Vec<Score>) -> Self {
+        Self { scores, signs: Vec::new() }
+    }
+}
+
 /// A score, or several that come of the same questions to the network.
 pub struct NetworkMetric {
     /// Name as written in `evaluate.scores`.
@@ -161,7 +180,7 @@ pub struct NetworkMetric {
     /// The only task for which it makes sense, if it is one.
     pub task: Option<Task>,
     pub needs: Needs,
-    pub compute: fn(&Probed, &dyn Probe) -> Result<Vec<Score>, ProbeError>,
+    pub compute: fn(&Probed, &dyn Probe) -> Result<Answers, ProbeError>,
 }
 
 impl NetworkMetric {

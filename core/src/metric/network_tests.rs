@@ -82,13 +82,27 @@ pub(super) fn ages(pumpkins: &[&Pumpkin]) -> Vec<f64> {
 
 /// The scores of a metric for one pumpkin under the linear network.
 fn ask(name: &str, pumpkin: &Pumpkin, blind: bool, settings: &EvaluateSettings) -> Vec<Score> {
+    answers(name, pumpkin, blind, settings).scores
+}
+
+fn answers(name: &str, pumpkin: &Pumpkin, blind: bool, settings: &EvaluateSettings) -> Answers {
     let metric = NETWORK_METRICS.iter().find(|metric| metric.name == name).unwrap();
     let probe = Linear { body: pumpkin.redraw(Without::Signs) };
     let images = RasterStack::new(SIDE, SIDE, pumpkin.redraw(Without::Nothing));
     let maps = probe.explain(&images).unwrap();
     let (truth, targets) = (placed(&[pumpkin], &[3]), [f64::from(pumpkin.age)]);
     let truth = Some(&truth as &dyn Truth);
-    let probed = Probed { samples: &[3], targets: &targets, truth, images: &images, maps: &maps, blind, settings };
+    let probed = Probed {
+        samples: &[3],
+        targets: &targets,
+        truth,
+        images: &images,
+        maps: &maps,
+        range: 60.0,
+        relevance_unit: "years",
+        blind,
+        settings,
+    };
     (metric.compute)(&probed, &probe).unwrap()
 }
 
@@ -127,6 +141,51 @@ fn relevance_that_tells_the_truth_scores_one() {
     let worth = |pixel: &crate::sim::Pixel| -f64::from(weight(pixel.index())) * f64::from(whole[pixel.index()]);
     let mean = pumpkin.atrophies.iter().map(worth).sum::<f64>() / pumpkin.atrophies.len() as f64;
     assert!((value(&scores, "causal_years.each", Some(atrophies), None) - mean).abs() < 1e-6);
+}
+
+/// A network that adds up weighed pixels, so that what each lesion is worth can be worked out by hand.
+#[test]
+fn every_sign_that_is_left_out_is_kept_with_its_place_and_its_worth() {
+    let apart = |pumpkin: &Pumpkin| pumpkin.lesions.len() == 5 && pumpkin.lesion_mask().count() == 45;
+    let pumpkin = (0..).map(|seed| Pumpkin::draw(45, GrowthMode::Human, seed)).find(apart).unwrap();
+    let settings = EvaluateSettings { signs: 4, ..EvaluateSettings::default() };
+    let Answers { scores, signs } = answers("causal", &pumpkin, false, &settings);
+    let kinds: Vec<(&str, &[usize], usize)> =
+        signs.iter().map(|of_kind| (of_kind.kind.as_str(), &of_kind.radii[..], of_kind.signs.len())).collect();
+    assert_eq!(kinds, [("lesions", &[0][..], 4), ("atrophies", &[0, 1, 2][..], 4)]);
+    let (whole, body) = (pumpkin.redraw(Without::Nothing), pumpkin.redraw(Without::Signs));
+    let map = |pixel: usize| f64::from(weight(pixel)) * f64::from(whole[pixel] - body[pixel]);
+    for of_kind in &signs {
+        assert_eq!(of_kind.relevance_unit, "years");
+        for sign in &of_kind.signs {
+            let [row, col] = match of_kind.kind.as_str() {
+                "lesions" => [pumpkin.lesions[sign.index].row, pumpkin.lesions[sign.index].col],
+                _ => [pumpkin.atrophies[sign.index].row, pumpkin.atrophies[sign.index].col],
+            }
+            .map(usize::from);
+            assert_eq!((sign.sample, sign.middle), (3, [row, col]));
+            if of_kind.kind == "atrophies" {
+                let healed = pumpkin.redraw(Without::Atrophy(sign.index));
+                let pixels = whole.iter().zip(&healed).enumerate();
+                let worth: f64 = pixels.map(|(pixel, (a, b))| f64::from(weight(pixel)) * f64::from(a - b)).sum();
+                assert!((sign.effect.unwrap() - worth).abs() < 1e-3, "{sign:?} is worth {worth}");
+                for radius in 0..3 {
+                    let near =
+                        (row - radius..=row + radius).flat_map(|r| (col - radius..=col + radius).map(move |c| (r, c)));
+                    let sum: f64 = near.map(|(r, c)| map(r * SIDE + c)).sum();
+                    assert!((of_kind.relevance(sign, radius).unwrap() - sum).abs() < 1e-3, "{sign:?}: {sum}");
+                }
+            } else {
+                assert_eq!(of_kind.relevance(sign, 1), None, "nobody asked");
+            }
+        }
+        // The scores that tell how large effects are come from these rows.
+        let mean = of_kind.signs.iter().map(|sign| sign.effect.unwrap().abs()).sum::<f64>() / 4.0;
+        assert!((value(&scores, "causal_absolute_years", Some(&of_kind.kind), None) - mean).abs() < 1e-9);
+        let years = value(&scores, "causal_years", Some(&of_kind.kind), Some(0));
+        let share = value(&scores, "causal_range_share", Some(&of_kind.kind), None);
+        assert!((share - years.abs() / 60.0).abs() < 1e-12 && share > 0.0, "{share} of {years}");
+    }
 }
 
 #[test]
@@ -182,8 +241,20 @@ fn tumours_are_correlated_from_image_to_image() {
         let samples = [0, 1, 2, 3, 4, 5, 6];
         let (truth, targets) = (placed(&pumpkins, &samples), ages(&pumpkins));
         let (images, targets, truth) = (&images, &targets, Some(&truth as &dyn Truth));
-        let probed = Probed { samples: &samples, targets, truth, images, maps, blind: true, settings: &settings };
-        (NETWORK_METRICS.iter().find(|metric| metric.name == "causal").unwrap().compute)(&probed, &Bright).unwrap()
+        let probed = Probed {
+            samples: &samples,
+            targets,
+            truth,
+            images,
+            maps,
+            range: 60.0,
+            relevance_unit: "years",
+            blind: true,
+            settings: &settings,
+        };
+        (NETWORK_METRICS.iter().find(|metric| metric.name == "causal").unwrap().compute)(&probed, &Bright)
+            .unwrap()
+            .scores
     };
     let (told, shown) = (scores(&told), scores(&shown));
     let of = |scores: &[Score], name: &str| value(scores, name, Some("tumour"), None);
@@ -217,10 +288,20 @@ fn over_images_trivial_maps_stand_beside_and_age_is_held_constant() {
     let settings = &EvaluateSettings::default();
     let (truth, targets) = (placed(&pumpkins, &samples), ages(&pumpkins));
     let (truth, targets) = (Some(&truth as &dyn Truth), &targets);
-    let probed = Probed { samples: &samples, targets, truth, images: &images, maps: &maps, blind: false, settings };
+    let probed = Probed {
+        samples: &samples,
+        targets,
+        truth,
+        images: &images,
+        maps: &maps,
+        range: 60.0,
+        relevance_unit: "years",
+        blind: false,
+        settings,
+    };
     let probe = Bright;
     let metric = NETWORK_METRICS.iter().find(|metric| metric.name == "causal").unwrap();
-    let scores = (metric.compute)(&probed, &probe).unwrap();
+    let scores = (metric.compute)(&probed, &probe).unwrap().scores;
     let of = |variant: &str| value(&scores, &format!("causal_spearman.{variant}"), Some("tumour"), None);
     assert!(of("kind") > 0.9, "{}", of("kind"));
     assert!(of("beyond_age").is_nan(), "nothing is left of it at equal age: {}", of("beyond_age"));

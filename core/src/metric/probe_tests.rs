@@ -67,8 +67,18 @@ fn ask(
     let (metric, probe) = (NETWORK_METRICS.iter().find(|metric| metric.name == name).unwrap(), Noting::default());
     let (truth, targets) = (placed(pumpkins, samples), ages(pumpkins));
     let (truth, targets) = (Some(&truth as &dyn Truth), &targets);
-    let probed = Probed { samples, targets, truth, images: &images(pumpkins), maps, blind: false, settings };
-    ((metric.compute)(&probed, &probe).unwrap(), probe)
+    let probed = Probed {
+        samples,
+        targets,
+        truth,
+        images: &images(pumpkins),
+        maps,
+        range: 60.0,
+        relevance_unit: "years",
+        blind: false,
+        settings,
+    };
+    ((metric.compute)(&probed, &probe).unwrap().scores, probe)
 }
 
 fn value(scores: &[Score], name: &str, sign: &str, image: Option<usize>) -> f64 {
@@ -171,7 +181,17 @@ fn trivial_maps_are_those_of_their_image_and_sample() {
     let pumpkins: Vec<&Pumpkin> = pumpkins.iter().collect();
     let (own, maps, settings) = (images(&pumpkins), truth(&pumpkins), EvaluateSettings::default());
     let (samples, targets) = (&[3, 8], &ages(&pumpkins));
-    let probed = Probed { samples, targets, truth: None, images: &own, maps: &maps, blind: false, settings: &settings };
+    let probed = Probed {
+        samples,
+        targets,
+        truth: None,
+        images: &own,
+        maps: &maps,
+        range: 60.0,
+        relevance_unit: "years",
+        blind: false,
+        settings: &settings,
+    };
     for index in 0..2 {
         assert!(probed.trivial(Trivial::Image, index) == own.slice(index..index + 1));
         let edges = Trivial::Edges.map(own.get(index), 0, 0);

@@ -143,8 +143,18 @@ fn ask(metric: &str, map: &RasterStack, settings: &EvaluateSettings, maps: Vec<R
     let (images, pumpkin) = (plane("keras_images.f32", 0), Pumpkin::draw(66, GrowthMode::Human, 0));
     let truth = PumpkinTruth(vec![pumpkin]);
     let (samples, targets, truth) = (&[0], &[66.0], Some(&truth as &dyn Truth));
-    let probed = Probed { samples, targets, truth, images: &images, maps: map, blind: false, settings };
-    (metric.compute)(&probed, &Scripted { maps: RefCell::new(maps) }).unwrap()
+    let probed = Probed {
+        samples,
+        targets,
+        truth,
+        images: &images,
+        maps: map,
+        range: 60.0,
+        relevance_unit: "years",
+        blind: false,
+        settings,
+    };
+    (metric.compute)(&probed, &Scripted { maps: RefCell::new(maps) }).unwrap().scores
 }
 
 #[test]

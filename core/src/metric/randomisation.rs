@@ -2,7 +2,7 @@
 
 use super::network::Needs;
 use super::statistics::spearman;
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, UnitOf};
+use super::{About, Answers, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, UnitOf};
 use crate::raster::Raster;
 
 const ABOUT: &[About] = &[About {
@@ -22,7 +22,7 @@ const ABOUT: &[About] = &[About {
 pub const RANDOMISATION: NetworkMetric =
     NetworkMetric { name: "randomisation", measures: ABOUT, task: None, needs: Needs::Nothing, compute };
 
-fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
+fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Answers, ProbeError> {
     let maps = probe.explain(probed.images)?;
     let mut scores = Vec::new();
     for (count, layer) in probe.layers().into_iter().enumerate() {
@@ -39,7 +39,7 @@ fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError>
             })),
         }
     }
-    Ok(scores)
+    Ok(scores.into())
 }
 
 /// Spearman's correlation of two maps, pixel by pixel.

@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use super::network::Needs;
-use super::{About, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, UnitOf};
+use super::{About, Answers, Direction, NetworkMetric, Probe, ProbeError, Probed, Score, UnitOf};
 use crate::raster::{Raster, RasterStack};
 use crate::seed::stream;
 
@@ -21,7 +21,7 @@ const ABOUT: &[About] = &[About {
 pub const SENSITIVITY: NetworkMetric =
     NetworkMetric { name: "sensitivity", measures: ABOUT, task: None, needs: Needs::Nothing, compute };
 
-fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError> {
+fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Answers, ProbeError> {
     let images = probed.images;
     let maps = probe.explain(images)?;
     let radius = probed.settings.radius as f32;
@@ -38,7 +38,8 @@ fn compute(probed: &Probed, probe: &dyn Probe) -> Result<Vec<Score>, ProbeError>
         }
     }
     let scores = largest.into_iter().enumerate();
-    Ok(scores.map(|(index, value)| Score::new(&ABOUT[0], value).of_image(index)).collect())
+    let scores = scores.map(|(index, value)| Score::new(&ABOUT[0], value).of_image(index));
+    Ok(scores.collect::<Vec<_>>().into())
 }
 
 /// |b - a| / |a|.

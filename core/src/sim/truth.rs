@@ -70,6 +70,18 @@ impl Interventions for PumpkinTruth {
         }
     }
 
+    fn middle(&self, kind: usize, sample: usize, sign: usize) -> [usize; 2] {
+        let pumpkin = &self.0[sample];
+        let middle = match kind {
+            LESIONS => [pumpkin.lesions[sign].row, pumpkin.lesions[sign].col],
+            ATROPHIES => [pumpkin.atrophies[sign].row, pumpkin.atrophies[sign].col],
+            _ => pumpkin.tumour.map_or([0, 0], |Tumour { row0, row1, col0, col1, .. }| {
+                [row0 + (row1 - row0) / 2, col0 + (col1 - col0) / 2]
+            }),
+        };
+        middle.map(usize::from)
+    }
+
     fn pixels(&self, kind: usize, sample: usize, sign: usize, dilation: usize) -> Vec<usize> {
         let pumpkin = &self.0[sample];
         let own = match kind {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::{StageContext, StageError, files};
 use crate::alive;
@@ -15,8 +16,9 @@ use crate::metric::EvaluateSettings;
 use crate::metric::ledger::{self, KeptRelevance, kept_by_layers};
 use crate::metric::statistics::mean_of_defined;
 use crate::metric::{
-    EXPLANATION_METRICS, ExplainedSample, ExplanationMetric, MAP_METRICS, MapMetric, Measurement, NETWORK_METRICS,
-    PREDICTION_METRICS, Predicted, Probe, Probed, RelevanceSums, SIGN_SHARE, Score, UnitOf, locate, locate_trivial,
+    Answers, EXPLANATION_METRICS, ExplainedSample, ExplanationMetric, LeftOutSigns, MAP_METRICS, MapMetric,
+    Measurement, NETWORK_METRICS, PREDICTION_METRICS, Predicted, Probe, Probed, RelevanceSums, SIGN_SHARE, Score,
+    UnitOf, locate, locate_trivial,
 };
 use crate::raster::RasterStack;
 use crate::stage;
@@ -76,13 +78,27 @@ pub fn run(
     for (scores, &sample) in of_images.iter().zip(&samples) {
         rows.extend(scores.iter().map(|score| Measurement::of_maps(score, Some(sample), units)));
     }
-    let scored = Scored { data: &data, samples: &samples, maps: &maps, about: &about };
-    rows.extend(ask(&scored, task, settings, probe, context));
+    let range = range(samples.iter().map(|&sample| predictions[sample]));
+    let scored = Scored { data: &data, samples: &samples, maps: &maps, about: &about, range };
+    let (asked, signs) = ask(&scored, task, settings, probe, context);
+    rows.extend(asked);
 
     alive::during(|| {
-        let text = serde_json::to_vec(&rows).map_err(StageError::failed)?;
-        draft.write(files::MEASUREMENTS, &text).map_err(StageError::io(draft.folder()))
+        write(draft, files::MEASUREMENTS, &rows)?;
+        write(draft, files::SIGNS, &signs)
     })
+}
+
+fn write<T: Serialize>(draft: &Draft, file: &str, rows: &[T]) -> Result<(), StageError> {
+    let text = serde_json::to_vec(rows).map_err(StageError::failed)?;
+    draft.write(file, &text).map_err(StageError::io(draft.folder()))
+}
+
+/// From the least to the largest of finite values.
+fn range(values: impl Iterator<Item = f64>) -> f64 {
+    let finite = values.filter(|value| value.is_finite());
+    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    high - low
 }
 
 /// Takes away what is scored of a map that means nothing. How large a sign is remains: it is not about the map.
@@ -150,17 +166,19 @@ struct Scored<'a> {
     samples: &'a [usize],
     maps: &'a RasterStack,
     about: &'a stage::Explained,
+    /// Of the predictions of all of them.
+    range: f64,
 }
 
-/// The chosen scores that ask the network again, about some of the images.
+/// The chosen scores that ask the network again, about some of the images, and the signs that were left out for them.
 fn ask(
     scored: &Scored,
     task: Task,
     settings: &EvaluateSettings,
     probe: &dyn Probe,
     context: &StageContext,
-) -> Vec<Measurement> {
-    let Scored { data, samples, maps, about } = *scored;
+) -> (Vec<Measurement>, Vec<LeftOutSigns>) {
+    let Scored { data, samples, maps, about, range } = *scored;
     let count = settings.images.min(samples.len());
     let places = (0..count).map(|index| index * samples.len() / count);
     let (flawed, places): (Vec<usize>, Vec<usize>) = places.partition(|place| about.flaws.contains_key(place));
@@ -175,6 +193,8 @@ fn ask(
         truth,
         images: &data.images.select(&samples),
         maps: &maps.select(&places),
+        range,
+        relevance_unit: &UnitOf::Relevance.name(units),
         blind: about.meaning.blind,
         settings,
     };
@@ -183,13 +203,14 @@ fn ask(
         NETWORK_METRICS.iter().filter(|metric| chosen(metric.name) && metric.task.is_none_or(|of| of == task));
     // What a data set does not offer is told when the experiment begins, and has no rows.
     let metrics: Vec<_> = metrics.filter(|metric| metric.needs.missing_in(truth).is_none()).collect();
-    let mut rows = Vec::new();
+    let (mut rows, mut signs) = (Vec::new(), Vec::new());
     for (index, metric) in metrics.iter().enumerate() {
-        let scores = match flawed.first() {
+        let Answers { scores, signs: left_out } = match flawed.first() {
             // No map is left to ask about.
-            Some((_, flaw)) if probed.is_empty() => metric.undefined(flaw.name()),
-            _ => (metric.compute)(&probed, probe).unwrap_or_else(|error| metric.undefined(&error.to_string())),
+            Some((_, flaw)) if probed.is_empty() => metric.undefined(flaw.name()).into(),
+            _ => (metric.compute)(&probed, probe).unwrap_or_else(|error| metric.undefined(&error.to_string()).into()),
         };
+        signs.extend(left_out);
         let (of_images, of_all): (Vec<Score>, Vec<Score>) = scores.into_iter().partition(|score| score.image.is_some());
         rows.extend(means(of_images.iter(), units));
         rows.extend(of_all.iter().map(|score| Measurement::of_maps(score, None, units)));
@@ -202,7 +223,7 @@ fn ask(
         let (done, total) = (index as u64 + 1, metrics.len() as u64);
         context.progress.report(Progress::Step { done, total, unit: "scores of the network".into() });
     }
-    rows
+    (rows, signs)
 }
 
 /// The mean of every score over the images for which it is defined, in the order in which scores first appear.

@@ -43,14 +43,14 @@ fn images_are_spread_evenly_over_those_that_are_explained() {
     let explained: Vec<usize> = Split::Validation.range(100).collect();
     let maps = data.images.select(&explained);
     let about = about(BTreeMap::new());
-    let scored = Scored { data: &data, samples: &explained, maps: &maps, about: &about };
+    let scored = Scored { data: &data, samples: &explained, maps: &maps, about: &about, range: 60.0 };
     for (images, expected) in
         [(1, vec![80]), (4, vec![80, 82, 85, 87]), (10, (80..90).collect()), (99, (80..90).collect())]
     {
         let scores = ["sensitivity", "causal"].map(String::from).to_vec();
         let settings = EvaluateSettings { scores, images, draws: 1, ..EvaluateSettings::default() };
         let probe = Noting::default();
-        let rows = ask(&scored, Task::Regression, &settings, &probe, &context);
+        let (rows, _) = ask(&scored, Task::Regression, &settings, &probe, &context);
         assert!(probe.0.into_inner().unwrap()[0] == data.images.select(&expected), "{images} images");
         let told = |metric: &str| rows.iter().filter(|row| row.metric == metric).filter_map(|row| row.sample).collect();
         let samples: [Vec<usize>; 2] = ["max_sensitivity", "causal_years"].map(told);
@@ -81,8 +81,8 @@ fn maps_that_mean_nothing_have_no_scores() {
     let settings = EvaluateSettings { scores: vec!["sensitivity".into()], draws: 1, ..EvaluateSettings::default() };
     let ask = |flaws: BTreeMap<usize, Flaw>| {
         let probe = Noting::default();
-        let scored = Scored { data: &data, samples: &explained, maps: &maps, about: &about(flaws) };
-        let rows = ask(&scored, Task::Regression, &settings, &probe, &context);
+        let scored = Scored { data: &data, samples: &explained, maps: &maps, about: &about(flaws), range: 60.0 };
+        let (rows, _) = ask(&scored, Task::Regression, &settings, &probe, &context);
         (rows, probe.0.into_inner().unwrap())
     };
     let (all, _) = ask(BTreeMap::new());

@@ -49,6 +49,8 @@ pub mod files {
     pub const EXPLAINED: &str = "explained.json";
     /// Scores, of `evaluate`.
     pub const MEASUREMENTS: &str = "measurements.json";
+    /// The signs that were left out one at a time, of `evaluate`: [`crate::metric::LeftOutSigns`].
+    pub const SIGNS: &str = "signs.json";
 }
 
 /// Facts of a trained network.
