@@ -19,6 +19,13 @@ const LARGEST_EXACT: u64 = (1 << f64::MANTISSA_DIGITS) - 1;
 /// An SVG that is larger than this is shown as PNG.
 const LARGEST_SVG: usize = 250_000;
 
+/// What a reader must know of pumpkins.
+const PUMPKINS: &str = "The images are simulated, so that it is known where the signs of age are. A pumpkin is a ring of tissue seen \
+                        from above. Its age can be read from three kinds of signs: lesions are small bright squares inside the tissue, of \
+                        which there are more the older a pumpkin is; atrophies are pixels that are missing at the inner and outer rim; \
+                        tumours, in the growth modes that have them, are bright spots that grow. A good explanation puts its relevance \
+                        on these signs.";
+
 /// A column of the table of runs.
 #[derive(Serialize)]
 struct Column<'a> {
@@ -52,6 +59,7 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
     let data = json!({
         "name": results.name,
         "description": results.description,
+        "about": results.study.words().pumpkins.then_some(PUMPKINS),
         "folder": results.path,
         "version": env!("CARGO_PKG_VERSION"),
         "spec": results.spec,

@@ -3,7 +3,8 @@ function startOverview() {
   document.title = report.name || "Report";
   byId("name").textContent = report.name || "Report";
   byId("description").textContent = report.description;
-  byId("pumpkins").hidden = report.gallery.image !== "pumpkin";
+  byId("about-images").hidden = !report.about;
+  byId("about-images").querySelector("p").textContent = report.about || "";
   byId("spec").textContent = report.spec;
   const states = new Map();
   for (let row = 0; row < report.rows; row += 1) {
