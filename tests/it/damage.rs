@@ -32,7 +32,7 @@ fn every_kind_of_stored_file_is_verified_and_made_again() {
     let results = scene.results("spec");
     let before = Results { folder: scene.path("before") };
     fs::create_dir(&before.folder).unwrap();
-    for table in ["predictions", "measurements", "samples", "runs", "epochs"] {
+    for table in ["predictions", "measurements", "signs", "samples", "runs", "epochs"] {
         fs::copy(results.path(&format!("{table}.parquet")), before.path(&format!("{table}.parquet"))).unwrap();
     }
     let pictures = |results: &Results| listing(&results.path("heatmaps"));

@@ -99,7 +99,18 @@ fn tables_have_the_promised_columns() {
     );
     assert_eq!(
         columns("predictions"),
-        ["run_id str", "split str", "sample i64", "target_name str", "target f32", "prediction f32"]
+        [
+            "run_id str",
+            "split str",
+            "sample i64",
+            "target_name str",
+            "target f32",
+            "prediction f32",
+            "gap f32",
+            "gap_cole f32",
+            "gap_beheshti f32",
+            "gap_de_lange f32"
+        ]
     );
     assert_eq!(
         columns("measurements"),

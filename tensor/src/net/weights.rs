@@ -55,7 +55,7 @@ pub enum WeightsError {
     Type { name: String, found: Dtype },
     #[error("the tensor {name:?} has shape {found:?}, expected {expected:?}")]
     Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
-    #[error("layer `{layer}` expects {expected} {what} but `{before}` provides {provided}")]
+    #[error("layer `{layer}` expects {expected} {what} but `{before}` provides {provided} (tensor \"{layer}.weight\")")]
     Inputs { layer: String, expected: String, what: &'static str, before: String, provided: String },
     #[error("the tensor {name:?} holds {value} at position {index}; weights must be finite float32 numbers")]
     NotFinite { name: String, index: usize, value: f32 },

@@ -71,7 +71,10 @@ fn what_is_wrong_is_named() {
 
     let error =
         reread(|file| file.get_mut("dense.weight").expect("dense").1 = vec![128, 256]).expect_err("a wrong shape");
-    assert_eq!(error.to_string(), "layer `dense` expects 256 inputs but `pool5` provides 512 (32 x 4 x 4)");
+    assert_eq!(
+        error.to_string(),
+        "layer `dense` expects 256 inputs but `pool5` provides 512 (32 x 4 x 4) (tensor \"dense.weight\")"
+    );
     let error = reread(|file| {
         let conv = file.get_mut("conv2.weight").expect("conv2");
         conv.1 = vec![conv.1[0], 2 * conv.1[1], 1, conv.1[2] * conv.1[3]];
