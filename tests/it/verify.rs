@@ -53,3 +53,18 @@ fn a_report_that_was_made_without_a_table_is_made_again() {
     assert!(results.path("measurements.parquet").is_file());
     assert_eq!(figure(), whole);
 }
+
+/// Drawing takes longer than all else of a start with nothing to do.
+#[test]
+fn a_report_that_tells_of_these_results_is_left_alone() {
+    let scene = Scene::with_spec(TINY);
+    scene.run("spec.toml").succeeds();
+    let results = scene.results("spec");
+    let written = |name: &str| fs::metadata(results.path(name)).and_then(|file| file.modified()).expect("a file");
+    let files = ["report.html", "plan.json", "figures/23_score_table.svg", "figures/09_sum_relevance.svg"];
+    let first: Vec<_> = files.iter().filter(|name| results.path(name).exists()).map(|name| written(name)).collect();
+    assert!(first.len() >= 3, "a report, a plan and a figure");
+    scene.run("spec.toml").succeeds();
+    let again: Vec<_> = files.iter().filter(|name| results.path(name).exists()).map(|name| written(name)).collect();
+    assert_eq!(again, first);
+}

@@ -18,16 +18,26 @@ use crate::store::seal::{seal, unseal};
 pub const PLAN: &str = "plan.json";
 
 /// A plan on disk.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(from = "File")]
 pub struct FrozenPlan {
     pub format: u32,
     pub name: String,
-    /// When the experiment was started, in RFC 3339.
+    /// When the experiment was first started with this plan, in RFC 3339.
     pub frozen_at: String,
     pub compute: Compute,
-    #[serde(flatten)]
     pub plan: Plan,
+}
+
+/// What is written: a plan as if it had been frozen at another time.
+#[derive(Serialize)]
+struct Written<'a> {
+    format: u32,
+    name: &'a str,
+    frozen_at: &'a str,
+    compute: Compute,
+    #[serde(flatten)]
+    plan: &'a Plan,
 }
 
 /// All that the file holds, and nothing else.
@@ -67,8 +77,20 @@ enum UnusablePlan {
 }
 
 impl FrozenPlan {
+    /// Writes the file, unless it holds this plan already: what was made of it, such as the report, still holds then.
     pub fn write(&self, folder: &Folder) -> io::Result<()> {
-        folder.replace(PLAN, &seal(&serde_json::to_vec(self)?))
+        if let Ok(known) = Self::read(folder)
+            && folder.read(PLAN)? == self.sealed(&known.frozen_at)?
+        {
+            return Ok(());
+        }
+        folder.replace(PLAN, &self.sealed(&self.frozen_at)?)
+    }
+
+    fn sealed(&self, frozen_at: &str) -> io::Result<Vec<u8>> {
+        let Self { format, name, compute, plan, .. } = self;
+        let written = Written { format: *format, name, frozen_at, compute: *compute, plan };
+        Ok(seal(&serde_json::to_vec(&written)?))
     }
 
     /// Reads the plan of a results folder.
@@ -96,6 +118,26 @@ impl FrozenPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_with_the_same_plan_leaves_the_file_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = Folder::at(folder.path());
+        let write = |name: &str, frozen_at: &str| {
+            let (name, frozen_at) = (name.to_owned(), frozen_at.to_owned());
+            let plan = Plan::default();
+            FrozenPlan { format: crate::format::FORMAT, name, frozen_at, compute: Compute::Cpu, plan }
+                .write(&own)
+                .unwrap();
+            own.read(PLAN).unwrap()
+        };
+        let first = write("study", "2026-01-01T00:00:00Z");
+        assert_eq!(write("study", "2026-01-02T00:00:00Z"), first);
+        let other = write("other", "2026-01-03T00:00:00Z");
+        assert_eq!(FrozenPlan::read(&own).unwrap().frozen_at, "2026-01-03T00:00:00Z");
+        std::fs::write(folder.path().join(PLAN), &other[..other.len() / 2]).unwrap();
+        assert_eq!(write("other", "2026-01-03T00:00:00Z"), other, "what is damaged is written again");
+    }
 
     #[test]
     fn a_plan_that_cannot_be_used_keeps_the_reason() {
