@@ -23,8 +23,8 @@ struct Contributing;
 
 // What the front end shares with the workers.
 pub use xdlreg_core::{
-    alive, clock, data, device, disk, escape, event, exit, explain, format, key, machine, metric, net, picture, plan,
-    protocol, raster, seed, settings, shown, sim, source, stage, stage_name, store, task, terminal, unit,
+    alive, clock, data, device, disk, escape, event, exit, explain, format, guard, key, machine, metric, net, picture,
+    plan, protocol, raster, seed, settings, shown, sim, source, stage, stage_name, store, task, terminal, unit,
 };
 
 pub use simulation::{RunSimulation, run_simulation};

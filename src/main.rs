@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     };
     cli::finish(match command {
         Command::Run(args) => cli::run::run(&args),
+        Command::Inspect(args) => cli::inspect::run(&args),
         Command::Plan(args) => cli::plan::run(&args),
         Command::Status(args) => cli::status::run(&args),
         Command::Logs(args) => cli::logs::run(&args),

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod disk;
 pub mod escape;
 pub mod exit;
+pub mod guard;
 pub mod machine;
 pub mod seed;
 pub mod shown;

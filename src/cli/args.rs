@@ -53,6 +53,8 @@ pub enum Command {
     Run(RunArgs),
     /// Say what would run, what is cached, what is shared
     Plan(PlanArgs),
+    /// Say what a spec would read: images, targets, masks, groups and rows that are left out
+    Inspect(PlanArgs),
     /// Say where experiments stand, also while they run
     Status(FoldersArgs),
     /// Show what happened to a run, with what its workers logged

@@ -7,6 +7,7 @@ pub mod compare;
 pub mod completions;
 pub mod explain;
 mod files;
+pub mod inspect;
 pub mod logs;
 pub mod original;
 pub mod plan;

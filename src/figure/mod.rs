@@ -24,6 +24,7 @@ mod metrics_over_key;
 mod prediction_joint;
 mod pumpkin;
 mod relevance_by_age;
+mod relevance_by_region;
 mod relevance_lines;
 mod residual_curves;
 mod residuals;

@@ -11,6 +11,8 @@ use super::figures::{Figure, Figures};
 use super::folder::{Results, is_score};
 use super::gallery::Gallery;
 use super::template;
+use crate::data::facts;
+use crate::source::Source;
 use crate::tables::{Cells, Table};
 
 /// The largest whole number that a script holds exactly: JavaScript's Number.MAX_SAFE_INTEGER.
@@ -60,6 +62,7 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
         "name": results.name,
         "description": results.description,
         "about": results.study.words().pumpkins.then_some(PUMPKINS),
+        "read": read(results),
         "folder": results.path,
         "version": env!("CARGO_PKG_VERSION"),
         "spec": results.spec,
@@ -72,6 +75,31 @@ pub fn render(results: &Results, figures: &Figures, gallery: &Gallery) -> String
         "gallery": gallery,
     });
     template::fill(&results.name, &data)
+}
+
+/// So many data sets of users' own images are described, and so many of their rows that were left out.
+const DESCRIBED: usize = 3;
+const LEFT_OUT: usize = 100;
+
+/// What was read of users' own images: a list of facts for each of the first data sets.
+fn read(results: &Results) -> Vec<Value> {
+    let mut known: Vec<&str> = Vec::new();
+    let mut read = Vec::new();
+    for run in &results.study.runs {
+        let (Source::Files(files), Some(stored)) = (&run.source, &run.stored) else { continue };
+        if known.contains(&run.dataset.as_str()) || known.len() == DESCRIBED {
+            continue;
+        }
+        known.push(&run.dataset);
+        let mut facts = facts(&stored.dataset);
+        let left_out = files.excluded.iter().take(LEFT_OUT);
+        facts.extend(left_out.map(|problem| ("left out".to_owned(), problem.to_string())));
+        if files.excluded.len() > LEFT_OUT {
+            facts.push(("left out".to_owned(), format!("{} more", files.excluded.len() - LEFT_OUT)));
+        }
+        read.push(json!(facts));
+    }
+    read
 }
 
 /// A figure as a packed picture.

@@ -35,7 +35,10 @@ impl<'a> Assembly<'a> {
     pub fn begin(plan: &'a Plan, folder: &Folder) -> Result<Self> {
         let of_pumpkins = |job: &Job| matches!(job, Job::Simulate { data: Source::Pumpkins(_) });
         let pumpkins = plan.tasks.iter().any(|task| of_pumpkins(&task.job));
-        let draft = TablesDraft::begin(folder, pumpkins).map_err(|error| unwritable(folder, error))?;
+        let has_regions =
+            |job: &Job| matches!(job, Job::Simulate { data: Source::Files(files) } if files.has_regions());
+        let regions = plan.tasks.iter().any(|task| has_regions(&task.job));
+        let draft = TablesDraft::begin(folder, pumpkins, regions).map_err(|error| unwritable(folder, error))?;
         Ok(Self { plan, folder: folder.clone(), draft, told: Vec::with_capacity(plan.runs.len()), tasks: 0 })
     }
 

@@ -62,6 +62,9 @@ const BIASED: &str = "data.distribution = 'biased'";
 const FILES: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'\ndata.target = 'weight'";
 const FOLDS: &str =
     "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'\ndata.target = 'weight'\ndata.folds = 5";
+const SIZE: &str =
+    "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'\ndata.target = 'weight'\ndata.size = [8, 9]";
+const ATLAS: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'\ndata.target = 'weight'\ndata.atlas.labels = 'a.npy'";
 const NO_TABLE: &str = "data.source = 'files'\ndata.image = 'file'\ndata.target = 'weight'";
 const NO_IMAGE: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.target = 'weight'";
 const NO_TARGET: &str = "data.source = 'files'\ndata.table = 't.csv'\ndata.image = 'file'";
@@ -105,7 +108,14 @@ const TABLE: &[Row] = &[
     ("data.fold", Content, FOLDS, &["0", "1"]),
     ("data.masks", Data, FILES, &["", "{ a = 'mask' }", "{ b = 'mask' }"]),
     ("data.channels", Data, FILES, &["", "1", "3"]),
-    ("data.intensity", Data, FILES, &["'as-is'", "'unit'"]),
+    ("data.intensity", Data, FILES, &["'as-is'", "'unit'", "'zscore'", "'zscore-train'"]),
+    ("data.size", Data, FILES, &["", "[8, 9]", "[9, 8]"]),
+    ("data.fit", Data, SIZE, &["'resize'", "'crop'"]),
+    ("data.atlas", Content, FILES, &["", "'a.npy'", "{ labels = 'a.npy', names = 'a.csv' }"]),
+    ("data.atlas.labels", Content, FILES, &["'a.npy'", "'b.npy'"]),
+    ("data.atlas.names", Content, ATLAS, &["", "'a.csv'"]),
+    ("data.group_by", Data, FILES, &["", "'a'", "'b'"]),
+    ("data.bad_rows", Content, FILES, &["'refuse'", "'exclude'"]),
 
     ("model.task", Training, "", &[]),
     ("model.output_bias", Training, "", &["'target-mean'", "'zero'", "50", "50.5"]),

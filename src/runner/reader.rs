@@ -10,7 +10,7 @@ use crate::data::Target;
 use crate::error::{Error, Result};
 use crate::event::{Epoch, RunStatus};
 use crate::explain::{Finding, Flaw};
-use crate::metric::{LeftOutSigns, Measurement};
+use crate::metric::{LeftOutSigns, Measurement, RegionRelevance};
 use crate::plan::{Plan, PlannedRun};
 use crate::stage::{Explained, Job, files};
 use crate::stage_name::{PerStage, StageName};
@@ -143,6 +143,7 @@ impl Found {
         if let Some(evaluate) = &self.entries[StageName::Evaluate] {
             details.measurements = read_json::<Vec<Measurement>>(evaluate, files::MEASUREMENTS)?;
             details.signs = read_json::<Vec<LeftOutSigns>>(evaluate, files::SIGNS)?;
+            details.regions = read_json::<Vec<RegionRelevance>>(evaluate, files::REGIONS)?;
         }
         Ok(details)
     }

@@ -126,7 +126,7 @@ mod tests {
     fn run_of(rows: impl Iterator<Item = (f32, f32)>) -> RunDetails {
         let (targets, predictions): (Vec<f32>, Vec<f32>) = rows.unzip();
         let (partition, names) = (Partition::in_order(targets.len()), vec![String::new(); targets.len()]);
-        let samples = Arc::new(Samples { targets, target: sim::age(), partition, names });
+        let samples = Arc::new(Samples { targets, target: sim::age(), partition, names, grouping: None });
         RunDetails { samples: Some(samples), predictions, ..RunDetails::default() }
     }
 

@@ -6,10 +6,10 @@ mod ensembles;
 mod file;
 mod folds;
 mod frames;
-mod guard;
 mod parts;
 mod read;
 mod records;
+mod regions;
 mod write;
 
 use polars::prelude::PolarsError;
@@ -19,6 +19,7 @@ pub use folds::{FOLDS, write_folds};
 pub use parts::Parts;
 pub use read::{Cells, Table, Texts, UnreadableTable};
 pub use records::{CrossValidation, DatasetRecord, EnsembleImage, EnsembleRecord, OutOfFold, RunDetails, RunRecord};
+pub use regions::REGIONS;
 pub use write::TablesDraft;
 
 /// Why a table could not be written.

@@ -10,8 +10,8 @@ use polars::io::parquet::metadata::FileMetadata;
 use polars::prelude::*;
 
 use super::checksum::{self, Checksum};
-use super::guard::guarded;
 use super::read::{Table, UnreadableTable};
+use crate::guard::guarded;
 use crate::{disk, machine};
 
 /// The row groups of a Parquet file, one after the other: of a table of any length no more than one is in memory.

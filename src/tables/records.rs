@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::data::{Split, Target};
+use crate::data::{Grouping, Split, Target};
 use crate::event::{Epoch, RunStatus};
-use crate::metric::{Gap, GapCorrection, LeftOutSigns, Measurement};
+use crate::metric::{Gap, GapCorrection, LeftOutSigns, Measurement, RegionRelevance};
 use crate::sim::Pumpkin;
 use crate::stage_name::PerStage;
 use crate::store::dataset::Samples;
@@ -49,6 +49,8 @@ pub struct RunDetails {
     pub measurements: Vec<Measurement>,
     /// The signs that were left out one at a time, a kind each.
     pub signs: Vec<LeftOutSigns>,
+    /// Relevance by region of every explained image, where users' data have regions.
+    pub regions: Vec<RegionRelevance>,
 }
 
 impl RunDetails {
@@ -71,10 +73,26 @@ impl RunDetails {
         pairs.into_iter().map(|(target, prediction)| correction.gap(target, prediction)).collect()
     }
 
+    /// The groups that its samples are compared by.
+    pub(super) fn grouping(&self) -> Option<&Grouping> {
+        self.samples.as_ref()?.grouping.as_ref()
+    }
+
+    /// The group of a sample.
+    pub(super) fn group(&self, sample: usize) -> Option<&str> {
+        self.grouping()?.of.get(sample).map(String::as_str)
+    }
+
+    /// The unit of relevance, as the score of its sum has it.
+    pub(super) fn relevance_unit(&self) -> Option<&str> {
+        let sum = self.measurements.iter().find(|row| row.metric == "sum_relevance");
+        sum.map(|row| row.unit.as_str())
+    }
+
     /// How many rows the tables have of it, all together.
     pub(super) fn rows(&self) -> usize {
         let signs = self.signs.iter().map(|of_kind| of_kind.signs.len()).sum::<usize>();
-        self.epochs.len() + self.predictions.len() + self.measurements.len() + signs
+        self.epochs.len() + self.predictions.len() + self.measurements.len() + signs + self.regions.len()
     }
 }
 

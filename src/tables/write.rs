@@ -17,6 +17,7 @@ use super::column::{column, setting_column};
 use super::file::TableFile;
 use super::frames::{self, OfRun};
 use super::records::{DatasetRecord, RunDetails, RunRecord};
+use super::regions::{self, REGIONS};
 use crate::disk::{Folder, Replacement};
 use crate::stage_name::StageName;
 
@@ -31,6 +32,8 @@ pub struct TablesDraft {
     predictions: TableFile,
     measurements: TableFile,
     signs: TableFile,
+    /// Relevance by region and its contrasts, where users' data have regions.
+    regions: Option<[TableFile; 2]>,
     samples: TableFile,
     /// Whether there are columns for the records of pumpkins.
     pumpkins: bool,
@@ -42,11 +45,17 @@ pub struct TablesDraft {
 }
 
 impl TablesDraft {
-    /// Begins all tables; with columns for the records of pumpkins, where there may be some.
-    pub fn begin(folder: &Folder, pumpkins: bool) -> Result<Self, TableError> {
+    /// Begins all tables; with columns for the records of pumpkins, and tables of regions, where there may be some.
+    pub fn begin(folder: &Folder, pumpkins: bool, regions: bool) -> Result<Self, TableError> {
         let begin = |name, like: PolarsResult<DataFrame>| TableFile::begin(folder, name, like?);
+        let [of_images, of_groups] = REGIONS;
+        let regions = match regions {
+            true => Some([begin(of_images, regions::regions(&[]))?, begin(of_groups, regions::contrasts(&[]))?]),
+            false => None,
+        };
         Ok(Self {
             folder: folder.clone(),
+            regions,
             epochs: begin("epochs.parquet", frames::epochs(&[]))?,
             predictions: begin("predictions.parquet", frames::predictions(&[]))?,
             measurements: begin("measurements.parquet", frames::measurements(&[]))?,
@@ -82,7 +91,12 @@ impl TablesDraft {
         let mut of_runs = TableFile::begin(&self.folder, "runs.parquet", table.clone())?;
         of_runs.append(table)?;
         let tables = [of_runs, self.epochs, self.predictions, self.measurements, self.signs, self.samples];
-        let files: Result<Vec<Replacement>, TableError> = tables.into_iter().map(TableFile::finish).collect();
+        if self.regions.is_none() {
+            // Of an earlier start with regions.
+            REGIONS.iter().try_for_each(|name| self.folder.remove_all(name))?;
+        }
+        let tables = tables.into_iter().chain(self.regions.into_iter().flatten());
+        let files: Result<Vec<Replacement>, TableError> = tables.map(TableFile::finish).collect();
         Ok(files?.into_iter().try_for_each(Replacement::commit)?)
     }
 
@@ -91,6 +105,10 @@ impl TablesDraft {
         self.predictions.append(frames::predictions(&self.runs)?)?;
         self.measurements.append(frames::measurements(&self.runs)?)?;
         self.signs.append(frames::signs(&self.runs)?)?;
+        if let Some([of_images, of_groups]) = &mut self.regions {
+            of_images.append(regions::regions(&self.runs)?)?;
+            of_groups.append(regions::contrasts(&self.runs)?)?;
+        }
         self.runs.clear();
         self.rows = 0;
         Ok(())

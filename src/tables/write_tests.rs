@@ -31,7 +31,11 @@ fn samples() -> DatasetRecord {
     let set = simulate_ages(&[20, 80, 50], GrowthMode::NoGrowth, 3, &silent).unwrap();
     let (pumpkins, dataset) = (Some(set.pumpkins.clone()), Dataset::from(set));
     let Dataset { target, targets, partition, names, .. } = dataset;
-    DatasetRecord { key: "data".to_owned(), samples: Arc::new(Samples { targets, target, partition, names }), pumpkins }
+    DatasetRecord {
+        key: "data".to_owned(),
+        samples: Arc::new(Samples { targets, target, partition, names, grouping: None }),
+        pumpkins,
+    }
 }
 
 /// So many signs of a kind, of which the first one's worth is not known.
@@ -84,6 +88,7 @@ fn run(id: &str, settings: &[(&str, Value)]) -> (RunRecord, RunDetails) {
         predictions: vec![21.5, f32::NAN, f32::INFINITY],
         measurements: vec![measurement(None, Some(f64::INFINITY)), measurement(Some(2), Some(4.5))],
         signs: vec![signs("lesions", &[0], 1), signs("atrophies", &[0, 1, 2], 2)],
+        regions: Vec::new(),
     };
     (record, details)
 }
@@ -91,7 +96,7 @@ fn run(id: &str, settings: &[(&str, Value)]) -> (RunRecord, RunDetails) {
 /// All tables of two runs.
 fn written(settings: [&[(&str, Value)]; 2]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true).unwrap();
+    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true, false).unwrap();
     let (records, details): (Vec<_>, Vec<_>) = [run("one", settings[0]), run("two", settings[1])].into_iter().unzip();
     for (record, details) in records.iter().zip(details) {
         draft.add_run(&record.run_id, details).unwrap();
@@ -178,7 +183,8 @@ fn long_run(number: usize, rows: usize) -> (String, RunDetails) {
     };
     let (targets, predictions) = (0..40 * number).map(|sample| (sample as f32, (sample * 2) as f32)).unzip();
     let partition = Partition::in_order(40 * number);
-    let samples = Samples { targets, target: sim::age(), partition, names: vec![String::new(); 40 * number] };
+    let samples =
+        Samples { targets, target: sim::age(), partition, names: vec![String::new(); 40 * number], grouping: None };
     let epoch =
         |epoch| Epoch { epoch, train_loss: 1.0, train_mae: 1.0, val_loss: 1.0, val_mae: 1.0, epoch_seconds: 1.0 };
     let details = RunDetails {
@@ -188,6 +194,7 @@ fn long_run(number: usize, rows: usize) -> (String, RunDetails) {
         predictions,
         measurements: (0..rows).map(measurement).collect(),
         signs: vec![signs("lesions", &[0], 5 * number)],
+        regions: Vec::new(),
     };
     (format!("run {number}"), details)
 }
@@ -201,7 +208,7 @@ fn tables_in_parts_are_the_tables_at_once() {
     let mut datasets: Vec<DatasetRecord> = (0..3).map(|_| samples()).collect();
     datasets[1].pumpkins = None;
     let folder = tempfile::tempdir().unwrap();
-    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true).unwrap();
+    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true, false).unwrap();
     let mut groups = 0;
     for (run_id, details) in &runs {
         draft.add_run(run_id, details.clone()).unwrap();
@@ -243,7 +250,7 @@ fn tables_in_parts_are_the_tables_at_once() {
 fn tables_of_nothing_have_their_columns() {
     let folder = tempfile::tempdir().unwrap();
     let none: [RunRecord; 0] = [];
-    TablesDraft::begin(&Folder::at(folder.path()), false).unwrap().commit(&none).unwrap();
+    TablesDraft::begin(&Folder::at(folder.path()), false, false).unwrap().commit(&none).unwrap();
     let expected =
         [("runs", 12), ("epochs", 7), ("predictions", 10), ("measurements", 7), ("signs", 11), ("samples", 6)];
     for (name, columns) in expected {
@@ -262,7 +269,7 @@ fn a_draft_that_is_dropped_leaves_the_tables_as_they_were() {
     let names = || std::fs::read_dir(folder.path()).unwrap().map(|item| item.unwrap().file_name()).collect::<Vec<_>>();
     let (before, read) = (names().len(), |name: &str| std::fs::read(folder.path().join(name)).unwrap());
     let runs = read("measurements.parquet");
-    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true).unwrap();
+    let mut draft = TablesDraft::begin(&Folder::at(folder.path()), true, false).unwrap();
     draft.add_run("another", run("another", &[]).1).unwrap();
     drop(draft);
     assert!(names().len() == before && read("measurements.parquet") == runs);

@@ -12,7 +12,7 @@ use crate::harness::{listing, repository};
 
 /// The modules of the domain, from the lowest layer to the highest. A module uses those of lower layers only.
 const CORE: &[&[&str]] = &[
-    &["alive", "clock", "disk", "escape", "machine", "raster", "seed"],
+    &["alive", "clock", "disk", "escape", "guard", "machine", "raster", "seed"],
     &["shown", "terminal", "settings"],
     &["data", "device", "exit", "format", "key", "stage_name", "task"],
     &["event", "unit"],

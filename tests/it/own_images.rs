@@ -6,7 +6,7 @@ use std::fs;
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use polars::prelude::DataFrame;
 
-use crate::harness::{Scene, listing, numbers, texts};
+use crate::harness::{Scene, listing, numbers, repository, texts};
 
 const HEIGHT: u32 = 64;
 const WIDTH: u32 = 80;
@@ -22,6 +22,8 @@ target = 'weight'
 unit = 'g'
 split = { column = 'part' }
 masks = { blob = 'mask' }
+atlas = { labels = 'atlas.png', names = 'atlas.csv' }
+group_by = 'side'
 intensity = 'unit'
 
 [model]
@@ -50,7 +52,7 @@ grid = { 'explain.analyzer' = ['lrp.epsilon', 'lrp.alpha_1_beta_0', 'gradient'] 
 /// Writes pictures of a bright blob whose brightness tells a weight, with a mask of the blob.
 fn write_study(scene: &Scene) {
     fs::create_dir_all(scene.path("study")).expect("a folder");
-    let mut table = String::from("subject,file,mask,weight,part,family\n");
+    let mut table = String::from("subject,file,mask,weight,part,family,side\n");
     for row in 0..ROWS {
         let share = f64::from(row * 37 % ROWS) / f64::from(ROWS);
         let (x0, y0) = (10 + row * 7 % 40, 8 + row * 5 % 30);
@@ -68,9 +70,18 @@ fn write_study(scene: &Scene) {
             5 | 6 => "test",
             _ => "train",
         };
-        let _ =
-            writeln!(table, "item {row},{row}.png,{row}-mask.png,{:.4},{part},family {}", 0.2 + 0.6 * share, row / 2);
+        let _ = writeln!(
+            table,
+            "item {row},{row}.png,{row}-mask.png,{:.4},{part},family {},{}",
+            0.2 + 0.6 * share,
+            row / 2,
+            if x0 < 28 { "west" } else { "east" }
+        );
     }
+    // All pixels have a label.
+    let atlas = GrayImage::from_fn(WIDTH, HEIGHT, |x, _| Luma([if x < 40 { 1 } else { 200 }]));
+    atlas.save(scene.path("study/atlas.png")).expect("an atlas");
+    fs::write(scene.path("study/atlas.csv"), "label,name\n1,the west\n").expect("names");
     fs::write(scene.path("study/subjects.csv"), table).expect("a table");
 }
 
@@ -124,8 +135,41 @@ fn colour_images_with_weights_go_the_whole_way() {
     };
     assert_eq!((unit("test_mae"), unit("sum_relevance")), ("g".to_owned(), "g".to_owned()));
 
+    // The atlas covers all pixels, so that its regions add up to the whole map.
+    let table = results.table("regions");
+    let (names, samples, runs_of) = (texts(&table, "region"), numbers(&table, "sample"), texts(&table, "run_id"));
+    let sums = numbers(&table, "relevance_sum");
+    assert_eq!(names.iter().filter(|name| *name == "blob").count(), 3 * 12);
+    assert_eq!(names.iter().filter(|name| *name == "label 200").count(), 3 * 12);
+    let of_maps = (0..measurements.height()).filter(|&row| metrics[row] == "sum_relevance");
+    let (of_runs, of_samples) = (texts(&measurements, "run_id"), measurements.column("sample").expect("samples"));
+    let values = numbers(&measurements, "value");
+    let mut compared = 0;
+    for row in of_maps {
+        let Ok(sample) = of_samples.get(row).expect("a row").try_extract::<f64>() else { continue };
+        let of_atlas = |at: &usize| {
+            samples[*at] == sample
+                && runs_of[*at] == of_runs[row]
+                && ["the west", "label 200"].contains(&names[*at].as_str())
+        };
+        let sum: f64 = (0..table.height()).filter(of_atlas).map(|at| sums[at]).sum();
+        assert!((sum - values[row]).abs() < 1e-6 * values[row].abs().max(1.0), "{sum} but {}", values[row]);
+        compared += 1;
+    }
+    assert_eq!(compared, 3 * 12);
+    let contrasts = results.table("region_contrasts");
+    assert_eq!(contrasts.height(), 3 * 3, "three regions for each run");
+    assert!(texts(&contrasts, "group_by").iter().all(|name| name == "side"));
+    assert!(numbers(&contrasts, "q").iter().zip(numbers(&contrasts, "p")).all(|(q, p)| *q >= p && *q <= 1.0));
+
     let files = listing(&results.folder);
-    for wanted in ["01_weight_distribution.svg", "10_heatmaps_by_weight.png", "report.html", "LRP_S5_weight-"] {
+    for wanted in [
+        "13_relevance_by_region.svg",
+        "01_weight_distribution.svg",
+        "10_heatmaps_by_weight.png",
+        "report.html",
+        "LRP_S5_weight-",
+    ] {
         assert!(files.iter().any(|file| file.contains(wanted)), "{wanted} is not among {files:?}");
     }
     for file in &files {
@@ -138,7 +182,7 @@ fn colour_images_with_weights_go_the_whole_way() {
             assert_speaks_of_weights(file, &told.join("\n"));
         }
     }
-    for name in ["runs", "predictions", "measurements", "samples", "epochs"] {
+    for name in ["runs", "predictions", "measurements", "samples", "epochs", "regions", "region_contrasts"] {
         let table = results.table(name);
         for column in table.columns() {
             assert_speaks_of_weights(name, column.name());
@@ -262,4 +306,24 @@ fn every_row_is_tested_once_by_cross_validation() {
 /// The run of a fold.
 fn runs_of(runs: &DataFrame, fold: usize) -> String {
     texts(runs, "run_id").swap_remove(fold)
+}
+
+/// The shipped example, as README says to run it, with fewer epochs.
+#[test]
+fn the_example_of_own_images_finds_the_stain() {
+    let scene = Scene::with_spec(&fs::read_to_string(repository("configs/own-images.toml")).expect("the example"));
+    let table = repository("tests/data/tissue/patches.csv");
+    let set = format!("--set data.table={} --set train.epochs=20", table.display());
+    let told = scene.run(&format!("inspect spec.toml {set}")).succeeds().stdout;
+    for part in ["256 of 32 x 32 pixels in 3 channels", "mask stain", "left: 128, right: 128"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!scene.path("results").exists(), "nothing is written");
+    scene.run(&format!("spec.toml {set}")).succeeds();
+    let results = scene.results("own-images");
+    let runs = results.table("runs");
+    assert_eq!(texts(&runs, "status"), ["done"; 4]);
+    assert!(numbers(&runs, "test_r2").iter().all(|r2| *r2 > 0.9), "{:?}", numbers(&runs, "test_r2"));
+    let page = fs::read_to_string(results.path("report.html")).expect("a report");
+    assert!(page.contains("13_relevance_by_region"));
 }

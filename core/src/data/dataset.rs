@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::atlas::Atlas;
 use super::partition::{Partition, Split};
 use super::target::Target;
 use super::truth::Truth;
@@ -21,6 +22,19 @@ pub struct Dataset {
     pub names: Vec<String>,
     /// What is known of the images beforehand, where anything is.
     pub truth: Option<Arc<dyn Truth>>,
+    /// Where things are in the images, where that is known.
+    pub atlas: Option<Arc<Atlas>>,
+    /// The groups that samples are compared by.
+    pub grouping: Option<Grouping>,
+}
+
+/// A group for every sample, such as the sex of a patient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grouping {
+    /// Such as "sex".
+    pub name: String,
+    /// Such as "f", one a sample.
+    pub of: Vec<String>,
 }
 
 impl Dataset {

@@ -57,6 +57,8 @@ impl From<PumpkinSet> for Dataset {
             names: set.pumpkins.iter().map(|pumpkin| pumpkin.name.clone()).collect(),
             images: set.images,
             truth: Some(Arc::new(PumpkinTruth(set.pumpkins))),
+            atlas: None,
+            grouping: None,
         }
     }
 }

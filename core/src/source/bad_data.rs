@@ -2,11 +2,23 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+/// Where a row stands in its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// Of a text: the line on which the row begins, counted from 1 at the header.
+    Line(u64),
+    /// Of a table without lines: the row, counted from 1.
+    Row(u64),
+}
+
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// Line of the table, counted from 1 at its header; none where it is about no row in particular.
-    pub line: Option<u64>,
+    /// None where it is about no row in particular.
+    pub place: Option<Place>,
     pub column: Option<String>,
     /// With the file that it is about.
     pub message: String,
@@ -28,16 +40,25 @@ const TOLD: usize = 20;
 impl BadData {
     /// A single problem of the table as a whole.
     pub fn whole(path: impl fmt::Display, message: impl fmt::Display, help: impl Into<String>) -> Self {
-        let problem = Problem { line: None, column: None, message: message.to_string() };
+        let problem = Problem { place: None, column: None, message: message.to_string() };
         Self { path: path.to_string(), problems: vec![problem], help: help.into() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.line, &self.column) {
-            (Some(line), Some(column)) => write!(f, "line {line}, column `{column}`: ")?,
-            (Some(line), None) => write!(f, "line {line}: ")?,
+        match (self.place, &self.column) {
+            (Some(place), Some(column)) => write!(f, "{place}, column `{column}`: ")?,
+            (Some(place), None) => write!(f, "{place}: ")?,
             (None, Some(column)) => write!(f, "column `{column}`: ")?,
             (None, None) => {}
         }
@@ -68,7 +89,11 @@ mod tests {
 
     #[test]
     fn many_problems_are_told_up_to_a_limit() {
-        let problem = |line| Problem { line: Some(line), column: Some("file".into()), message: "is missing".into() };
+        let problem = |line| Problem {
+            place: Some(Place::Line(line)),
+            column: Some("file".into()),
+            message: "is missing".into(),
+        };
         let told = |count: u64| {
             BadData { path: "t.csv".into(), problems: (2..2 + count).map(problem).collect(), help: String::new() }
                 .to_string()

@@ -4,7 +4,9 @@ use image::{Rgb, RgbImage};
 
 use super::*;
 use crate::data::{Split, Truth};
+use crate::source::bad_data::Place;
 use crate::source::{DataSettings, Source};
+use crate::store::arrays;
 
 /// A folder with a table, colour pictures of 6 x 8 pixels and masks of one region.
 struct Scene {
@@ -164,8 +166,8 @@ fn all_that_is_wrong_is_told_at_once_with_line_column_and_file() {
     let error = scene.find().unwrap_err();
     let told = error.to_string();
     assert!(told.starts_with(&format!("{}: ", scene.source().table.display())), "{told}");
-    let lines: Vec<u64> = error.problems.iter().filter_map(|problem| problem.line).collect();
-    assert_eq!(lines, [2, 3, 4, 5, 6, 9, 10], "cells and files in one message: {told}");
+    let lines: Vec<Place> = error.problems.iter().filter_map(|problem| problem.place).collect();
+    assert_eq!(lines, [2, 3, 4, 5, 6, 9, 10].map(Place::Line), "cells and files in one message: {told}");
     let parts =
         ["0.png", "1.png", "6 x 9 pixels in 3 channels", "the mask has 8 x 6 pixels", "column `spot`", "\"seven\""];
     for part in parts {
@@ -188,7 +190,7 @@ fn a_table_that_does_not_fit_is_told() {
     assert!(scene.told().contains("two columns are called `weight`, numbers 4 and 5; data.target"), "{}", scene.told());
     let mut scene = Scene::new();
     scene.settings.table = Some("subjects.xls".into());
-    assert!(scene.told().contains(".csv or .tsv"));
+    assert!(scene.told().contains(".csv, .tsv or .parquet"));
     scene.settings.table = Some("nowhere.csv".into());
     assert!(scene.told().contains("nowhere.csv"));
 }
@@ -274,7 +276,7 @@ fn settings_of_one_source_are_refused_with_the_other() {
         let settings: DataSettings = toml::from_str(text).unwrap();
         settings.validate().into_iter().map(|invalid| invalid.key).collect::<Vec<_>>()
     };
-    assert_eq!(keys("table = 't.csv'\nmasks = {}"), ["data.table", "data.masks"]);
+    assert_eq!(keys("table = 't.csv'\nmasks = {}"), ["data.masks", "data.table"]);
     let files = "source = 'files'\ntable = 't.csv'\nimage = 'file'\ntarget = 'weight'\n";
     assert_eq!(keys(files), [""; 0]);
     assert_eq!(keys(&format!("{files}growth_mode = 'eternal'\nseed = 4")), ["data.growth_mode", "data.seed"]);

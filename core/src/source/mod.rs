@@ -3,19 +3,31 @@
 //! A source is a variant of [`Source`], which a plan holds and the first stage carries out. Pumpkins are simulated; files are a
 //! user's own images with a table of targets.
 
+mod atlas;
 mod bad_data;
+mod cells;
+mod file_source;
 mod files;
+mod fit;
+mod intensity;
+mod load;
 mod picture;
+#[cfg(test)]
+mod prepared_tests;
 mod settings;
 mod split;
 mod table;
+mod validation;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use bad_data::{BadData, Problem};
-pub use files::{FileSource, Found, Seen, find, read};
-pub use settings::{DataSettings, Intensity, SourceName};
+pub use bad_data::{BadData, Place, Problem};
+pub use file_source::{AtlasFiles, FileSource, Found};
+pub use files::{Seen, find, read};
+pub use fit::Fit;
+pub use intensity::Intensity;
+pub use settings::{AtlasSettings, BadRows, DataSettings, SourceName};
 pub use split::{Fold, MOST_FOLDS, SplitSettings, SplitShares};
 
 use crate::data::Target;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use image::{ColorType, DynamicImage, ImageReader, Limits};
 
-use super::settings::Intensity;
+use super::intensity::Intensity;
 use crate::raster::{ImageShape, RasterStack};
 use crate::store::arrays;
 
@@ -51,6 +51,28 @@ pub(super) fn read(
     Ok(RasterStack::of(ImageShape::new(channels, height, width), pixels))
 }
 
+/// The whole numbers of an atlas, with its height and width.
+pub(super) fn read_labels(path: &Path, bytes: &[u8]) -> Result<(Vec<i32>, [usize; 2]), String> {
+    let stack = if is_array(path) {
+        arrays::parse_image(bytes).map_err(|error| error.to_string())?
+    } else {
+        match decode(bytes)? {
+            picture if picture.color().has_color() => return Err("has colours, but labels are whole numbers".into()),
+            picture => grey_levels(&picture),
+        }
+    };
+    let sides = [stack.height(), stack.width()];
+    if stack.shape().channels != 1 {
+        return Err("has several channels, but labels are whole numbers".into());
+    }
+    // Beyond 2^24, not all whole numbers are float32.
+    let label = |value: &f32| (value.fract() == 0.0 && value.abs() < 16_777_216.0).then_some(*value as i32);
+    match stack.pixels().iter().map(label).collect() {
+        Some(labels) => Ok((labels, sides)),
+        None => Err("holds a value that is not a whole number".into()),
+    }
+}
+
 /// The pixels of a mask that are not 0, with its height and width.
 pub(super) fn read_mask(path: &Path, bytes: &[u8]) -> Result<(Vec<usize>, [usize; 2]), String> {
     let (values, sides) = if is_array(path) {
@@ -67,6 +89,17 @@ pub(super) fn read_mask(path: &Path, bytes: &[u8]) -> Result<(Vec<usize>, [usize
     };
     let inside = values.iter().enumerate().filter(|(_, value)| **value != 0.0).map(|(place, _)| place);
     Ok((inside.collect(), sides))
+}
+
+/// The grey levels of a picture without colours, as its file has them.
+fn grey_levels(picture: &DynamicImage) -> RasterStack {
+    let pixels = match picture {
+        DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => {
+            picture.to_luma16().into_raw().into_iter().map(f32::from).collect()
+        }
+        _ => picture.to_luma8().into_raw().into_iter().map(f32::from).collect(),
+    };
+    RasterStack::of(ImageShape::plane(picture.height() as usize, picture.width() as usize), pixels)
 }
 
 fn is_array(path: &Path) -> bool {

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::split::{self, Fold, SplitSettings};
-use super::{FileSource, Found, Source};
+use super::Source;
+use super::file_source::{AtlasFiles, FileSource, Found};
+use super::fit::Fit;
+use super::intensity::Intensity;
+use super::split::{Fold, SplitSettings};
 use crate::data::Split;
 use crate::raster::ImageShape;
 use crate::settings::{Invalid, Need, image_bytes};
@@ -29,16 +32,33 @@ impl SourceName {
     }
 }
 
-/// What becomes of the values of images.
+/// Labelled regions over which relevance is summed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AtlasSettings {
+    /// The file of the labels, or a column with such a file for each row.
+    Labels(String),
+    Named(AtlasFiles),
+}
+
+impl AtlasSettings {
+    pub(super) fn files(&self) -> AtlasFiles {
+        match self {
+            Self::Labels(labels) => AtlasFiles { labels: labels.clone(), names: None },
+            Self::Named(files) => files.clone(),
+        }
+    }
+}
+
+/// What happens to rows that cannot be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Intensity {
-    /// They stay as they are in the files: 0 to 255 in most pictures.
+#[serde(rename_all = "snake_case")]
+pub enum BadRows {
+    /// The experiment does not start, and all of them are listed.
     #[default]
-    #[serde(rename = "as-is")]
-    AsIs,
-    /// 0 to 1: grey levels of pictures over the largest that their files can hold.
-    #[serde(rename = "unit")]
-    Unit,
+    Refuse,
+    /// They are left out, and the report lists them with their reasons.
+    Exclude,
 }
 
 /// The path of a table, wherever the work is done. An empty one is refused before it is looked for.
@@ -70,10 +90,10 @@ pub struct DataSettings {
     pub max_age: u32,
     /// Seed of all that is random in pumpkins.
     pub seed: u64,
-    /// Of files: the table, csv or tsv, with a row an image and a header.
+    /// Of files: the table (csv, tsv or parquet), with a header and one row per image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// Of files: the column with the files of images (png, jpeg or npy), relative to the table.
+    /// Of files: the column with the files of images (png, jpeg, tiff or npy), relative to the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Of files: one array with all images (npy or npz) in the order of the rows, relative to the table, instead of `image`.
@@ -107,9 +127,26 @@ pub struct DataSettings {
     /// Of files: 1 for grey images, 3 for colour; by default as the first image has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// Of files: "as-is" (the default) or "unit".
+    /// Of files: rows and columns that all images are brought to, such as [96, 128]; by default they stay as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    /// Of files: how images come to `size`: "resize" (the default) or "crop", which cuts or pads them around their middle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// Of files: "as-is" (the default), "unit" (0 to 1), "zscore" (each image by itself) or "zscore-train" (by the images that
+    /// train).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intensity: Option<Intensity>,
+    /// Of files: an image of whole numbers that label regions, 0 being the background: a file, or a column with a file for each
+    /// row. Relevance is summed over its regions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub atlas: Option<AtlasSettings>,
+    /// Of files: a column, such as the sex; relevance of regions is compared between its groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
+    /// Of files: "refuse" (the default) lists rows that cannot be used and stops; "exclude" leaves them out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bad_rows: Option<BadRows>,
     /// What is in the files, once they were looked at.
     #[serde(skip)]
     pub found: Option<Arc<Found>>,
@@ -147,7 +184,12 @@ impl From<PumpkinSettings> for DataSettings {
             fold: None,
             masks: None,
             channels: None,
+            size: None,
+            fit: None,
             intensity: None,
+            atlas: None,
+            group_by: None,
+            bad_rows: None,
             found: None,
         }
     }
@@ -182,8 +224,14 @@ impl DataSettings {
             group: self.group.clone(),
             fold: self.folds.map(|count| Fold { count, tested: self.fold.unwrap_or(0) }),
             masks: self.masks.clone().unwrap_or_default(),
+            atlas: self.atlas.as_ref().map(AtlasSettings::files),
+            group_by: self.group_by.clone(),
             channels: self.channels,
+            size: self.size,
+            fit: self.fit.unwrap_or_default(),
             intensity: self.intensity.unwrap_or_default(),
+            excludes: self.bad_rows == Some(BadRows::Exclude),
+            excluded: self.found.as_ref().map(|found| found.excluded.clone()).unwrap_or_default(),
             content: self.found.as_ref().map(|found| found.content.clone()),
         })
     }
@@ -249,74 +297,10 @@ impl DataSettings {
         }
     }
 
-    /// The settings of files that are given.
-    fn of_files(&self) -> Vec<&'static str> {
-        let given = [
-            ("table", self.table.is_some()),
-            ("image", self.image.is_some()),
-            ("images", self.images.is_some()),
-            ("id", self.id.is_some()),
-            ("target", self.target.is_some()),
-            ("unit", self.unit.is_some()),
-            ("split", self.split.is_some()),
-            ("group", self.group.is_some()),
-            ("folds", self.folds.is_some()),
-            ("fold", self.fold.is_some()),
-            ("masks", self.masks.is_some()),
-            ("channels", self.channels.is_some()),
-            ("intensity", self.intensity.is_some()),
-        ];
-        given.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect()
-    }
-
-    fn validate_files(&self) -> Vec<Invalid> {
-        let mut invalid = Vec::new();
-        let (own, default) = (serde_json::json!(self.pumpkins()), serde_json::json!(PumpkinSettings::default()));
-        for (key, value) in
-            own.as_object().into_iter().flatten().filter(|(key, value)| default.get(*key) != Some(value))
-        {
-            let message =
-                format!("`{key}` is a setting of pumpkins, but here it is {value} and images come from files");
-            invalid.push(Invalid::new(
-                format!("data.{key}"),
-                message,
-                "leave it out, or set data.source = \"pumpkins\"",
-            ));
-        }
-        let needed = [
-            ("table", &self.table, "table = \"subjects.csv\""),
-            ("target", &self.target, "target = \"age\", the column with what is to be predicted"),
-        ];
-        for (key, value, example) in needed {
-            if value.as_deref().is_none_or(str::is_empty) {
-                let help = format!("add for example {example}");
-                invalid.push(Invalid::new(format!("data.{key}"), format!("images from files need `{key}`"), help));
-            }
-        }
-        match (&self.image, &self.images) {
-            (Some(_), Some(_)) => invalid.push(Invalid::new(
-                "data.images",
-                "images are either in files of their own or in one array",
-                "leave data.image or data.images out",
-            )),
-            (None, None) => invalid.push(Invalid::new(
-                "data.image",
-                "nothing says where the images are",
-                "add image = \"file\", the column with their files, or images = \"all.npy\"",
-            )),
-            _ => {}
-        }
-        if self.channels.is_some_and(|channels| ![1, 3].contains(&channels)) {
-            let message = format!("data.channels must be 1 or 3, got {}", self.channels.unwrap_or(0));
-            invalid.push(Invalid::new("data.channels", message, "use 1 for grey images, 3 for colour"));
-        }
-        if self.images.is_some() && self.intensity == Some(Intensity::Unit) {
-            let message =
-                "\"unit\" divides grey levels of pictures, and an array does not tell what its largest would be";
-            invalid.push(Invalid::new("data.intensity", message, "scale the array, and leave data.intensity out"));
-        }
-        invalid.extend(self.split.iter().flat_map(|split| split.validate(self.folds.is_some())));
-        invalid.extend(split::validate_folds(self.folds, self.fold));
-        invalid
+    /// The settings of files that are given: all that is written of these settings beside those of pumpkins.
+    fn of_files(&self) -> Vec<String> {
+        let (own, pumpkins) = (serde_json::json!(self), serde_json::json!(PumpkinSettings::default()));
+        let own = own.as_object().into_iter().flatten().map(|(key, _)| key);
+        own.filter(|key| *key != "source" && *key != "target_bias" && pumpkins.get(key).is_none()).cloned().collect()
     }
 }

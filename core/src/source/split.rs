@@ -140,7 +140,7 @@ pub(super) fn validate_folds(folds: Option<usize>, fold: Option<usize>) -> Vec<I
 pub(super) struct Rows<'a> {
     pub targets: &'a [f32],
     /// The group of each row, where there are such.
-    pub groups: Option<&'a [String]>,
+    pub groups: Option<&'a [&'a str]>,
     /// The fold of each row as a column names it.
     pub folds: Option<&'a [usize]>,
 }
@@ -206,7 +206,7 @@ impl Rows<'_> {
         let mut blocks: Vec<Block> = Vec::new();
         let mut place: HashMap<&str, usize> = HashMap::new();
         for (row, &target) in self.targets.iter().enumerate() {
-            let group = self.groups.map(|groups| groups[row].as_str());
+            let group = self.groups.map(|groups| groups[row]);
             let index = group.map_or(blocks.len(), |group| *place.entry(group).or_insert(blocks.len()));
             if index == blocks.len() {
                 blocks.push(Block { rows: Vec::new(), target: 0.0 });

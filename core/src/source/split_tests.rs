@@ -13,11 +13,15 @@ fn families() -> (Vec<f32>, Vec<String>) {
     members.map(|(family, member)| (family as f32 + 0.1 * member as f32, format!("f{family}"))).unzip()
 }
 
+fn texts(groups: &[String]) -> Vec<&str> {
+    groups.iter().map(String::as_str).collect()
+}
+
 fn parts(partition: &Partition) -> Vec<Split> {
     (0..partition.len()).map(|row| partition.of(row)).collect()
 }
 
-fn assert_together(groups: &[String], parts: &[Split]) {
+fn assert_together(groups: &[&str], parts: &[Split]) {
     for (row, group) in groups.iter().enumerate() {
         let first = groups.iter().position(|other| other == group).unwrap();
         assert_eq!(parts[row], parts[first], "rows {first} and {row} of {group}");
@@ -31,9 +35,9 @@ fn groups_stay_together_and_shares_are_met() {
         for stratify in [false, true] {
             let settings =
                 settings(&format!("train = 0.6\nvalidation = 0.2\ntest = 0.2\nseed = {seed}\nstratify = {stratify}"));
-            let rows = Rows { targets: &targets, groups: Some(&groups), folds: None };
+            let rows = Rows { targets: &targets, groups: Some(&texts(&groups)), folds: None };
             let partition = draw(&rows, &settings, None);
-            assert_together(&groups, &parts(&partition));
+            assert_together(&texts(&groups), &parts(&partition));
             for (part, share) in [(Split::Train, 0.6), (Split::Validation, 0.2), (Split::Test, 0.2)] {
                 let found = partition.samples(part).len() as f64 / targets.len() as f64;
                 // The largest group has 12 of 60 rows.
@@ -43,7 +47,7 @@ fn groups_stay_together_and_shares_are_met() {
         }
     }
     let of = |seed: u64| {
-        let rows = Rows { targets: &targets, groups: Some(&groups), folds: None };
+        let rows = Rows { targets: &targets, groups: Some(&texts(&groups)), folds: None };
         draw(&rows, &settings(&format!("seed = {seed}\nstratify = true")), None)
     };
     assert!((1..9).any(|seed| of(seed) != of(0)), "another seed gives other parts");
@@ -52,7 +56,8 @@ fn groups_stay_together_and_shares_are_met() {
 #[test]
 fn every_row_is_tested_once() {
     let (targets, groups) = families();
-    for (groups, stratify) in [(None, false), (None, true), (Some(&groups[..]), false), (Some(&groups[..]), true)] {
+    let names = texts(&groups);
+    for (groups, stratify) in [(None, false), (None, true), (Some(&names[..]), false), (Some(&names[..]), true)] {
         let rows = Rows { targets: &targets, groups, folds: None };
         let settings = settings(&format!("validation = 0.15\nstratify = {stratify}"));
         let mut tested = vec![0; targets.len()];

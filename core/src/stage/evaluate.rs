@@ -17,8 +17,8 @@ use crate::metric::ledger::{self, KeptRelevance, kept_by_layers};
 use crate::metric::statistics::mean_of_defined;
 use crate::metric::{
     Answers, EXPLANATION_METRICS, ExplainedSample, ExplanationMetric, LeftOutSigns, MAP_METRICS, MapMetric,
-    Measurement, NETWORK_METRICS, PREDICTION_METRICS, Predicted, Probe, Probed, RelevanceSums, SIGN_SHARE, Score,
-    UnitOf, locate, locate_trivial,
+    Measurement, NETWORK_METRICS, PREDICTION_METRICS, Predicted, Probe, Probed, RegionRelevance, RelevanceSums,
+    SIGN_SHARE, Score, UnitOf, by_region, locate, locate_trivial,
 };
 use crate::raster::RasterStack;
 use crate::stage;
@@ -83,9 +83,16 @@ pub fn run(
     let (asked, signs) = ask(&scored, task, settings, probe, context);
     rows.extend(asked);
 
+    // Pumpkins have tables of their signs instead.
+    let is_users = data.truth.as_deref().is_none_or(|truth| truth.interventions().is_none());
+    let sound = (0..maps.len()).filter(|index| is_users && !about.flaws.contains_key(index));
+    let regions: Vec<RegionRelevance> =
+        sound.flat_map(|index| by_region(&data, samples[index], maps.get(index))).collect();
+
     alive::during(|| {
         write(draft, files::MEASUREMENTS, &rows)?;
-        write(draft, files::SIGNS, &signs)
+        write(draft, files::SIGNS, &signs)?;
+        write(draft, files::REGIONS, &regions)
     })
 }
 

@@ -98,7 +98,7 @@ impl Job {
             Self::Simulate { .. } => 1,
             Self::Train { .. } => 2,
             Self::Explain { .. } => 4,
-            Self::Evaluate { .. } => 9,
+            Self::Evaluate { .. } => 10,
             Self::Render { .. } => 3,
         }
     }

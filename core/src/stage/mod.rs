@@ -51,6 +51,8 @@ pub mod files {
     pub const MEASUREMENTS: &str = "measurements.json";
     /// The signs that were left out one at a time, of `evaluate`: [`crate::metric::LeftOutSigns`].
     pub const SIGNS: &str = "signs.json";
+    /// Relevance by region, of `evaluate`: [`crate::metric::RegionRelevance`]; of pumpkins none.
+    pub const REGIONS: &str = "regions.json";
 }
 
 /// Facts of a trained network.

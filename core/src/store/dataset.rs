@@ -3,7 +3,9 @@
 //! Pumpkins have their records beside their images ([`super::pumpkins`]). All other data sets have images `[n, height, width]`
 //! or `[n, channels, height, width]`, target `[n]` (float32), part `[n]` (int32: 0 trains, 1 validates, 2 tests), name `[n]`,
 //! target_name, target_unit (text); and where regions are known region_name `[m]` (text), and an entry a pixel of a region:
-//! region_sample, region_index, region_pixel (int32; the place in the row-major image).
+//! region_sample, region_index, region_pixel (int32; the place in the row-major image). An atlas is atlas `[height, width]` or
+//! `[n, height, width]` (int32, 0 is the background), atlas_label `[k]` (int32) and atlas_name `[k]`; groups are group_name (text)
+//! and group `[n]` (text).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ use super::npz::{Npz, NpzError};
 use super::npz_writer::NpzWriter;
 use super::pumpkins;
 use super::source::Source;
-use crate::data::{Dataset, Masks, Partition, Split, Target};
+use crate::data::{Atlas, Dataset, Grouping, Masks, Partition, Split, Target};
 use crate::raster::RasterStack;
 
 /// A file that cannot be read as a data set.
@@ -58,6 +60,21 @@ pub fn save(dataset: &Dataset, masks: Option<&Masks>, path: &Path) -> io::Result
     npz.texts("name", &[n], &dataset.names.iter().map(String::as_str).collect::<Vec<_>>())?;
     npz.texts("target_name", &[], &[&dataset.target.name])?;
     npz.texts("target_unit", &[], &[&dataset.target.unit])?;
+    if let Some(Grouping { name, of }) = &dataset.grouping {
+        npz.texts("group_name", &[], &[name])?;
+        npz.texts("group", &[n], &of.iter().map(String::as_str).collect::<Vec<_>>())?;
+    }
+    if let Some(atlas) = &dataset.atlas {
+        let (labels, count) = atlas.labels();
+        let [height, width] = [dataset.images.height(), dataset.images.width()];
+        npz.column("atlas_label", atlas.regions(), |region| region.label)?;
+        let names: Vec<&str> = atlas.regions().iter().map(|region| region.name.as_str()).collect();
+        npz.texts("atlas_name", &[names.len()], &names)?;
+        match count {
+            1 => npz.array("atlas", &[height, width], labels)?,
+            _ => npz.array("atlas", &[count, height, width], labels)?,
+        }
+    }
     if let Some(masks) = masks {
         let names: Vec<&str> = masks.names().iter().map(String::as_str).collect();
         npz.texts("region_name", &[names.len()], &names)?;
@@ -81,6 +98,7 @@ pub struct Samples {
     pub target: Target,
     pub partition: Partition,
     pub names: Vec<String>,
+    pub grouping: Option<Grouping>,
 }
 
 /// Reads a data set without its images.
@@ -93,6 +111,7 @@ pub fn load_samples(path: &Path) -> Result<Samples, DatasetError> {
                 target: crate::sim::age(),
                 partition: Partition::in_order(pumpkins.len()),
                 names: pumpkins.into_iter().map(|pumpkin| pumpkin.name).collect(),
+                grouping: None,
             })
         }
         false => read_samples(npz),
@@ -122,7 +141,7 @@ fn are_samples_in(npz: &Npz) -> bool {
 }
 
 fn read(npz: &mut Npz) -> Result<Dataset, DatasetProblem> {
-    let Samples { targets, target, partition, names } = read_samples(npz)?;
+    let Samples { targets, target, partition, names, grouping } = read_samples(npz)?;
     let images = npz.read("images", |array| match planes_of(&array.header.shape) {
         Some(layout) if layout.count == targets.len() => Ok((layout, array.all()?)),
         _ => Err(NpyError::Shape { found: array.header.shape.clone(), expected: "[n, channels, height, width]" }),
@@ -130,7 +149,20 @@ fn read(npz: &mut Npz) -> Result<Dataset, DatasetProblem> {
     let (layout, values) = images?;
     let images = RasterStack::of(layout.image, layout.ordered(values));
     let masks = if npz.has("region_name") { Some(read_masks(npz, &images)?) } else { None };
-    Ok(Dataset { images, targets, target, partition, names, truth: masks.map(|masks| Arc::new(masks) as _) })
+    let atlas = if npz.has("atlas") { Some(Arc::new(read_atlas(npz, &images)?)) } else { None };
+    let truth = masks.map(|masks| Arc::new(masks) as _);
+    Ok(Dataset { images, targets, target, partition, names, truth, atlas, grouping })
+}
+
+fn read_atlas(npz: &mut Npz, images: &RasterStack) -> Result<Atlas, DatasetProblem> {
+    let labels: Vec<i32> = any_column(npz, "atlas")?;
+    let area = images.shape().area();
+    if labels.len() != area && labels.len() != area * images.len() {
+        return Err(content("atlas", "is of another size than the images"));
+    }
+    let known: Vec<i32> = any_column(npz, "atlas_label")?;
+    let names = texts(npz, "atlas_name", known.len())?;
+    Ok(Atlas::new(labels, area, &known.into_iter().zip(names).collect::<Vec<_>>()))
 }
 
 fn read_samples(npz: &mut Npz) -> Result<Samples, DatasetProblem> {
@@ -147,7 +179,14 @@ fn read_samples(npz: &mut Npz) -> Result<Samples, DatasetProblem> {
     let names = texts(npz, "name", targets.len())?;
     let mut text = |name| Ok::<_, DatasetProblem>(texts(npz, name, 1)?.pop().unwrap_or_default());
     let target = Target::new(text("target_name")?, text("target_unit")?);
-    Ok(Samples { targets, target, partition, names })
+    let grouping = match npz.has("group_name") {
+        true => Some(Grouping {
+            name: texts(npz, "group_name", 1)?.pop().unwrap_or_default(),
+            of: texts(npz, "group", targets.len())?,
+        }),
+        false => None,
+    };
+    Ok(Samples { targets, target, partition, names, grouping })
 }
 
 fn read_masks(npz: &mut Npz, images: &RasterStack) -> Result<Masks, DatasetProblem> {

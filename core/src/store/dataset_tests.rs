@@ -17,6 +17,8 @@ fn colours() -> (Dataset, Masks) {
         partition: Partition::new(vec![Split::Test, Split::Train, Split::Validation, Split::Train]),
         names: ["a", "b", "ć", ""].map(str::to_owned).to_vec(),
         truth: Some(Arc::new(masks.clone())),
+        atlas: Some(Arc::new(Atlas::new(vec![0, 1, 1, 3, 0, 0, 1, 3], shape.area(), &[(1, "rind".into())]))),
+        grouping: Some(Grouping { name: "sex".into(), of: ["f", "m", "", "f"].map(str::to_owned).to_vec() }),
     };
     (dataset, masks)
 }
@@ -31,6 +33,7 @@ fn any_data_set_is_read_as_it_was_written() {
     let read = load(&path).unwrap();
     assert_eq!((&read.images, &read.targets, &read.target), (&dataset.images, &dataset.targets, &dataset.target));
     assert_eq!((&read.partition, &read.names), (&dataset.partition, &dataset.names));
+    assert_eq!((&read.atlas, &read.grouping), (&dataset.atlas, &dataset.grouping));
     let truth = read.truth.as_deref().unwrap();
     for sample in 0..4 {
         assert_eq!(truth.regions(sample), masks.regions(sample), "sample {sample}");

@@ -5,6 +5,8 @@ function startOverview() {
   byId("description").textContent = report.description;
   byId("about-images").hidden = !report.about;
   byId("about-images").querySelector("p").textContent = report.about || "";
+  byId("read").hidden = !report.read.length;
+  for (const facts of report.read) byId("read").append(make("dl", { className: "facts" }, ...facts.flatMap(([name, fact]) => [make("dt", {}, name), make("dd", {}, fact)])));
   byId("spec").textContent = report.spec;
   const states = new Map();
   for (let row = 0; row < report.rows; row += 1) {

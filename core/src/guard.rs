@@ -11,7 +11,7 @@ thread_local! {
 /// Runs `work` on this thread and turns a panic into an error with the panic's message, of which nothing is printed.
 ///
 /// What `work` changes must not be used after a panic; so far it only ever builds values of its own.
-pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let report = panic::take_hook();

@@ -1,0 +1,204 @@
+//! The tables of relevance by region, and of how groups of samples differ in it.
+
+use indexmap::{IndexMap, IndexSet};
+use polars::prelude::*;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::column::column;
+use super::frames::OfRun;
+use super::records::RunDetails;
+use crate::metric::{Origin, RegionRelevance, statistics};
+
+/// The files of these tables, which are there where users' data have masks or an atlas.
+pub const REGIONS: [&str; 2] = ["regions.parquet", "region_contrasts.parquet"];
+
+/// A row for each region of each explained image.
+pub(super) fn regions(runs: &[OfRun]) -> PolarsResult<DataFrame> {
+    let rows: Vec<(&str, &RunDetails, &RegionRelevance)> = runs
+        .iter()
+        .flat_map(|(run_id, run)| run.regions.iter().map(move |region| (run_id.as_str(), run, region)))
+        .collect();
+    let columns = vec![
+        column("run_id", &rows, |(run_id, ..)| *run_id),
+        column("sample", &rows, |(.., row)| row.sample as u32),
+        column("origin", &rows, |(.., row)| row.origin.name()),
+        column("region", &rows, |(.., row)| row.region.as_str()),
+        column("pixels", &rows, |(.., row)| row.pixels as u32),
+        column("relevance_sum", &rows, |(.., row)| row.sum),
+        column("relevance_mean", &rows, |(.., row)| row.mean()),
+        column("relevance_positive", &rows, |(.., row)| row.positive),
+        column("relevance_absolute", &rows, |(.., row)| row.absolute),
+        column("share", &rows, |(.., row)| row.share),
+        column("share_positive", &rows, |(.., row)| row.positive_share),
+        column("share_absolute", &rows, |(.., row)| row.absolute_share),
+        column("relevance_unit", &rows, |(_, run, _)| run.relevance_unit()),
+        column("target", &rows, |(_, run, row)| run.samples.as_ref().map(|samples| samples.targets[row.sample])),
+        column("group", &rows, |(_, run, row)| run.group(row.sample)),
+    ];
+    DataFrame::new(rows.len(), columns)
+}
+
+/// How two groups differ in the mean relevance of a region.
+#[derive(Debug, Clone, PartialEq)]
+struct Contrast {
+    origin: Origin,
+    region: String,
+    groups: [String; 2],
+    counts: [usize; 2],
+    means: [f64; 2],
+    /// The first less the second.
+    difference: f64,
+    welch: Option<Welch>,
+    /// The false-discovery rate at which it is found, over all contrasts of the run.
+    q: Option<f64>,
+}
+
+/// Welch's t test, and the effect size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Welch {
+    t: f64,
+    degrees: f64,
+    p: f64,
+    /// The difference over the pooled standard deviation, corrected for small samples (Hedges 1981).
+    hedges_g: f64,
+}
+
+/// A row for each region and pair of groups.
+pub(super) fn contrasts(runs: &[OfRun]) -> PolarsResult<DataFrame> {
+    let all: Vec<(&str, &RunDetails, Vec<Contrast>)> =
+        runs.iter().map(|(run_id, run)| (run_id.as_str(), run, contrasts_of(run))).collect();
+    let rows: Vec<(&str, &RunDetails, &Contrast)> =
+        all.iter().flat_map(|(run_id, run, contrasts)| contrasts.iter().map(move |row| (*run_id, *run, row))).collect();
+    let columns = vec![
+        column("run_id", &rows, |(run_id, ..)| *run_id),
+        column("origin", &rows, |(.., row)| row.origin.name()),
+        column("region", &rows, |(.., row)| row.region.as_str()),
+        column("group_by", &rows, |(_, run, _)| run.grouping().map(|grouping| grouping.name.as_str())),
+        column("group_a", &rows, |(.., row)| row.groups[0].as_str()),
+        column("group_b", &rows, |(.., row)| row.groups[1].as_str()),
+        column("n_a", &rows, |(.., row)| row.counts[0] as u32),
+        column("n_b", &rows, |(.., row)| row.counts[1] as u32),
+        column("mean_a", &rows, |(.., row)| row.means[0]),
+        column("mean_b", &rows, |(.., row)| row.means[1]),
+        column("difference", &rows, |(.., row)| row.difference),
+        column("hedges_g", &rows, |(.., row)| row.welch.map(|welch| welch.hedges_g)),
+        column("t", &rows, |(.., row)| row.welch.map(|welch| welch.t)),
+        column("degrees_of_freedom", &rows, |(.., row)| row.welch.map(|welch| welch.degrees)),
+        column("p", &rows, |(.., row)| row.welch.map(|welch| welch.p)),
+        column("q", &rows, |(.., row)| row.q),
+        column("relevance_unit", &rows, |(_, run, _)| run.relevance_unit()),
+    ];
+    DataFrame::new(rows.len(), columns)
+}
+
+fn contrasts_of(run: &RunDetails) -> Vec<Contrast> {
+    if run.grouping().is_none() {
+        return Vec::new();
+    }
+    // Mean relevance by region, then by group.
+    let mut values: IndexMap<(&str, &str), IndexMap<&str, Vec<f64>>> = IndexMap::new();
+    for row in &run.regions {
+        let of_region = values.entry((row.origin.name(), &row.region)).or_default();
+        of_region.entry(run.group(row.sample).unwrap_or_default()).or_default().push(row.mean());
+    }
+    let origin = |name: &str| if name == Origin::Mask.name() { Origin::Mask } else { Origin::Atlas };
+    let mut all = Vec::new();
+    for ((from, region), of_region) in &values {
+        let mut groups: Vec<&str> = of_region.keys().copied().collect::<IndexSet<_>>().into_iter().collect();
+        groups.sort_unstable();
+        for (index, a) in groups.iter().enumerate() {
+            for b in &groups[index + 1..] {
+                let (of_a, of_b) = (&of_region[a], &of_region[b]);
+                let means = [of_a, of_b].map(|values| statistics::mean(values.iter().copied()));
+                all.push(Contrast {
+                    origin: origin(from),
+                    region: (*region).to_owned(),
+                    groups: [(*a).to_owned(), (*b).to_owned()],
+                    counts: [of_a.len(), of_b.len()],
+                    means,
+                    difference: means[0] - means[1],
+                    welch: welch(of_a, of_b),
+                    q: None,
+                });
+            }
+        }
+    }
+    let tested: Vec<usize> = (0..all.len()).filter(|&index| all[index].welch.is_some()).collect();
+    let p: Vec<f64> = tested.iter().filter_map(|&index| all[index].welch.map(|welch| welch.p)).collect();
+    for (index, q) in tested.into_iter().zip(false_discovery_rates(&p)) {
+        all[index].q = Some(q);
+    }
+    all
+}
+
+/// Welch's test of two means; none for fewer than two values, or values that do not vary.
+fn welch(a: &[f64], b: &[f64]) -> Option<Welch> {
+    let moments = |values: &[f64]| {
+        let (n, mean) = (values.len() as f64, statistics::mean(values.iter().copied()));
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        (n, mean, squares / (n - 1.0))
+    };
+    if a.len() < 2 || b.len() < 2 {
+        return None;
+    }
+    let ((n_a, mean_a, variance_a), (n_b, mean_b, variance_b)) = (moments(a), moments(b));
+    let (error_a, error_b) = (variance_a / n_a, variance_b / n_b);
+    if error_a + error_b <= 0.0 {
+        return None;
+    }
+    let t = (mean_a - mean_b) / (error_a + error_b).sqrt();
+    let degrees = (error_a + error_b).powi(2) / (error_a.powi(2) / (n_a - 1.0) + error_b.powi(2) / (n_b - 1.0));
+    let distribution = StudentsT::new(0.0, 1.0, degrees).ok()?;
+    let pooled = ((n_a - 1.0) * variance_a + (n_b - 1.0) * variance_b) / (n_a + n_b - 2.0);
+    let small = 1.0 - 3.0 / (4.0 * (n_a + n_b) - 9.0);
+    let hedges_g = small * (mean_a - mean_b) / pooled.sqrt();
+    Some(Welch { t, degrees, p: 2.0 * distribution.sf(t.abs()), hedges_g })
+}
+
+/// For each p value the false-discovery rate at which it is found (Benjamini and Hochberg 1995).
+fn false_discovery_rates(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[b].total_cmp(&p[a]));
+    let mut rates = vec![1.0; p.len()];
+    let mut least = 1.0_f64;
+    for (place, index) in order.into_iter().enumerate() {
+        let rank = p.len() - place;
+        least = least.min(p[index] * p.len() as f64 / rank as f64);
+        rates[index] = least;
+    }
+    rates
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn close(one: f64, other: f64) -> bool {
+        (one - other).abs() <= 1e-10 * other.abs().max(1e-3)
+    }
+
+    #[test]
+    fn tests_and_rates_are_those_of_scipy_and_statsmodels() {
+        let text = include_str!("../../tests/fixtures/contrasts.json");
+        let known: Value = serde_json::from_str(text).unwrap();
+        let numbers = |value: &Value| value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
+        let mut cases = 0;
+        for case in known["welch"].as_array().unwrap() {
+            let found = welch(&numbers(&case["a"]), &numbers(&case["b"])).unwrap();
+            for (value, key) in [(found.t, "t"), (found.degrees, "df"), (found.p, "p"), (found.hedges_g, "g")] {
+                assert!(close(value, case[key].as_f64().unwrap()), "{key}: {value} but {}", case[key]);
+            }
+            cases += 1;
+        }
+        assert!(cases >= 3);
+        let rates = false_discovery_rates(&numbers(&known["p"]));
+        for (rate, expected) in rates.iter().zip(numbers(&known["q"])) {
+            assert!(close(*rate, expected), "{rate} but {expected}");
+        }
+        assert_eq!(rates.len(), numbers(&known["q"]).len());
+        assert_eq!(welch(&[1.0], &[1.0, 2.0]), None);
+        assert_eq!(welch(&[1.0, 1.0], &[1.0, 1.0]), None);
+    }
+}
