@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         Command::Clean(args) => cli::clean::run(&args),
         Command::Simulate(args) => cli::simulate::run(&args),
         Command::Explain(args) => cli::explain::run(&args),
+        Command::Predict(args) => cli::predict::run(&args),
+        Command::Network(args) => cli::network::run(&args),
         Command::Render(args) => cli::render::run(&args),
         Command::Report(args) => cli::report::run(&args),
         Command::Schema => cli::schema::run(),

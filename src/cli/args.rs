@@ -71,6 +71,10 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Explain the predictions of a network
     Explain(ExplainArgs),
+    /// Predict images with a network
+    Predict(PredictArgs),
+    /// Show the layers of a network: shapes, parameters, multiplications, receptive field
+    Network(NetworkArgs),
     /// Draw heatmaps of relevance maps
     Render(RenderArgs),
     /// Draw the figures and the report of results again
@@ -216,11 +220,47 @@ pub struct SimulateArgs {
     pub out: PathBuf,
 }
 
+/// A network: that of a spec, or of a file that was written here; or the network of a spec with other weights.
+#[derive(Debug, Clone, Args)]
+pub struct WhichNetworkArgs {
+    /// A trained network; state dicts of PyTorch are read, too
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "NET.safetensors",
+          required_unless_present = "spec")]
+    pub weights: Option<PathBuf>,
+    /// A spec whose [model] says what the layers are and, unless --weights does, where their weights are
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "SPEC")]
+    pub spec: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct PredictArgs {
+    #[command(flatten)]
+    pub network: WhichNetworkArgs,
+    /// Images [n, height, width] or [n, channels, height, width], as .npy or .npz
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "IMAGES")]
+    pub images: PathBuf,
+    /// Set a key, such as run.device=cpu
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// The table to write, .parquet or .csv
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "PREDICTIONS")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct NetworkArgs {
+    /// The experiment, a TOML file
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath)]
+    pub spec: PathBuf,
+    /// Set a key of the spec, such as model.dense_units=32
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
-    /// A trained network; state dicts of PyTorch are read, too
-    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "NET.safetensors")]
-    pub weights: PathBuf,
+    #[command(flatten)]
+    pub network: WhichNetworkArgs,
     /// Images [n, height, width], as .npy or .npz, such as `simulate` writes
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "IMAGES")]
     pub images: PathBuf,

@@ -1,63 +1,43 @@
 //! `xdlreg-run explain`: relevance maps of images from a file.
 
-use std::path::Path;
-use std::sync::mpsc;
-
 use super::ExplainArgs;
 use super::files::{absolute, publish};
-use crate::device::Device;
-use crate::error::{EXIT_OK, Error, Result};
-use crate::event::Progress;
-use crate::machine;
-use crate::protocol::{Reply, Request};
-use crate::runner::{AwakeClock, Heard, NO_LOG, Worker, WorkerPlace, resolve_device};
-use crate::spec::{Layers, Origin, check};
-use crate::terminal::{print_line, tell_line};
+use super::networks::{ask, file, settings};
+use crate::error::{EXIT_OK, Result};
+use crate::protocol::Request;
+use crate::runner::resolve_device;
+use crate::spec::{Origin, check};
+use crate::store::planes;
+use crate::terminal::print_line;
 
 pub fn run(args: &ExplainArgs) -> Result<u8> {
-    let mut layers = Layers::from_sets(&args.sets)?;
+    let (mut spec, mut layers) = settings(&args.network, &args.sets)?;
     if let Some(name) = &args.analyzer {
         let value = toml::Value::String(name.clone());
         layers.push_value(Origin::CommandLine(format!("--analyzer {name}")), "explain.analyzer", value)?;
+        spec.explain = layers.merge()?.explain;
     }
-    let spec = layers.merge()?;
     check(&layers, [spec.explain.validate(), spec.run.validate()].concat())?;
+    let network = file(&args.network, &spec, &layers)?;
     resolve_device(spec.run.device)?;
+    let mut predicted = Vec::new();
     publish(&args.out, |temporary| {
         let request = Request::ExplainFiles {
-            weights: absolute(&args.weights),
+            network: network.clone(),
             images: absolute(&args.images),
             explain: spec.explain.clone(),
             out: absolute(temporary),
         };
-        ask(&request, spec.run.device)
+        predicted = ask(&request, spec.run.device)?;
+        Ok(())
     })?;
+    for (image, prediction) in predicted.iter().enumerate() {
+        print_line(&format!("image {image}: prediction {prediction}"));
+    }
+    let count = planes::read_shape(&args.out).map_or(predicted.len(), |(count, _)| count);
+    if count > predicted.len() {
+        print_line(&format!("... and {} more: `xdlreg-run predict` writes all", count - predicted.len()));
+    }
     print_line(&format!("maps in {}", args.out.display()));
     Ok(EXIT_OK)
-}
-
-const HELP: &str = "weights: a .safetensors file with the names and shapes of results/NAME/models; images: an array \
-                    [n, 98, 98] as .npy or .npz, such as `xdlreg-run simulate` writes";
-
-/// Has a worker of its own fulfil one request. What the worker refuses is a mistake in the files given.
-fn ask(request: &Request, device: Device) -> Result<()> {
-    let (sender, receiver) = mpsc::sync_channel(64);
-    let place = WorkerPlace { device, threads: machine::cores(), cores: Vec::new() };
-    let mut worker = Worker::start(0, &place, Path::new(NO_LOG), sender, &AwakeClock::default())?;
-    let lost = |worker: &mut Worker| Error::Failed { message: worker.epitaph(), help: None };
-    worker.send(request).map_err(|_| lost(&mut worker))?;
-    for (_, heard) in receiver {
-        match heard {
-            Heard::Reply(Reply::Done { .. }) => return Ok(()),
-            Heard::Reply(Reply::Failed { reason } | Reply::NoDevice { reason }) => {
-                return Err(Error::usage(reason, HELP));
-            }
-            // The files are in order; the settings lead nowhere with them.
-            Heard::Reply(Reply::Invalid { reason }) => return Err(Error::Usage { message: reason, help: None }),
-            Heard::Reply(Reply::Progress(Progress::Note { message })) => tell_line(&format!("note: {message}")),
-            Heard::Closed => break,
-            Heard::Reply(_) | Heard::Garbled(_) => {}
-        }
-    }
-    Err(lost(&mut worker))
 }

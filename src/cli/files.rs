@@ -21,6 +21,11 @@ pub fn publish(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
     written
 }
 
+/// Gives a temporary file of [`publish`] other contents.
+pub fn fill(temporary: &Path, contents: &[u8]) -> std::io::Result<()> {
+    std::fs::write(temporary, contents)
+}
+
 /// An output that cannot be written.
 pub fn unwritable(path: &Path, error: &std::io::Error) -> Error {
     Error::usage(format!("cannot write {}: {error}", path.display()), "choose a place that you may write")

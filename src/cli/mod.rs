@@ -9,8 +9,11 @@ pub mod explain;
 mod files;
 pub mod inspect;
 pub mod logs;
+pub mod network;
+mod networks;
 pub mod original;
 pub mod plan;
+pub mod predict;
 pub mod render;
 pub mod report;
 pub mod run;
@@ -23,8 +26,8 @@ pub mod why;
 use std::process::ExitCode;
 
 pub use args::{
-    CleanArgs, Cli, Command, CompareArgs, CompletionsArgs, ExplainArgs, FoldersArgs, OneRunArgs, OverArgs, PlanArgs,
-    RenderArgs, ReportArgs, RunArgs, RunFlags, SimulateArgs,
+    CleanArgs, Cli, Command, CompareArgs, CompletionsArgs, ExplainArgs, FoldersArgs, NetworkArgs, OneRunArgs, OverArgs,
+    PlanArgs, PredictArgs, RenderArgs, ReportArgs, RunArgs, RunFlags, SimulateArgs,
 };
 
 use crate::error::Result;

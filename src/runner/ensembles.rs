@@ -120,12 +120,12 @@ fn find(plan: &Plan, records: &[RunRecord]) -> Vec<Ensemble> {
 /// A key of all that a run's maps depend on, but for seeds of network and explanation. The data set counts as it is.
 pub(super) fn setting(plan: &Plan, run: &PlannedRun) -> Key {
     let job = |stage| &plan.tasks[run.tasks[stage]].job;
-    let (Job::Train { dataset, model, train, .. }, Job::Explain { explain, .. }) =
+    let (Job::Train { dataset, model, train, start, .. }, Job::Explain { explain, .. }) =
         (job(StageName::Train), job(StageName::Explain))
     else {
         unreachable!("a run trains and explains")
     };
-    let model = ModelSettings { seed: 0, ..model.clone() };
+    let model = ModelSettings { seed: 0, start: start.clone(), ..model.clone() }.inputs();
     let explain = explain.without_seeds();
     Key::of(&json!({ "dataset": dataset, "model": model, "train": train, "explain": explain }))
 }

@@ -127,6 +127,8 @@ const TABLE: &[Row] = &[
     ("model.architecture", Training, "",
         &["'pumpkin_net'", "'layers'; model.layers = [{ type = 'flatten' }, { type = 'dense', units = 1 }]", "'resnet18'", "'vgg11'",
           "'sfcn'"]),
+    // Its content counts.
+    ("model.weights", Content, "", &["'a.safetensors'", "'b.safetensors'"]),
     ("model.layers[].type", Training, "",
         &["'conv', filters = 2", "'dense', units = 2", "'batch_norm'", "'relu'", "'max_pool'", "'flatten'", "'dropout'",
           "'leaky_relu'", "'elu'", "'avg_pool'", "'global_avg_pool'", "'residual', branch = []"]),

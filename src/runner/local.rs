@@ -53,7 +53,8 @@ impl<'a> LocalExecutor<'a> {
         };
         let last = match reply {
             // Its note on the device was told when the device was resolved; when it was alive is known already.
-            Reply::Ready { .. } | Reply::Alive => return Ok(None),
+            // Predictions are told of files that verbs name, not of stages.
+            Reply::Ready { .. } | Reply::Alive | Reply::Predicted { .. } => return Ok(None),
             Reply::NoDevice { reason } => return Err(Error::Failed { message: reason, help: None }),
             Reply::Started => return Ok(self.begun(worker)),
             Reply::Progress(progress) => {

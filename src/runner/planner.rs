@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::key::Key;
+use crate::net::ModelSettings;
 use crate::plan::{Plan, PlannedRun, PlannedTask};
 use crate::spec::{Cell, ExperimentSpec};
 use crate::stage::{Compute, Job};
@@ -56,8 +57,9 @@ impl Pipeline {
         let dataset = simulate.1.clone();
         let train = keyed(Job::Train {
             dataset: dataset.clone(),
-            model: spec.model.clone(),
+            model: ModelSettings { start: None, ..spec.model.clone() },
             train: spec.train.clone(),
+            start: spec.model.start.clone(),
             compute,
             threads: spec.run.threads_per_worker,
             engine,
@@ -178,7 +180,7 @@ fn readable(value: &Value) -> Value {
 /// Names a run by what it computes. How it is drawn or executed makes no other run.
 pub fn run_id(spec: &ExperimentSpec) -> String {
     let inputs = serde_json::json!({
-        "data": spec.data.to_source().inputs(), "model": spec.model, "train": spec.train,
+        "data": spec.data.to_source().inputs(), "model": spec.model.inputs(), "train": spec.train,
         "explain": spec.explain.unnamed(),
         "evaluate": spec.evaluate,
     });
@@ -273,6 +275,7 @@ mod tests {
                 dataset: dataset.clone(),
                 model: spec.model.clone(),
                 train: spec.train.clone(),
+                start: None,
                 compute,
                 threads: 2,
                 engine,

@@ -1,5 +1,6 @@
 //! `[experiment]` and the whole spec.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::RunSettings;
 use crate::explain::ExplainSettings;
 use crate::metric::EvaluateSettings;
-use crate::net::{ModelSettings, TrainSettings};
+use crate::net::{ModelSettings, SeenWeights, TrainSettings};
 use crate::picture::HeatmapSettings;
 use crate::settings::Invalid;
 use crate::shown::shown;
@@ -84,6 +85,27 @@ impl ExperimentSpec {
         Ok(())
     }
 
+    /// Looks at the weights that training starts from, where there are such, so that what is in them counts.
+    ///
+    /// # Errors
+    /// That they cannot be read, or are those of another network.
+    pub fn look_at_weights(&mut self, seen: &mut SeenWeights) -> Result<(), Invalid> {
+        let Some(path) = self.model.weights.as_deref().filter(|_| self.model.validate().is_empty()) else {
+            return Ok(());
+        };
+        let Ok(network) = self.model.network(self.data.shape()) else { return Ok(()) };
+        let checksum = seen.look(Path::new(path), &network).map_err(|error| {
+            let help = format!(
+                "images have {}; {}",
+                network.input,
+                "give a safetensors file with the weights of this network, or correct the layers and their names"
+            );
+            Invalid::new("model.weights", error.to_string(), help)
+        })?;
+        self.model.start = Some(checksum);
+        Ok(())
+    }
+
     /// Everything that cannot be carried out, each with its dotted key.
     pub fn validate(&self) -> Vec<Invalid> {
         let mut invalid = self.experiment.validate();
@@ -97,7 +119,7 @@ impl ExperimentSpec {
             invalid.extend(self.explain.validate_for_network(&network));
         }
         invalid.extend(of_model);
-        invalid.extend(self.train.validate());
+        invalid.extend(self.train.validate(self.model.weights.is_some()));
         invalid.extend(self.explain.validate());
         invalid.extend(self.explain.validate_for(self.model.task));
         invalid.extend(self.evaluate.validate());

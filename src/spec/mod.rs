@@ -17,10 +17,11 @@ mod takes;
 #[cfg(test)]
 mod tests;
 mod unquoted;
+mod weights_files;
 
 pub use experiment::{ExperimentSettings, ExperimentSpec};
 pub use layers::{Layer, Layers, Origin};
-pub use resolved::{ResolvedSpec, check};
+pub use resolved::{ResolvedSpec, check, merged};
 pub use run::{ExecutorChoice, RunSettings, Workers};
 pub use source::SourceFile;
 pub use sweep::{Cell, CellSettings, MAX_CELLS, SweepBlock};

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::explain_error::place;
 use super::layers::{Layers, Origin, SWEEP};
 use super::sweep::{Cell, resolve};
-use super::{ExperimentSpec, SourceFile};
+use super::{ExperimentSpec, SourceFile, weights_files};
 use crate::error::{Error, Result};
 use crate::settings::Invalid;
 use crate::shown::shown;
@@ -68,7 +68,8 @@ impl ResolvedSpec {
             let path = home::expand(Path::new(&*table)).map(|path| path.to_string_lossy().into_owned());
             *table = path.map_err(|message| place(&layers, Invalid::new("data.table", message, "write its path")))?;
         }
-        let sweep = layers.sweep()?;
+        let mut sweep = layers.sweep()?;
+        weights_files::resolve(&mut spec, sweep.as_mut(), &layers)?;
         let cells = resolve(&layers, sweep.as_ref(), &spec, machine::available_memory())?;
         Ok(Self { spec, cells, layers, sweep })
     }
@@ -94,6 +95,15 @@ impl ResolvedSpec {
         }
         text
     }
+}
+
+/// The settings of a spec file under the environment and `--set` options, as merged: neither checked nor with a sweep.
+pub fn merged(path: &Path, sets: &[String]) -> Result<(ExperimentSpec, Layers)> {
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let layers = Layers::new(SourceFile::read(path)?, &environment, sets)?;
+    let mut spec = layers.merge()?;
+    weights_files::resolve(&mut spec, None, &layers)?;
+    Ok((spec, layers))
 }
 
 /// Turns what cannot be carried out into errors that point at the place where it was written.

@@ -11,7 +11,7 @@ use xdlreg_core::stage::{LIBTORCH_VERSION, Memory, StageError};
 use xdlreg_core::store::Store;
 use xdlreg_core::{alive, machine};
 use xdlreg_tensor::net::device;
-use xdlreg_tensor::stage::{Carried, carry_out, explain_files};
+use xdlreg_tensor::stage::{Carried, carry_out, explain_files, predict_files};
 
 use crate::Args;
 use crate::throttled::Throttled;
@@ -96,10 +96,13 @@ fn answer(request: Request, device: tch::Device, memory: &Memory) -> io::Result<
             begun?;
             carried
         }
-        Request::ExplainFiles { weights, images, explain, out } => {
-            explain_files(&weights, &images, &explain, (device, EngineChoice::Auto), &out, &progress)
+        Request::ExplainFiles { network, images, explain, out } => {
+            explain_files(&network, &images, &explain, (device, EngineChoice::Auto), &out, &progress)
+                .map(|first| send(&Reply::Predicted { first }))
                 .map(|()| Carried::Done(start.elapsed().as_secs_f64()))
         }
+        Request::PredictFiles { network, images, out } => predict_files(&network, &images, device, &out, &progress)
+            .map(|()| Carried::Done(start.elapsed().as_secs_f64())),
     };
     Ok(last_reply(carried))
 }

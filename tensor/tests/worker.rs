@@ -46,7 +46,7 @@ impl Worker {
 }
 
 fn explain(weights: &str, out: &str) -> Value {
-    json!({ "request": "explain_files", "weights": weights, "images": "nowhere.npy", "compute": "cpu", "out": out,
+    json!({ "request": "explain_files", "network": { "weights": weights }, "images": "nowhere.npy", "compute": "cpu", "out": out,
             "explain": { "analyzer": "lrp.epsilon" } })
 }
 

@@ -45,6 +45,7 @@ mod run;
 mod scores;
 mod simulate_render;
 mod soak;
+mod start;
 mod streams;
 mod supply_chain;
 mod sweep;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value, json};
 
 use super::entry::{self, LayerEntry};
 use super::layer::LayerSpec;
@@ -126,6 +127,12 @@ pub struct ModelSettings {
     /// The layers of an architecture of one's own, from the images to the prediction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<LayerEntry>>,
+    /// A safetensors file with the weights to start from, relative to the spec; state dicts of PyTorch are read, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// A checksum of what is in that file, once it was looked at.
+    #[serde(skip)]
+    pub start: Option<String>,
     /// Initial output bias: "target-mean", "zero" or a number (of years, for pumpkins).
     pub output_bias: OutputBias,
     /// Batch normalisation before every convolution and before the dense layers.
@@ -154,6 +161,8 @@ impl Default for ModelSettings {
             task: Task::Regression,
             architecture: Architecture::PumpkinNet,
             layers: None,
+            weights: None,
+            start: None,
             output_bias: OutputBias::TargetMean,
             batch_norm: false,
             dropout: 0.5,
@@ -178,6 +187,16 @@ impl ModelSettings {
                 "leave model.output_bias out, or use model.task = \"regression\"",
             ));
         }
+        if self.weights.is_some() && self.output_bias != OutputBias::TargetMean {
+            invalid.push(Invalid::new(
+                "model.output_bias",
+                "the output bias is in the weights that model.weights names",
+                "leave model.output_bias or model.weights out",
+            ));
+        }
+        if self.weights.as_deref() == Some("") {
+            invalid.push(Invalid::new("model.weights", "model.weights is empty", "name a safetensors file"));
+        }
         for (block, &filters) in self.conv_filters.iter().enumerate() {
             invalid.extend(count(&format!("model.conv_filters.{block}"), filters, 1..=4096));
         }
@@ -198,6 +217,15 @@ impl ModelSettings {
             (_, None) => {}
         }
         invalid
+    }
+
+    /// All that the network and its start depend on: of a weights file what is in it, not where it is.
+    pub fn inputs(&self) -> Value {
+        let mut inputs = json!(self);
+        if let Some(settings) = inputs.as_object_mut().filter(|_| self.weights.is_some()) {
+            settings.insert("weights".into(), json!(self.start));
+        }
+        inputs
     }
 
     /// The network for images of this shape.

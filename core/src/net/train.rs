@@ -45,7 +45,7 @@ pub enum Keep {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSettings {
-    /// Passes over the training set.
+    /// Passes over the training set; 0 leaves the weights of `model.weights` as they are.
     pub epochs: usize,
     /// Images a step; the last batch of an epoch may be smaller.
     pub batch_size: usize,
@@ -85,10 +85,12 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
-    pub fn validate(&self) -> Vec<Invalid> {
+    /// Weights of one's own can be left `as_they_are`, without an epoch.
+    pub fn validate(&self, as_they_are: bool) -> Vec<Invalid> {
         let any = 1..=usize::MAX;
+        let least = if as_they_are { 0 } else { 1 };
         let mut invalid: Vec<Invalid> = [
-            count("train.epochs", self.epochs, any.clone()),
+            count("train.epochs", self.epochs, least..=usize::MAX),
             count("train.batch_size", self.batch_size, any.clone()),
             number("train.learning_rate", self.learning_rate, Bound::Positive),
             number("train.weight_decay", self.weight_decay, Bound::AtLeast(0.0)),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Progress;
 use crate::explain::ExplainSettings;
+use crate::net::ModelSettings;
 use crate::stage::{Compute, Job};
 
 pub use lines::{Line, next_line};
@@ -19,7 +20,18 @@ pub enum Request {
     /// Carry out a stage and publish its result in the store.
     Stage { job: Job, store: PathBuf },
     /// Explain images from a file with weights from a file, without a store.
-    ExplainFiles { weights: PathBuf, images: PathBuf, explain: ExplainSettings, out: PathBuf },
+    ExplainFiles { network: NetworkFile, images: PathBuf, explain: ExplainSettings, out: PathBuf },
+    /// Predict images from a file into an array `[n]`, without a store.
+    PredictFiles { network: NetworkFile, images: PathBuf, out: PathBuf },
+}
+
+/// A network in a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NetworkFile {
+    pub weights: PathBuf,
+    /// What the layers are; by default those that the file names, or of a PumpkinNet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Box<ModelSettings>>,
 }
 
 /// What a worker answers.
@@ -47,6 +59,10 @@ pub enum Reply {
     Progress(Progress),
     /// The work goes on: see [`crate::alive`].
     Alive,
+    /// The predictions for the first images of a file.
+    Predicted {
+        first: Vec<f32>,
+    },
     Done {
         seconds: f64,
     },

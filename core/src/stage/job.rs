@@ -48,6 +48,9 @@ pub enum Job {
         dataset: Key,
         model: ModelSettings,
         train: TrainSettings,
+        /// A checksum of the weights file that `model` names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<String>,
         compute: Compute,
         threads: usize,
         #[serde(default, skip_serializing_if = "EngineChoice::is_auto")]
@@ -107,7 +110,8 @@ impl Job {
     pub fn inputs(&self) -> Value {
         let mut inputs = match self {
             Self::Simulate { data } => json!({ "data": data.inputs() }),
-            Self::Train { dataset, model, train, compute, threads, .. } => {
+            Self::Train { dataset, model, train, start, compute, threads, .. } => {
+                let model = ModelSettings { start: start.clone(), ..model.clone() }.inputs();
                 json!({ "dataset": dataset, "model": model, "train": train, "threads": threads,
                         "compute": compute.kind(), "libtorch": LIBTORCH_VERSION })
             }

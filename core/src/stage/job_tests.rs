@@ -29,7 +29,15 @@ fn jobs() -> [Job; 5] {
     let [dataset, network, relevance] = [1, 2, 3].map(key);
     [
         Job::Simulate { data: Source::Pumpkins(data) },
-        Job::Train { dataset: dataset.clone(), model, train, compute, threads: 1, engine: EngineChoice::Auto },
+        Job::Train {
+            dataset: dataset.clone(),
+            model,
+            train,
+            start: None,
+            compute,
+            threads: 1,
+            engine: EngineChoice::Auto,
+        },
         Job::Explain {
             dataset: dataset.clone(),
             network: network.clone(),

@@ -12,6 +12,7 @@ use super::block::expand;
 use super::cell::{Assignment, CellSettings};
 use super::{SweepBlock, Written};
 use crate::error::{Error, Result};
+use crate::net::SeenWeights;
 use crate::settings::Invalid;
 use crate::shown::shown;
 use crate::source::{DataSettings, MOST_FOLDS, Seen, SourceName};
@@ -173,10 +174,16 @@ fn each_fold(cell: CellSettings, base: &ExperimentSpec) -> Vec<CellSettings> {
 struct Looked {
     settings: Vec<(DataSettings, Result<DataSettings, Invalid>)>,
     seen: Seen,
+    weights: SeenWeights,
 }
 
 /// Looks at a spec's files, at the same ones once.
 fn look(spec: &mut ExperimentSpec, looked: &mut Looked) -> Result<(), Invalid> {
+    look_at_data(spec, looked)?;
+    spec.look_at_weights(&mut looked.weights)
+}
+
+fn look_at_data(spec: &mut ExperimentSpec, looked: &mut Looked) -> Result<(), Invalid> {
     if spec.data.source == SourceName::Pumpkins {
         return Ok(());
     }

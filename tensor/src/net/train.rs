@@ -38,6 +38,8 @@ pub struct Training<'a> {
     pub partition: &'a Partition,
     pub model: &'a ModelSettings,
     pub settings: &'a TrainSettings,
+    /// Weights to start from, in place of random ones.
+    pub start: Option<&'a Weights>,
     pub device: Device,
     pub engine: EngineChoice,
 }
@@ -90,7 +92,9 @@ impl Training<'_> {
         if images != targets || images != parts {
             return Err(TrainError::Counts { images, targets, parts });
         }
-        if [Split::Train, Split::Validation].iter().any(|&part| self.partition.samples(part).is_empty()) {
+        if self.settings.epochs > 0
+            && [Split::Train, Split::Validation].iter().any(|&part| self.partition.samples(part).is_empty())
+        {
             return Err(TrainError::TooFew { count: images });
         }
         let objective = Objective::new(self.model.task, self.targets);
@@ -119,7 +123,9 @@ impl Training<'_> {
     fn start(&self, network: &NetworkSpec, resume: Option<TrainState>) -> Result<TrainState, TrainError> {
         let of_another = |state: &TrainState| state.weights.network().without_rates() != network.without_rates();
         match resume {
-            None => Ok(TrainState::new(initial_weights(network, self.output_bias(), self.model.seed))),
+            None => Ok(TrainState::new(
+                self.start.cloned().unwrap_or_else(|| initial_weights(network, self.output_bias(), self.model.seed)),
+            )),
             Some(state) if of_another(&state) || state.epoch() > self.settings.epochs => Err(TrainError::OtherTraining),
             Some(state) => Ok(state),
         }

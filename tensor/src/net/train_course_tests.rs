@@ -78,7 +78,16 @@ fn training<'a>(
     model: &'a ModelSettings,
     settings: &'a TrainSettings,
 ) -> Training<'a> {
-    Training { images, targets, partition, model, settings, device: Device::Cpu, engine: EngineChoice::Auto }
+    Training {
+        images,
+        targets,
+        partition,
+        model,
+        settings,
+        start: None,
+        device: Device::Cpu,
+        engine: EngineChoice::Auto,
+    }
 }
 
 /// Images of no content with these targets.

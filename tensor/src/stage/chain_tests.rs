@@ -74,6 +74,7 @@ impl Chain {
             dataset: self.key(StageName::Simulate),
             model: small(),
             train,
+            start: None,
             compute: Compute::Cpu,
             threads,
             engine: EngineChoice::Auto,
@@ -208,6 +209,7 @@ fn a_training_goes_on_from_where_an_earlier_attempt_was() {
         partition: &partition,
         model: &model,
         settings: &train,
+        start: None,
         device: Device::Cpu,
         engine: EngineChoice::Auto,
     };

@@ -10,13 +10,15 @@ use xdlreg_core::event::{Progress, ProgressSink};
 use xdlreg_core::explain::{ExplainSettings, Finding, Flaw, Reference, Review, Sum};
 use xdlreg_core::key::Key;
 use xdlreg_core::net::EngineChoice;
-use xdlreg_core::raster::{self, Planes, RasterStack};
+use xdlreg_core::protocol::NetworkFile;
+use xdlreg_core::raster::{Planes, RasterStack};
 use xdlreg_core::sim;
 use xdlreg_core::stage::{self, StageContext, StageError, files};
 use xdlreg_core::store::planes::{ArrayWriter, ImageFile};
 use xdlreg_core::store::{Draft, dataset, inputs};
 use xdlreg_core::task::Task;
 
+use super::predict;
 use crate::explain::{AboutMaps, ExplainError, ExplainedImages, Question, Samples, Sink, explain_each};
 use crate::net::{Network, adapt};
 
@@ -222,27 +224,21 @@ fn refused(error: ExplainError) -> StageError {
     }
 }
 
+/// So many predictions are shown beside maps.
+const SHOWN: usize = 20;
+
 /// Explains images of a file with weights of a file; the maps go to `out`. References are taken from the same file,
-/// where it knows targets. Images and maps are in memory some at a time.
+/// where it knows targets. Images and maps are in memory some at a time. Returns the predictions for the first images.
 pub fn explain_files(
-    weights: &Path,
+    network: &NetworkFile,
     images: &Path,
     settings: &ExplainSettings,
     (device, engine): (Device, EngineChoice),
     out: &Path,
     progress: &dyn ProgressSink,
-) -> Result<(), StageError> {
-    let (net, note) = load(weights, device)?;
+) -> Result<Vec<f32>, StageError> {
+    let (net, file) = predict::open(network, images, device, progress)?;
     let net = net.computed_by(engine);
-    if let Some(note) = note {
-        progress.report(Progress::Note { message: format!("{}: {note}", weights.display()) });
-    }
-    let file = ImageFile::open(images).map_err(StageError::failed)?;
-    check_shape(&file, &net)?;
-    let extent = raster::extent(&file).map_err(StageError::failed)?;
-    if let Some(message) = file.note_on_scale(extent) {
-        progress.report(Progress::Note { message });
-    }
     let known = dataset::load_targets(images).map_err(StageError::failed)?;
     if let Some((target, targets)) = known.as_ref().filter(|(_, targets)| targets.len() != file.count()) {
         let (path, count, name) = (images.display(), file.count(), &target.name);
@@ -264,7 +260,9 @@ pub fn explain_files(
     for Finding { message, .. } in findings {
         progress.report(Progress::Note { message });
     }
-    maps.writer.expect("explanations have begun").finish().map(drop).map_err(StageError::io(out))
+    maps.writer.expect("explanations have begun").finish().map_err(StageError::io(out))?;
+    let first: Vec<usize> = (0..file.count().min(SHOWN)).collect();
+    predict::predict(&net, &file.select(&first))
 }
 
 /// A file of maps while it is written.
@@ -287,15 +285,6 @@ impl Sink for Maps<'_> {
         self.looked.look(about, &explained);
         self.writer.iter_mut().try_for_each(|writer| writer.write(explained.maps))
     }
-}
-
-fn check_shape(images: &ImageFile, net: &Network) -> Result<(), StageError> {
-    let (found, expected) = (images.shape(), net.spec().input);
-    if found == expected {
-        return Ok(());
-    }
-    let path = images.path().display();
-    Err(StageError::failed(format!("{path}: images of {found}, but the network takes {expected}")))
 }
 
 /// A network from its file, with what the user should know of how that was read.

@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod explain;
+mod predict;
 mod train;
 
 use std::time::Instant;
@@ -13,6 +14,7 @@ use xdlreg_core::store::{Check, Lookup, Store};
 use xdlreg_core::{alive, machine};
 
 pub use explain::explain_files;
+pub use predict::predict_files;
 
 /// What became of a job.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,8 +61,8 @@ pub fn carry_out(
     let draft = store.draft(stage, &key).map_err(StageError::io(store.root()))?;
     match job {
         Job::Simulate { data } => simulate::run(data, &draft, &context)?,
-        Job::Train { dataset, model, train, threads, engine, .. } => {
-            train::run(dataset, model, train, (device, *engine), *threads, &key, &draft, &context)?;
+        Job::Train { dataset, model, train, start, threads, engine, .. } => {
+            train::run(dataset, model, train, start.as_deref(), (device, *engine), *threads, &key, &draft, &context)?;
         }
         Job::Explain { dataset, network, explain, engine, .. } => {
             explain::run(dataset, network, explain, (device, *engine), &draft, &context)?;

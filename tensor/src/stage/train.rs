@@ -1,18 +1,20 @@
 //! Train: data set -> network, with its history and predictions.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::SystemTime;
 
 use tch::Device;
 use xdlreg_core::disk::Folder;
 use xdlreg_core::event::{Progress, ProgressSink};
 use xdlreg_core::key::Key;
-use xdlreg_core::net::{EngineChoice, ModelSettings, TrainSettings};
+use xdlreg_core::net::{Adapted, EngineChoice, ModelSettings, TrainSettings, read_start};
+use xdlreg_core::raster::ImageShape;
 use xdlreg_core::stage::{self, StageContext, StageError, files};
 use xdlreg_core::store::seal::{seal_bytes, unseal_bytes};
 use xdlreg_core::store::{Draft, arrays};
 
-use crate::net::{KeptWeights, Network, TrainError, TrainState, Trained, Training, tensorboard};
+use crate::net::{KeptWeights, Network, TrainError, TrainState, Trained, Training, Weights, tensorboard};
 
 /// Where a training stands, in its scratch folder.
 const STATE: &str = "state.safetensors";
@@ -23,6 +25,7 @@ pub fn run(
     dataset: &Key,
     model: &ModelSettings,
     settings: &TrainSettings,
+    start: Option<&str>,
     (device, engine): (Device, EngineChoice),
     threads: usize,
     key: &Key,
@@ -31,7 +34,8 @@ pub fn run(
 ) -> Result<(), StageError> {
     let data = context.dataset(dataset)?;
     let (images, targets, partition) = (&data.images, &data.targets, &data.partition);
-    let training = Training { images, targets, partition, model, settings, device, engine };
+    let start = start_of(model, images.shape(), start, context.progress)?;
+    let training = Training { images, targets, partition, model, settings, start: start.as_ref(), device, engine };
     let scratch = context.store.scratch(key);
     scratch.make().map_err(StageError::io(scratch.path()))?;
     scratch.remove_temporary(false);
@@ -59,6 +63,22 @@ pub fn run(
     })?;
     let predictions = Network::new(&trained.weights, device).computed_by(engine).predict(images);
     save(&trained, &predictions, draft)
+}
+
+/// The weights that the settings name, where they do.
+fn start_of(
+    model: &ModelSettings,
+    shape: ImageShape,
+    checksum: Option<&str>,
+    progress: &dyn ProgressSink,
+) -> Result<Option<Weights>, StageError> {
+    let Some(path) = &model.weights else { return Ok(None) };
+    let network = model.network(shape).map_err(StageError::failed)?;
+    let Adapted { weights, note } = read_start(Path::new(path), &network, checksum).map_err(StageError::failed)?;
+    if let Some(note) = note {
+        progress.report(Progress::Note { message: format!("{path}: {note}") });
+    }
+    Ok(Some(weights))
 }
 
 /// The state that an earlier attempt reached. One that cannot be read is told and not used.

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::net::{BLOCKS, LayerSpec, NetworkError, NetworkSpec, Placed, PumpkinNet, Shape};
+use crate::shown::grouped;
+use crate::sim::SHAPE;
+use crate::task::Task;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensorError, SafeTensors};
 use thiserror::Error;
-use xdlreg_core::net::{BLOCKS, LayerSpec, NetworkError, NetworkSpec, Placed, PumpkinNet, Shape};
-use xdlreg_core::sim::SHAPE;
-use xdlreg_core::task::Task;
 
 /// The layers as JSON, in a file's metadata: one entry, because entries have no order and equal weights give equal bytes.
 const NETWORK: &str = "xdlreg_network";
@@ -104,7 +105,7 @@ impl Weights {
     }
 
     /// Takes the parameters of `network`, of a PumpkinNet by default.
-    pub(super) fn from_tensors(
+    pub fn from_tensors(
         mut tensors: BTreeMap<String, TensorView>,
         network: Option<NetworkSpec>,
     ) -> Result<Self, WeightsError> {
@@ -150,7 +151,7 @@ pub(super) fn named_network(bytes: &[u8]) -> Result<Option<NetworkSpec>, Weights
 }
 
 /// A safetensors file of `parameters` under the given names.
-pub(super) fn to_safetensors<'a>(
+pub fn to_safetensors<'a>(
     parameters: impl Iterator<Item = (String, &'a Parameter)>,
     (key, text): (&str, String),
 ) -> Vec<u8> {
@@ -182,25 +183,17 @@ fn unfit(network: &NetworkSpec, name: &str, expected: &[usize], found: &[usize])
         .map_or(("the image".to_owned(), Shape::Image(network.input)), |placed| (placed.name.into(), placed.output));
     let provided = match shape {
         Shape::Image(image) if expected.len() == 2 => {
-            format!("{} ({} x {} x {})", grouped(image.values()), image.channels, image.height, image.width)
+            format!("{} ({} x {} x {})", grouped(image.values() as u128), image.channels, image.height, image.width)
         }
-        shape => grouped(shape.channels()),
+        shape => grouped(shape.channels() as u128),
     };
     let what = if expected.len() == 2 { "inputs" } else { "channels" };
-    Some(WeightsError::Inputs { layer: layer.into(), expected: grouped(*wanted), what, before: name, provided })
+    Some(WeightsError::Inputs { layer: layer.into(), expected: grouped(*wanted as u128), what, before: name, provided })
 }
 
-/// A number with commas between thousands.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let first = digits.len() % 3;
-    let groups = digits.as_bytes()[first..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
-    let head = (first > 0).then(|| digits[..first].to_owned());
-    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
-}
-
-/// The parameter `name` of exactly this shape, but for sides of 1 behind it (a convolution of 1 x 1 pixels is a dense layer), of any type of floats, and finite as float32.
-pub(super) fn read(name: String, shape: Vec<usize>, tensor: &TensorView) -> Result<Parameter, WeightsError> {
+/// The parameter `name` of exactly this shape, but for sides of 1 behind it (a convolution of 1 x 1 pixels is a dense layer), of any
+/// type of floats, and finite as float32.
+pub fn read(name: String, shape: Vec<usize>, tensor: &TensorView) -> Result<Parameter, WeightsError> {
     let data = tensor.data();
     let values: Vec<f32> = match tensor.dtype() {
         Dtype::F32 => data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),

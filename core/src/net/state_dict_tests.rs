@@ -1,7 +1,7 @@
+use crate::net::ModelSettings;
+use crate::sim::SHAPE;
 use half::{bf16, f16};
 use safetensors::tensor::serialize;
-use xdlreg_core::net::ModelSettings;
-use xdlreg_core::sim::SHAPE;
 
 use super::*;
 

@@ -1,6 +1,6 @@
+use crate::net::ModelSettings;
+use crate::sim::SHAPE;
 use safetensors::tensor::serialize;
-use xdlreg_core::net::ModelSettings;
-use xdlreg_core::sim::SHAPE;
 
 use super::*;
 

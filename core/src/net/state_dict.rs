@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::net::NetworkSpec;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
-use xdlreg_core::net::NetworkSpec;
 
 use super::weights::{Weights, WeightsError, named_network};
 
