@@ -11,7 +11,7 @@ export TORCH_PYTHON KERAS_PYTHON
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-notebook test-tensorboard test-parity test-gpu soak fuzz lint deny bench install clean help
+.PHONY: run setup build test test-report test-notebook test-tensorboard test-parity test-export test-gpu soak fuzz lint deny bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -51,6 +51,10 @@ test-tensorboard: build ## let the TensorBoard of TENSORBOARD_PYTHON read the ev
 test-parity: setup ## hold maps of torchvision's networks against Zennit and Captum, with TORCH_PYTHON
 	@$(or $(TORCH_PYTHON),$(PYTHON)) -B tests/parity/cases.py large target/parity
 	@XDLREG_PARITY=$(CURDIR)/target/parity $(CARGO) test $(BUILD) --lib -- --quiet --ignored --nocapture have_the_maps_of_zennit
+
+test-export: build ## export networks of PyTorch (and Keras, with KERAS_PYTHON), and hold what they do here against what they do there
+	@$(or $(TORCH_PYTHON),$(PYTHON)) -B tests/export/test_export.py torch target/release
+	@$(if $(KERAS_PYTHON),$(KERAS_PYTHON) -B tests/export/test_export.py keras target/release,echo "Keras is not tested: name a Python that has it in KERAS_PYTHON")
 
 test-gpu: build ## hold CUDA against the CPU, on a machine with an NVIDIA GPU
 	@$(PYTHON) -B tests/gpu/test_cuda.py target/release

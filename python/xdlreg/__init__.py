@@ -1,0 +1,1 @@
+"""Helpers of xdlreg for Python. `xdlreg.export` writes networks of PyTorch and Keras as specs and weights files."""
