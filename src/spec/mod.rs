@@ -8,6 +8,7 @@ mod layers;
 mod limits_tests;
 pub mod memory;
 mod merge;
+mod paths;
 mod resolved;
 mod run;
 mod source;
@@ -17,7 +18,6 @@ mod takes;
 #[cfg(test)]
 mod tests;
 mod unquoted;
-mod weights_files;
 
 pub use experiment::{ExperimentSettings, ExperimentSpec};
 pub use layers::{Layer, Layers, Origin};

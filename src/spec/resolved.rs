@@ -7,7 +7,7 @@ use std::path::Path;
 use super::explain_error::place;
 use super::layers::{Layers, Origin, SWEEP};
 use super::sweep::{Cell, resolve};
-use super::{ExperimentSpec, SourceFile, weights_files};
+use super::{ExperimentSpec, SourceFile, paths};
 use crate::error::{Error, Result};
 use crate::settings::Invalid;
 use crate::shown::shown;
@@ -64,12 +64,8 @@ impl ResolvedSpec {
         spec.experiment.output = output.map_err(|message| {
             place(&layers, Invalid::new("experiment.output", message, "write the path of a folder"))
         })?;
-        if let Some(table) = &mut spec.data.table {
-            let path = home::expand(Path::new(&*table)).map(|path| path.to_string_lossy().into_owned());
-            *table = path.map_err(|message| place(&layers, Invalid::new("data.table", message, "write its path")))?;
-        }
         let mut sweep = layers.sweep()?;
-        weights_files::resolve(&mut spec, sweep.as_mut(), &layers)?;
+        paths::resolve(&mut spec, sweep.as_mut(), &layers)?;
         let cells = resolve(&layers, sweep.as_ref(), &spec, machine::available_memory())?;
         Ok(Self { spec, cells, layers, sweep })
     }
@@ -102,7 +98,7 @@ pub fn merged(path: &Path, sets: &[String]) -> Result<(ExperimentSpec, Layers)> 
     let environment: Vec<_> = std::env::vars_os().collect();
     let layers = Layers::new(SourceFile::read(path)?, &environment, sets)?;
     let mut spec = layers.merge()?;
-    weights_files::resolve(&mut spec, None, &layers)?;
+    paths::resolve(&mut spec, None, &layers)?;
     Ok((spec, layers))
 }
 

@@ -1,4 +1,4 @@
-//! `model.weights`: paths as they are written, and from the root. A path starts at the folder of the spec that names it; one that
+//! Paths of files that a spec names, `data.table` and `model.weights`: as they are written, and from the root. A path starts at the folder of the spec that names it; one that
 //! was typed behind `--set` or in the environment starts where the program does.
 
 use std::path::Path;
@@ -12,18 +12,24 @@ use crate::error::Result;
 use crate::home;
 use crate::settings::Invalid;
 
-const KEY: &str = "model.weights";
+/// The settings that are paths of files, and what to write there.
+const KEYS: [(&str, &str); 2] =
+    [("data.table", "write the path of a table"), ("model.weights", "write the path of a safetensors file")];
 
 /// Puts paths from the root in place of those in a spec and its sweep, so that they mean the same in `spec.toml` of the results.
 pub fn resolve(spec: &mut ExperimentSpec, sweep: Option<&mut Value>, layers: &Layers) -> Result<()> {
-    let refuse = |message| place(layers, Invalid::new(KEY, message, "write the path of a safetensors file"));
-    if let Some(weights) = &mut spec.model.weights {
-        *weights = from_root(weights, &layers.origin(KEY)).map_err(refuse)?;
+    let of_sweep = layers.origin(SWEEP);
+    let mut sweep = sweep;
+    for ((key, help), path) in KEYS.into_iter().zip([&mut spec.data.table, &mut spec.model.weights]) {
+        let refuse = |message| place(layers, Invalid::new(key, message, help));
+        if let Some(path) = path {
+            *path = from_root(path, &layers.origin(key)).map_err(refuse)?;
+        }
+        if let Some(sweep) = sweep.as_deref_mut() {
+            in_sweep(sweep, key, &of_sweep).map_err(refuse)?;
+        }
     }
-    match sweep {
-        Some(sweep) => in_sweep(sweep, &layers.origin(SWEEP)).map_err(refuse),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// A path from the root; an empty one, which is refused later, as it is.
@@ -41,14 +47,14 @@ fn from_root(path: &str, origin: &Origin) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "the path is not text in UTF-8".into())
 }
 
-/// All values of the key, wherever in a sweep it stands.
-fn in_sweep(value: &mut Value, origin: &Origin) -> Result<(), String> {
+/// All values of a key, wherever in a sweep it stands.
+fn in_sweep(value: &mut Value, wanted: &str, origin: &Origin) -> Result<(), String> {
     match value {
-        Value::Table(table) => table.iter_mut().try_for_each(|(key, value)| match key.as_str() {
-            KEY => all_paths(value, origin),
-            _ => in_sweep(value, origin),
+        Value::Table(table) => table.iter_mut().try_for_each(|(key, value)| match key == wanted {
+            true => all_paths(value, origin),
+            false => in_sweep(value, wanted, origin),
         }),
-        Value::Array(items) => items.iter_mut().try_for_each(|item| in_sweep(item, origin)),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| in_sweep(item, wanted, origin)),
         _ => Ok(()),
     }
 }
