@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use miette::{Diagnostic, SourceSpan};
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::excerpt::Excerpt;
@@ -101,6 +102,26 @@ impl Error {
             Ok(()) => text,
             Err(_) => format!("{self}\n"),
         }
+    }
+
+    /// The same for a program, as one object: `message`, `help`, `exit_code`, `rendered`; for a mistake in a spec also its
+    /// `label`, `file`, `line` and `column`, counted from 1; for several mistakes all of them in `mistakes`.
+    pub fn to_json(&self) -> Value {
+        let mut told =
+            json!({ "message": self.to_string(), "exit_code": self.exit_code(), "rendered": self.render(false) });
+        told["help"] = self.help().map(|help| help.to_string()).into();
+        match self {
+            Self::Spec(mistake) => {
+                let [line, column] = mistake.source_code.position();
+                told["label"] = mistake.label.as_str().into();
+                told["file"] = mistake.source_code.name().into();
+                told["line"] = line.into();
+                told["column"] = column.into();
+            }
+            Self::Several(mistakes) => told["mistakes"] = mistakes.iter().map(Self::to_json).collect(),
+            _ => {}
+        }
+        told
     }
 }
 

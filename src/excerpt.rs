@@ -63,6 +63,17 @@ impl Excerpt {
         }
     }
 
+    /// What the text is called: the spec's file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Line and column of the marked place in the whole text, counted from 1.
+    pub fn position(&self) -> [usize; 2] {
+        let above = self.text[..self.mark.offset()].matches('\n').count();
+        [self.first_line + above + 1, self.column + 1]
+    }
+
     /// The marked place in the lines as shown.
     pub fn mark(&self) -> SourceSpan {
         self.mark

@@ -34,10 +34,16 @@ use crate::error::Result;
 use crate::exit;
 use crate::terminal::{self, Styled};
 
+/// With the value "json", errors are a line of JSON on standard error: what the Python package makes exceptions of.
+const MESSAGE_FORMAT: &str = "XDLREG_MESSAGE_FORMAT";
+
 /// Shows an error, if there is one, and turns the result into the exit code.
 pub fn finish(result: Result<u8>) -> ExitCode {
     exit::with(result.unwrap_or_else(|error| {
-        terminal::tell_styled(&Styled { plain: error.render(false), colored: error.render(true) });
+        match std::env::var_os(MESSAGE_FORMAT) {
+            Some(format) if format == "json" => terminal::tell_line(&error.to_json().to_string()),
+            _ => terminal::tell_styled(&Styled { plain: error.render(false), colored: error.render(true) }),
+        }
         error.exit_code()
     }))
 }

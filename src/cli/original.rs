@@ -37,14 +37,17 @@ pub struct Original {
     /// How many heatmaps are drawn
     #[arg(long = "plot_n_heatmaps", value_name = "K", default_value_t = 20)]
     pub plot_n_heatmaps: usize,
+    /// Write events as JSON lines to standard output, for the Python package
+    #[arg(long, hide = true)]
+    pub json: bool,
 }
 
-/// As Python users write booleans.
+/// The spellings that the original accepts, in any case.
 fn boolean(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
-        "true" | "1" | "yes" => Ok(true),
-        "false" | "0" | "no" => Ok(false),
-        _ => Err("expected True or False".into()),
+        "true" | "t" | "yes" | "y" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "0" => Ok(false),
+        _ => Err("expected a truth value: true, t, yes, y or 1; false, f, no, n or 0".into()),
     }
 }
 
@@ -60,5 +63,6 @@ pub fn run(args: Original) -> Result<u8> {
         plot_n_heatmaps: args.plot_n_heatmaps,
         ..RunSimulation::default()
     };
-    execute(&simulation.resolve()?, &RunOptions::default(), Style::Auto)
+    let style = if args.json { Style::Json } else { Style::Auto };
+    execute(&simulation.resolve()?, &RunOptions::default(), style)
 }

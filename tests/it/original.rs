@@ -21,6 +21,39 @@ fn the_flags_of_the_original_work() {
 }
 
 #[test]
+fn truth_values_are_read_in_all_spellings_of_the_original() {
+    let scene = Scene::new();
+    let uniform = |value: &str| {
+        // Refused for its 99 images, once the flags are understood.
+        let flags = ["--n_samples", "99", "--uniform", value];
+        Ended::of(scene.command("xdlreg").args(flags)).exits(2).stderr
+    };
+    for value in ["t", "f", "y", "n", "yes", "no", "1", "0", "true", "false", "True", "FALSE", "Y"] {
+        let said = uniform(value);
+        assert!(said.contains("n_samples") && !said.contains("truth value"), "{value}: {said}");
+    }
+    for value in ["maybe", "2", "tr", ""] {
+        assert!(uniform(value).contains("truth value"), "{value}");
+    }
+}
+
+#[test]
+fn mistakes_are_told_to_programs_as_json() {
+    let scene = Scene::with_spec("[train]\nepochs = 0\n");
+    let told = |program: &str, arguments: &[&str]| -> serde_json::Value {
+        let mut command = scene.command(program);
+        let ended = Ended::of(command.env("XDLREG_MESSAGE_FORMAT", "json").args(arguments)).exits(2);
+        serde_json::from_str(&ended.stderr).unwrap_or_else(|error| panic!("{error}: {}", ended.stderr))
+    };
+    let mistake = told("xdlreg-run", &["spec.toml"]);
+    assert_eq!((mistake["file"].as_str(), mistake["line"].as_u64()), (Some("spec.toml"), Some(2)));
+    assert_eq!((mistake["column"].as_u64(), mistake["exit_code"].as_u64()), (Some(10), Some(2)));
+    assert!(mistake["message"].as_str().is_some_and(|message| message.contains("epochs")), "{mistake}");
+    let elsewhere = told("xdlreg", &["--n_samples", "99"]);
+    assert!(elsewhere["message"].is_string() && elsewhere["file"].is_null(), "{elsewhere}");
+}
+
+#[test]
 fn the_help_lists_the_flags_of_the_original() {
     let help = Ended::of(Scene::new().command("xdlreg").arg("--help")).succeeds().stdout;
     for flag in ["path", "n_samples", "uniform", "target_bias", "growth_mode", "epochs", "plot_n_heatmaps"] {
