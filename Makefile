@@ -3,6 +3,7 @@ SPEC ?= configs/quickstart.toml
 CARGO ?= cargo
 PYTHON ?= python3
 NOTEBOOK_PYTHON ?= $(PYTHON)
+API_PYTHON ?= $(PYTHON)
 TENSORBOARD_PYTHON ?= $(PYTHON)
 SOAK_MINUTES ?= 30
 FUZZ_SECONDS ?= 60
@@ -11,7 +12,7 @@ export TORCH_PYTHON KERAS_PYTHON
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-notebook test-tensorboard test-parity test-export test-gpu soak fuzz lint deny bench install clean help
+.PHONY: run setup build test test-report test-python test-notebook test-tensorboard test-parity test-export test-gpu soak fuzz lint deny bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -35,6 +36,12 @@ fuzz: setup ## run the fuzz targets under libFuzzer, each for FUZZ_SECONDS; FUZZ
 test-report: setup ## test report.html in headless Chromium
 	@$(CARGO) test $(BUILD) --test it -- --quiet --ignored write_a_large_study_for_the_browser
 	@$(PYTHON) -B tests/browser/test_report.py
+
+# Where cargo puts programs.
+PROGRAMS = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release
+
+test-python: build ## test the Python package and the examples of docs/python.md, with API_PYTHON
+	@PYTHONPATH=python XDLREG_PROGRAMS=$(PROGRAMS) $(API_PYTHON) -B -m unittest discover --quiet python/tests
 
 # Runs of the quick start, for the two tests below: done once, then taken from the store.
 RUN_FOR_TESTS = $(CARGO) run --release --locked --quiet --bin xdlreg-run -- --quiet --output target/notebook
