@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use crate::home;
 use crate::picture::PictureFormat;
+use crate::runner::Shard;
 use crate::sim::{Distribution, GrowthMode};
 
 /// Reads a path with `~` for the home folder, which shells do not expand behind a `=`.
@@ -125,6 +126,9 @@ pub struct RunFlags {
     /// Help another xdlreg-run that works on the same experiment
     #[arg(long)]
     pub join: bool,
+    /// Do the I-th of N parts, next to others that do the other parts; without it the same command writes the tables
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["join", "dry_run"])]
+    pub shard: Option<Shard>,
     /// Stop at the first failure
     #[arg(long)]
     pub fail_fast: bool,

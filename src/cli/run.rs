@@ -3,10 +3,13 @@
 use super::{RunArgs, plan, stop};
 use crate::error::{EXIT_FAILED, EXIT_OK, Result};
 use crate::reporter::{Style, reporter, summarize};
-use crate::runner::{RunOptions, run_experiment};
+use crate::runner::{RunOptions, Shard, run_experiment, run_shard};
 use crate::spec::ResolvedSpec;
 use crate::store::Check;
-use crate::terminal::{self, tell_line};
+use crate::terminal::{self, print_line, tell_line};
+
+/// So many runs of a part that failed are named.
+const SHOWN: usize = 20;
 
 pub fn run(args: &RunArgs) -> Result<u8> {
     let flags = &args.flags;
@@ -26,7 +29,25 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         (_, true) => Style::Json,
         _ => Style::Auto,
     };
-    execute(&resolved, &options, style)
+    match flags.shard {
+        Some(shard) => execute_shard(&resolved, shard, &options, style),
+        None => execute(&resolved, &options, style),
+    }
+}
+
+/// Does a part of an experiment, and says how to go on.
+fn execute_shard(resolved: &ResolvedSpec, shard: Shard, options: &RunOptions, style: Style) -> Result<u8> {
+    let outcome = run_shard(resolved, shard, options, reporter(style).as_mut(), stop::on_signal()?)?;
+    if style == Style::Auto {
+        for (run, reason) in outcome.failed.iter().take(SHOWN) {
+            print_line(&format!("run {run}: {reason}"));
+        }
+        let (runs, all) = outcome.runs;
+        let (done, failed) = (runs - outcome.failed.len(), outcome.failed.len());
+        print_line(&format!("part {shard}: {runs} of {all} runs; {done} done, {failed} failed or invalid"));
+        print_line("when all parts are done, the same command without --shard writes the tables and the report");
+    }
+    Ok(if outcome.failed.is_empty() { EXIT_OK } else { EXIT_FAILED })
 }
 
 /// Runs a resolved spec and shows what came out.

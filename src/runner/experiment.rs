@@ -179,7 +179,7 @@ fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<Fil
 }
 
 /// Says that the store is being worked on, as long as the guard lives. Waits while results are being removed from it.
-fn work_on(store: &Store, sink: &mut dyn EventSink, interrupted: &AtomicBool) -> Result<InUse> {
+pub(super) fn work_on(store: &Store, sink: &mut dyn EventSink, interrupted: &AtomicBool) -> Result<InUse> {
     let mut told = false;
     loop {
         if let Some(in_use) = store.work().map_err(|error| Error::io("use the store", store.root(), &error))? {
@@ -202,7 +202,7 @@ fn open_recorder<'a>(folder: &ResultsFolder, sink: &'a mut dyn EventSink) -> Res
 }
 
 /// Makes the results folder; a folder that cannot be written is a mistake of the spec, and nothing is left behind.
-fn open_folder(folder: &ResultsFolder) -> Result<()> {
+pub(super) fn open_folder(folder: &ResultsFolder) -> Result<()> {
     folder.folder().make_writable().map_err(|error| {
         let help = "choose a folder that you may write with experiment.output or --output";
         Error::usage(format!("cannot write the results folder {}: {error}", folder.path().display()), help)
@@ -236,7 +236,7 @@ fn write(folder: &Folder, name: &str, contents: &[u8]) -> Result<()> {
 }
 
 /// Sends this thread's log to a file until the guard is dropped.
-fn log_to(logs: &Folder) -> Result<tracing::subscriber::DefaultGuard> {
+pub(super) fn log_to(logs: &Folder) -> Result<tracing::subscriber::DefaultGuard> {
     let file = logs.make().and_then(|()| logs.append(LOG));
     let file = file.map_err(|error| Error::io("write", &logs.path_of(LOG), &error))?.into_file();
     let filter = tracing_subscriber::EnvFilter::try_from_env("XDLREG_LOG").unwrap_or_else(|_| "info".into());

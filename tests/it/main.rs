@@ -43,6 +43,7 @@ mod resume;
 mod rot;
 mod run;
 mod scores;
+mod shard;
 mod simulate_render;
 mod soak;
 mod start;
