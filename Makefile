@@ -12,7 +12,7 @@ export TORCH_PYTHON KERAS_PYTHON
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-python test-notebook test-tensorboard test-parity test-export test-gpu soak fuzz lint deny bench install clean help
+.PHONY: run setup build test test-report test-python test-notebook test-tensorboard test-parity test-export test-gpu test-slurm soak fuzz lint deny bench install clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -26,6 +26,9 @@ build: setup ## build the three programs
 test: build ## run all tests
 	@$(PYTHON) -B -m unittest discover --quiet setup
 	@$(CARGO) test $(BUILD)
+
+test-slurm: build ## run experiments on a real Slurm of two nodes; installs, starts and stops it (Debian, root)
+	@$(PYTHON) -B tests/slurm/test_slurm.py target/release
 
 soak: build ## run the long tests of docs/reliability.md, within SOAK_MINUTES
 	@$(PYTHON) -B tests/soak.py --minutes $(SOAK_MINUTES)

@@ -95,6 +95,17 @@ pub struct OverArgs {
     /// Folder for results folders, instead of experiment.output
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Who does the work, instead of run.executor: local or slurm
+    #[arg(long, value_name = "NAME", value_parser = ["local", "slurm"])]
+    pub executor: Option<String>,
+}
+
+impl OverArgs {
+    /// The settings of these options.
+    pub fn settings(&self) -> Vec<String> {
+        let executor = self.executor.iter().map(|executor| format!("run.executor={executor}"));
+        self.sets.iter().cloned().chain(executor).collect()
+    }
 }
 
 #[derive(Debug, Clone, Args)]
@@ -129,6 +140,9 @@ pub struct RunFlags {
     /// Do the I-th of N parts, next to others that do the other parts; without it the same command writes the tables
     #[arg(long, value_name = "I/N", conflicts_with_all = ["join", "dry_run"])]
     pub shard: Option<Shard>,
+    /// Follow the jobs of a cluster until they are done; without it they are submitted, and the same command collects
+    #[arg(long)]
+    pub wait: bool,
     /// Stop at the first failure
     #[arg(long)]
     pub fail_fast: bool,

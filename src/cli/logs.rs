@@ -7,6 +7,7 @@ use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
 use crate::event::{Event, StageRef};
 use crate::key::Key;
+use crate::runner::slurm::logs_of;
 use crate::runner::{Events, Recorded, ResultsFolder, find_run, read_plan};
 use crate::terminal::print_line;
 
@@ -30,6 +31,10 @@ pub fn run(args: &OneRunArgs) -> Result<u8> {
         {
             logs.part(&folder, log, *log_offset).lines().for_each(|line| print_line(&format!("    {line}")));
         }
+    }
+    for (heading, log) in logs_of(folder.folder(), &frozen, run)? {
+        print_line(&heading);
+        log.lines().for_each(|line| print_line(&format!("    {line}")));
     }
     Ok(EXIT_OK)
 }

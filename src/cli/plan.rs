@@ -7,9 +7,11 @@ use std::path::Path;
 use super::{OverArgs, PlanArgs};
 use crate::clock::duration;
 use crate::error::{EXIT_OK, Result};
-use crate::plan::{Plan, PlannedRun};
-use crate::runner::{make_plan, places, resolve_device};
-use crate::spec::ResolvedSpec;
+use crate::format::FORMAT;
+use crate::plan::{FrozenPlan, Plan, PlannedRun};
+use crate::runner::{ResultsFolder, device_of, make_plan, places, slurm};
+use crate::spec::{ExecutorChoice, ExperimentSpec, ResolvedSpec};
+use crate::stage::Compute;
 use crate::stage_name::StageName;
 use crate::store::Store;
 use crate::terminal::print;
@@ -23,8 +25,8 @@ pub fn run(args: &PlanArgs) -> Result<u8> {
 
 /// Prints the plan of a spec; nothing is written.
 pub fn show(spec: &Path, over: &OverArgs, jobs: Option<usize>) -> Result<u8> {
-    let resolved = ResolvedSpec::read(spec, &over.sets, over.output.as_deref())?;
-    let device = resolve_device(resolved.spec.run.device)?;
+    let resolved = ResolvedSpec::read(spec, &over.settings(), over.output.as_deref())?;
+    let device = device_of(&resolved.spec.run)?;
     let plan = make_plan(&resolved.cells, device.compute);
     let store = Store::new(Path::new(&resolved.spec.experiment.output).join(".store"));
     let (places, crowded) = places(&device.devices, &resolved.spec.run, jobs);
@@ -33,8 +35,20 @@ pub fn show(spec: &Path, over: &OverArgs, jobs: Option<usize>) -> Result<u8> {
         let _ = writeln!(text, "note: {note}");
     }
     text += &describe(&plan, &store, places.len());
+    if resolved.spec.run.executor == ExecutorChoice::Slurm {
+        text += &scripts(&resolved.spec, plan, device.compute, &store)?;
+    }
     print(&text);
     Ok(EXIT_OK)
+}
+
+/// The scripts that would be submitted to Slurm.
+fn scripts(spec: &ExperimentSpec, plan: Plan, compute: Compute, store: &Store) -> Result<String> {
+    let done: Vec<bool> = plan.tasks.iter().map(|task| store.contains(task.stage(), &task.key)).collect();
+    let name = spec.experiment.name.clone();
+    let folder = ResultsFolder::new(Path::new(&spec.experiment.output), &name);
+    let frozen = FrozenPlan { format: FORMAT, name, frozen_at: String::new(), compute, plan };
+    slurm::preview(&frozen, &done, &folder, store, &spec.run)
 }
 
 /// "24 runs: 1 simulate, 4 train, ...; 7 cached; about 3 min 10 s", then what is shared, then run by run.

@@ -4,7 +4,7 @@ use super::{RunArgs, plan, stop};
 use crate::error::{EXIT_FAILED, EXIT_OK, Result};
 use crate::reporter::{Style, reporter, summarize};
 use crate::runner::{RunOptions, Shard, run_experiment, run_shard};
-use crate::spec::ResolvedSpec;
+use crate::spec::{ExecutorChoice, ResolvedSpec};
 use crate::store::Check;
 use crate::terminal::{self, print_line, tell_line};
 
@@ -16,11 +16,12 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     if flags.dry_run {
         return plan::show(&args.spec, &flags.over, flags.jobs.map(usize::from));
     }
-    let resolved = ResolvedSpec::read(&args.spec, &flags.over.sets, flags.over.output.as_deref())?;
+    let resolved = ResolvedSpec::read(&args.spec, &flags.over.settings(), flags.over.output.as_deref())?;
     let options = RunOptions {
         spec_path: Some(args.spec.clone()),
         jobs: flags.jobs.map(usize::from),
         join: flags.join,
+        wait: flags.wait,
         fail_fast: flags.fail_fast,
         check: if flags.trust_times { Check::Times } else { Check::Contents },
     };
@@ -61,5 +62,7 @@ pub fn execute(resolved: &ResolvedSpec, options: &RunOptions, style: Style) -> R
         let folder = outcome.folder.display();
         tell_line(&format!("standard output could not be written ({trouble}); the results are in {folder}"));
     }
-    Ok(if outcome.is_complete() { EXIT_OK } else { EXIT_FAILED })
+    let is_submitted =
+        resolved.spec.run.executor == ExecutorChoice::Slurm && outcome.failed == 0 && outcome.invalid == 0;
+    Ok(if outcome.is_complete() || is_submitted { EXIT_OK } else { EXIT_FAILED })
 }

@@ -8,25 +8,47 @@ use crate::error::{EXIT_OK, Result};
 use crate::escape;
 use crate::event::RunStatus;
 use crate::reporter::Forecast;
-use crate::runner::Standing;
+use crate::runner::slurm::View;
+use crate::runner::{ResultsFolder, Standing};
 use crate::terminal::print;
 
 pub fn run(args: &FoldersArgs) -> Result<u8> {
     for folder in &args.folders {
-        print(&describe(&Standing::read(folder)?));
+        let mut standing = Standing::read(folder)?;
+        let results = ResultsFolder::at(folder);
+        let view = View::read(results.folder(), &standing.frozen, &results.store())?;
+        view.iter().for_each(|view| take_over(&mut standing, view));
+        print(&describe(&standing, view.as_ref()));
     }
     Ok(EXIT_OK)
+}
+
+/// What is done is told by the store, also before anyone has collected it.
+fn take_over(standing: &mut Standing, view: &View) {
+    standing.stages_done = view.done.iter().filter(|done| **done).count();
+    for (run, planned) in standing.frozen.plan.runs.iter().enumerate() {
+        let pending = standing.runs[run].0 == RunStatus::Pending;
+        let reason = planned.tasks.iter().find_map(|(_, task)| view.failed.get(task));
+        if pending && planned.tasks.iter().all(|(_, &task)| view.done[task]) {
+            standing.runs[run] = (RunStatus::Done, None);
+        } else if let Some(reason) = reason.filter(|_| pending) {
+            standing.runs[run] = (RunStatus::Failed, Some(reason.clone()));
+        }
+    }
 }
 
 /// So many runs of a stage are named; more are counted.
 const NAMED: usize = 8;
 
 /// What is done, what is under way, and what went wrong.
-fn describe(standing: &Standing) -> String {
+fn describe(standing: &Standing, view: Option<&View>) -> String {
     let plan = &standing.frozen.plan;
     let name = escape::line(&standing.frozen.name);
     let state = match standing.running {
         true => format!("running for {}", duration(standing.seconds)),
+        false if view.is_some_and(|view| !view.open.is_empty()) => {
+            "submitted to Slurm; the same command collects what is finished and submits what is missing".to_owned()
+        }
         false if standing.count(RunStatus::Pending) == 0 => "finished".to_owned(),
         false => "stopped; run the same command again to go on".to_owned(),
     };
@@ -40,6 +62,9 @@ fn describe(standing: &Standing) -> String {
         plan.tasks.len(),
         left(standing)
     );
+    if let Some(view) = view {
+        let _ = writeln!(text, "  Slurm: {}", escape::line(&view.jobs));
+    }
     for trouble in &standing.trouble {
         let _ = writeln!(text, "  note: {}", escape::line(trouble));
     }

@@ -318,12 +318,19 @@ impl<'a> Collector<'a> {
             return Err(error);
         }
         let count = |status| self.records.iter().filter(|record| record.status == status).count();
+        let [done, failed, invalid] = [RunStatus::Done, RunStatus::Failed, RunStatus::Invalid].map(count);
+        self.event(Event::ExperimentFinished { done, failed, invalid, seconds: start.elapsed().as_secs_f64() });
+        Ok(self.outcome())
+    }
+
+    /// How the runs stand.
+    pub fn outcome(&self) -> Outcome {
+        let count = |status| self.records.iter().filter(|record| record.status == status).count();
         let [done, failed, invalid, pending] =
             [RunStatus::Done, RunStatus::Failed, RunStatus::Invalid, RunStatus::Pending].map(count);
-        self.event(Event::ExperimentFinished { done, failed, invalid, seconds: start.elapsed().as_secs_f64() });
         let runs = self.records.iter().zip(&self.plan.runs).filter(|(record, _)| record.status != RunStatus::Pending);
         let runs = runs.map(|(record, run)| RunOutcome::of(record, run)).collect();
-        Ok(Outcome { folder: self.folder.path().to_owned(), done, failed, invalid, pending, runs })
+        Outcome { folder: self.folder.path().to_owned(), done, failed, invalid, pending, runs }
     }
 }
 

@@ -54,6 +54,18 @@ impl Resolved {
     }
 }
 
+/// The device of jobs on a cluster: it is declared, since the machine that submits has another one.
+pub fn declared(device: Device) -> Resolved {
+    match device {
+        Device::Cpu => Resolved::cpu(None),
+        Device::Auto => Resolved::cpu(Some(
+            "run.device = \"auto\" means the CPU under Slurm: write \"cuda\" for jobs with a GPU".into(),
+        )),
+        // Of those that a job was given, as Slurm counts them for it.
+        Device::Cuda(index) => Resolved { compute: Compute::Cuda(index), devices: vec![device], note: None },
+    }
+}
+
 /// The device for a request. "auto" takes all GPUs.
 pub fn resolve(device: Device) -> Result<Resolved> {
     match device {

@@ -18,6 +18,7 @@ use super::planner::make_plan;
 use super::provenance;
 use super::results::ResultsFolder;
 use super::scheduler::{Observer, Schedule, execute};
+use super::slurm::SlurmExecutor;
 use crate::clock;
 use crate::disk::Folder;
 use crate::error::{Error, Result};
@@ -45,6 +46,8 @@ pub struct RunOptions {
     pub jobs: Option<usize>,
     /// Helps another runner that is at the same experiment, instead of refusing to start.
     pub join: bool,
+    /// Follows jobs on a cluster until they are done, instead of returning when they are submitted.
+    pub wait: bool,
     /// Stops at the first failure, whatever `run.fail_fast` says.
     pub fail_fast: bool,
     /// How far stored results are trusted.
@@ -64,7 +67,7 @@ pub fn run_experiment(
 ) -> Result<Outcome> {
     let start = Instant::now();
     let spec = &resolved.spec;
-    let device = device::resolve(spec.run.device)?;
+    let device = device_of(&spec.run)?;
     let plan = make_plan(&resolved.cells, device.compute);
     let output = Path::new(&spec.experiment.output);
     let folder = ResultsFolder::new(output, &spec.experiment.name);
@@ -110,13 +113,17 @@ pub fn run_experiment(
     notes.extend(notes::of_cells(&resolved.cells, device.compute));
     let recorder = open_recorder(&folder, sink)?;
     let places = &places[..places.len().min(plan.runs.len()).max(1)];
-    let (logs, cancel) = (folder.logs().path(), folder.cancel());
+    let (path, logs, cancel) = (folder.path().to_owned(), folder.logs().path(), folder.cancel());
     let mut collector = Collector::new(plan, &store, folder, recorder);
     let done = collector.begin(&frozen.name, notes, places.len(), options.check)?;
+    if settings.executor == ExecutorChoice::Slurm {
+        let place = (&frozen, &ResultsFolder::at(&path), &store);
+        return on_slurm(place, (&settings, options.wait), &done, collector, interrupted, start);
+    }
     let workshop = Workshop { plan, store: &store, places, logs: &logs, log_prefix: "", timeout: settings.patience() };
     let stop = || interrupted.load(Ordering::Relaxed) || cancel.exists();
     let schedule = Schedule { plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };
-    let executed = carry_out(settings.executor, schedule, workshop, &done, &mut collector);
+    let executed = execute(schedule, &mut LocalExecutor::new(workshop), &done, &mut collector);
     if matches!(executed, Err(Error::Interrupted)) {
         collector.event(Event::Interrupted);
     }
@@ -150,20 +157,65 @@ fn help_out(
     let workshop = Workshop { plan, store, places: &places, logs, log_prefix, timeout: settings.patience() };
     let stop = || interrupted.load(Ordering::Relaxed) || cancel.exists();
     let schedule = Schedule { plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };
-    carry_out(settings.executor, schedule, workshop, &done, &mut helper)
+    execute(schedule, &mut LocalExecutor::new(workshop), &done, &mut helper)
 }
 
-/// Has the tasks that are not done carried out by what `run.executor` says.
-fn carry_out(
-    executor: ExecutorChoice,
-    schedule: Schedule,
-    workshop: Workshop,
-    done: &[bool],
-    observer: &mut dyn Observer,
-) -> Result<()> {
-    match executor {
-        ExecutorChoice::Local => execute(schedule, &mut LocalExecutor::new(workshop), done, observer),
+/// Writes the tables of what is finished by now, from a results folder alone, unless a runner is at it.
+pub fn collect(path: &Path, sink: &mut dyn EventSink) -> Result<()> {
+    let folder = ResultsFolder::at(path);
+    let (frozen, store) = (super::read_plan(path)?, folder.store());
+    let Some(_lock) = lock(&folder)? else { return Ok(()) };
+    let recorder = open_recorder(&folder, sink)?;
+    let mut collector = Collector::new(&frozen.plan, &store, folder, recorder);
+    collector.begin(&frozen.name, Vec::new(), 0, Check::Contents)?;
+    collector.write_tables()?;
+    collector.write_ensembles();
+    Ok(())
+}
+
+/// Where the work will be done: on this machine, or where the spec says.
+pub fn device_of(run: &RunSettings) -> Result<ResolvedDevice> {
+    match run.executor {
+        ExecutorChoice::Local => device::resolve(run.device),
+        ExecutorChoice::Slurm => Ok(device::declared(run.device)),
     }
+}
+
+/// Submits what is missing to Slurm and collects what is finished; with `wait` until everything is.
+fn on_slurm(
+    (frozen, folder, store): (&FrozenPlan, &ResultsFolder, &Store),
+    (settings, wait): (&RunSettings, bool),
+    done: &[bool],
+    mut collector: Collector,
+    interrupted: &AtomicBool,
+    start: Instant,
+) -> Result<Outcome> {
+    let mut executor = SlurmExecutor::new((frozen, folder, store), settings, wait, interrupted)?;
+    let submitted = executor.submit_missing(done);
+    executor.take_notes().into_iter().for_each(|message| collector.event(Event::Note { message }));
+    submitted?;
+    let (drained, cancel) = (executor.drained(), folder.cancel());
+    let stop = || drained.get() || interrupted.load(Ordering::Relaxed) || cancel.exists();
+    let schedule =
+        Schedule { plan: &frozen.plan, retries: settings.retries, fail_fast: settings.fail_fast, stop: &stop };
+    let executed = execute(schedule, &mut executor, done, &mut collector);
+    executor.take_notes().into_iter().for_each(|message| collector.event(Event::Note { message }));
+    let outstanding = executor.outstanding();
+    let is_detached = matches!(executed, Err(Error::Interrupted)) && !cancel.exists();
+    collector.write_tables()?;
+    if !is_detached {
+        executed?;
+    }
+    executor.close()?;
+    if is_detached && outstanding > 0 {
+        let plural = if outstanding == 1 { "job waits or runs" } else { "jobs wait or run" };
+        let message = format!("{outstanding} {plural}; the same command collects what is finished, and --wait follows");
+        collector.event(Event::Note { message });
+        return Ok(collector.outcome());
+    }
+    collector.write_ensembles();
+    collector.report();
+    collector.end(start)
 }
 
 fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<File> {

@@ -65,6 +65,7 @@ impl<'a> LocalExecutor<'a> {
             Reply::Done { seconds } => Update::Done { seconds },
             Reply::Failed { reason } => Update::Failed { reason },
             Reply::Invalid { reason } => Update::Invalid { reason },
+            Reply::Stopped { reason } => Update::Lost { reason },
         };
         // The worker has nothing to do any more.
         Ok(self.running.remove(&worker).map(|task| {

@@ -24,13 +24,14 @@ mod recent;
 mod results;
 mod scheduler;
 mod shard;
+pub mod slurm;
 mod standing;
 mod validity;
 mod worker;
 
 pub use awake::AwakeClock;
 pub use device::{Resolved as ResolvedDevice, resolve as resolve_device};
-pub use experiment::{RunOptions, run_experiment};
+pub use experiment::{RunOptions, collect, device_of, run_experiment};
 pub use journal::{EVENTS, Events, Recorded, Stamped};
 pub use outcome::{Outcome, RunOutcome};
 pub use places::places;

@@ -9,15 +9,13 @@ use super::reader::Reader;
 use crate::disk::{Folder, Kind, temporary};
 use crate::error::{Error, Result};
 use crate::key::{Key, is_run_id};
-use crate::plan::PLAN;
-use crate::plan::{Plan, PlannedRun};
+use crate::plan::{CANCEL, PLAN, Plan, PlannedRun};
 use crate::stage::files;
 use crate::stage_name::StageName;
 use crate::store::{Entry, STORE, Store};
 
 const LOGS: &str = "logs";
 const LOCK: &str = ".lock";
-const CANCEL: &str = ".cancel";
 const MODELS: &str = "models";
 const RELEVANCE: &str = "relevance";
 const LEDGER: &str = "ledger";

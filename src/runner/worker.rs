@@ -209,7 +209,7 @@ fn describe(status: std::process::ExitStatus) -> String {
 }
 
 /// The worker's program: $XDLREG_WORKER, else beside this program, else on the PATH.
-fn find_worker() -> Result<PathBuf> {
+pub(super) fn find_worker() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("XDLREG_WORKER") {
         return Ok(path.into());
     }

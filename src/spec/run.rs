@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::slurm::SlurmSettings;
 use crate::device::Device;
 use crate::net::EngineChoice;
 use crate::settings::Invalid;
@@ -77,6 +78,8 @@ impl JsonSchema for Workers {
 pub enum ExecutorChoice {
     /// Worker processes of this one, on this machine.
     Local,
+    /// Jobs of a cluster under Slurm.
+    Slurm,
 }
 
 /// `[run]`: the execution.
@@ -87,8 +90,10 @@ pub struct RunSettings {
     pub device: Device,
     /// Worker processes at once: "auto" or a number.
     pub workers: Workers,
-    /// Who starts the workers: "local".
+    /// Who starts the workers: "local" or "slurm".
     pub executor: ExecutorChoice,
+    /// What jobs ask of Slurm, with `executor = "slurm"`.
+    pub slurm: SlurmSettings,
     /// What computes networks: "auto" (kernels of this program's own where there are some for the network and the processor,
     /// else libtorch) or "libtorch".
     pub engine: EngineChoice,
@@ -108,6 +113,7 @@ impl Default for RunSettings {
             device: Device::Auto,
             workers: Workers::Auto,
             executor: ExecutorChoice::Local,
+            slurm: SlurmSettings::default(),
             engine: EngineChoice::Auto,
             threads_per_worker: 1,
             retries: 1,
@@ -132,6 +138,6 @@ impl RunSettings {
             Workers::Count(workers) => count("run.workers", workers, 1..=usize::MAX),
         };
         let threads = count("run.threads_per_worker", self.threads_per_worker, 1..=MOST_THREADS);
-        workers.into_iter().chain(threads).collect()
+        workers.into_iter().chain(threads).chain(self.slurm.validate()).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! `xdlreg-worker`: carries out stages for `xdlreg-run`, the only program that loads libtorch.
 
+mod requeue;
 mod serve;
 mod task;
 mod throttled;
@@ -30,7 +31,7 @@ struct Args {
 /// Without one, requests are read from standard input.
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Carry out one task of a frozen plan, whose upstream tasks are done
+    /// Carry out tasks of a frozen plan, one after the other
     Task(task::TaskArgs),
 }
 

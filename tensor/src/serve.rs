@@ -114,6 +114,7 @@ pub fn last_reply(carried: Result<Carried, StageError>) -> Reply {
         Ok(Carried::Found) => Reply::Found,
         Ok(Carried::Done(seconds)) => Reply::Done { seconds },
         Err(StageError::Invalid(cause)) => Reply::Invalid { reason: cause.to_string() },
+        Err(StageError::Stopped(cause)) => Reply::Stopped { reason: cause.to_string() },
         Err(error) => Reply::Failed { reason: error.to_string() },
     }
 }

@@ -37,7 +37,7 @@ const FRONT: &[&[&str]] = &[
 ];
 
 /// The modules of the tensor side, likewise.
-const TENSOR: &[&[&str]] = &[&["net"], &["explain"], &["stage", "throttled"], &["serve"], &["task"]];
+const TENSOR: &[&[&str]] = &[&["net"], &["explain"], &["requeue", "stage", "throttled"], &["serve"], &["task"]];
 
 /// A source and what it uses of its own crate, as paths from the crate's root.
 struct Source {
@@ -289,7 +289,7 @@ fn each_dependency_has_its_place() {
     assert_used_only_in("indicatif", &["src/reporter/"]);
     assert_used_only_in("tiny_skia", &["core/src/picture/"]);
     assert_used_only_in("rustix", &["core/src/disk/"]);
-    assert_used_only_in("signal_hook", &["src/cli/stop.rs", "src/runner/pause.rs"]);
+    assert_used_only_in("signal_hook", &["src/cli/stop.rs", "src/runner/pause.rs", "tensor/src/stage/interrupt.rs"]);
     assert_used_only_in("textwrap", &["core/src/terminal/"]);
 }
 

@@ -71,3 +71,12 @@ fn parts_that_do_not_exist_are_refused() {
     scene.run("spec.toml --shard 1/2 --join").exits(2).complains(&["cannot be used with"]);
     assert_eq!(scene.listing("."), ["spec.toml"]);
 }
+
+/// For `make test-slurm`, which names two results folders.
+#[test]
+#[ignore = "needs two results folders in SAME_TABLES"]
+fn tables_of_two_folders_are_the_same() {
+    let folders = std::env::var("SAME_TABLES").expect("two results folders");
+    let (one, other) = folders.split_once(':').expect("two results folders");
+    assert_same_tables(&Results { folder: one.into() }, &Results { folder: other.into() });
+}

@@ -15,6 +15,9 @@ use crate::task::Task;
 
 pub use frozen::{FrozenPlan, PLAN};
 
+/// A file in a results folder that asks whoever works on the experiment to stop.
+pub const CANCEL: &str = ".cancel";
+
 /// A stage to be done for one or more runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedTask {

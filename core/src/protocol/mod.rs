@@ -74,4 +74,16 @@ pub enum Reply {
     Failed {
         reason: String,
     },
+    /// A signal asked for an end before the work was done. What was reached is stored, and is gone on from.
+    Stopped {
+        reason: String,
+    },
+}
+
+/// A reply about a task of a plan, as a worker that was given the plan records it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskReply {
+    pub task: usize,
+    #[serde(flatten)]
+    pub reply: Reply,
 }

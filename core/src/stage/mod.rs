@@ -104,6 +104,9 @@ pub enum StageError {
     /// The work was done and led to nothing that could be used, such as a loss that is no number.
     #[error("{0}")]
     Invalid(#[source] Cause),
+    /// A signal asked for an end. What was reached is stored, and is gone on from.
+    #[error("{0}")]
+    Stopped(#[source] Cause),
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
     /// A file does not hold what it should.
@@ -118,6 +121,10 @@ impl StageError {
 
     pub fn invalid(cause: impl Into<Cause>) -> Self {
         Self::Invalid(cause.into())
+    }
+
+    pub fn stopped(cause: impl Into<Cause>) -> Self {
+        Self::Stopped(cause.into())
     }
 
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {

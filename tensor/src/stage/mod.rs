@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod explain;
+pub mod interrupt;
 mod predict;
 mod train;
 

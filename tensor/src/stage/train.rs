@@ -14,6 +14,7 @@ use xdlreg_core::stage::{self, StageContext, StageError, files};
 use xdlreg_core::store::seal::{seal_bytes, unseal_bytes};
 use xdlreg_core::store::{Draft, arrays};
 
+use super::interrupt;
 use crate::net::{KeptWeights, Network, TrainError, TrainState, Trained, Training, Weights, tensorboard};
 
 /// Where a training stands, in its scratch folder.
@@ -47,6 +48,8 @@ pub fn run(
     let trained = training.run(resume, context.progress, &mut |state: &TrainState| match scratch
         .replace(STATE, &seal_bytes(&state.to_bytes()))
     {
+        // The signal only set a flag: the epoch is whole and stored.
+        Ok(()) if interrupt::wanted() => ControlFlow::Break(()),
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             unwritten = Some(error);
@@ -59,6 +62,7 @@ pub fn run(
     }
     let trained = trained.map_err(|error| match error {
         TrainError::Diverged { .. } => StageError::invalid(error),
+        TrainError::Interrupted { .. } => StageError::stopped(error),
         error => StageError::failed(error),
     })?;
     let predictions = Network::new(&trained.weights, device).computed_by(engine).predict(images);
