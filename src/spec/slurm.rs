@@ -72,18 +72,24 @@ impl JsonSchema for TasksPerJob {
 #[serde(deny_unknown_fields, default)]
 pub struct SlurmSettings {
     /// The partition, such as "short"; several may be listed with commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
     /// The account that is charged.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The time limit of a job, such as "2:00:00", "1-12" (a day and a half) or "90" (minutes).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// Memory of a job, such as "4G".
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mem: Option<String>,
     /// Cores of a job; it has a worker for every `run.threads_per_worker` of them.
     pub cpus: usize,
     /// Generic resources, such as "gpu:1".
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gres: Option<String>,
     /// Features that nodes must have, such as "avx512".
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub constraint: Option<String>,
     /// Lines of shell that a job begins with, such as "module load gcc".
     pub setup: Vec<String>,
