@@ -12,6 +12,22 @@ pub fn host() -> String {
         .map_or_else(|| "unknown".into(), |name| name.trim().to_owned())
 }
 
+/// What tells this running system, and what it calls its processes, from all others; nothing where it does not tell.
+pub fn system() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let names = fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{} {}", boot.trim(), names.display()))
+}
+
+/// When a process of this system began, in its own count; nothing of one that has ended.
+pub fn began(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name before may hold anything, brackets and spaces included.
+    let mut fields = status.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if ["Z", "X", "x"].contains(&state) { None } else { fields.nth(18)?.parse().ok() }
+}
+
 /// How many cores this process may use: affinity and control group respected.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -1,6 +1,5 @@
 //! One experiment: from a resolved spec to a results folder.
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -26,7 +25,7 @@ use crate::event::{Event, EventSink};
 use crate::format::FORMAT;
 use crate::plan::FrozenPlan;
 use crate::spec::{ExecutorChoice, ResolvedSpec, RunSettings};
-use crate::store::{Check, InUse, STORE, Store};
+use crate::store::{Check, Hold, InUse, STORE, Store};
 
 /// How often a runner that joined asks whether the first one has ended.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -218,7 +217,7 @@ fn on_slurm(
     collector.end(start)
 }
 
-fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<File> {
+fn wait_for_lock(folder: &ResultsFolder, interrupted: &AtomicBool) -> Result<Hold> {
     loop {
         if let Some(lock) = lock(folder)? {
             return Ok(lock);
@@ -264,23 +263,17 @@ pub(super) fn open_folder(folder: &ResultsFolder) -> Result<()> {
 
 /// Takes the lock of a results folder, which holds this process's number; `None` while another process has it. It is
 /// free again when this process ends, however that happens.
-fn lock(folder: &ResultsFolder) -> Result<Option<File>> {
-    let failed = |error: io::Error| Error::io("lock", folder.path(), &error);
-    let file = folder.lock_file()?;
-    let mut tries = 0;
-    while let Err(refused) = file.try_lock() {
-        tries += 1;
-        match refused {
-            TryLockError::Error(error) => return Err(failed(error)),
-            TryLockError::WouldBlock if tries == LOCK_TRIES => return Ok(None),
-            // One that only asks how things stand holds it for an instant.
-            TryLockError::WouldBlock => std::thread::sleep(PATIENCE / 10),
+fn lock(folder: &ResultsFolder) -> Result<Option<Hold>> {
+    for _ in 0..LOCK_TRIES {
+        if let Some(hold) = folder.hold()? {
+            let (mut file, number) = (hold.file(), std::process::id().to_string());
+            let written = file.set_len(0).and_then(|()| std::io::Write::write_all(&mut file, number.as_bytes()));
+            return written.map(|()| Some(hold)).map_err(|error| Error::io("lock", folder.path(), &error));
         }
+        // One that only asks how things stand holds it for an instant.
+        std::thread::sleep(PATIENCE / 10);
     }
-    file.set_len(0)
-        .and_then(|()| std::io::Write::write_all(&mut &file, std::process::id().to_string().as_bytes()))
-        .map_err(failed)?;
-    Ok(Some(file))
+    Ok(None)
 }
 
 fn write(folder: &Folder, name: &str, contents: &[u8]) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::key::{Key, is_run_id};
 use crate::plan::{CANCEL, PLAN, Plan, PlannedRun};
 use crate::stage::files;
 use crate::stage_name::StageName;
-use crate::store::{Entry, STORE, Store};
+use crate::store::{Entry, Hold, STORE, Store};
 
 const LOGS: &str = "logs";
 const LOCK: &str = ".lock";
@@ -99,17 +99,18 @@ impl ResultsFolder {
         self.folder.lock_file(LOCK).map_err(|error| Error::io("write", &self.folder.path_of(LOCK), &error))
     }
 
+    /// Takes the lock; `None` while another process has it.
+    pub fn hold(&self) -> Result<Option<Hold>> {
+        Hold::take(&self.folder, LOCK, self.lock_file()?).map_err(|error| Error::io("lock", &self.path, &error))
+    }
+
     /// Whether a runner holds the folder's lock.
     ///
     /// # Errors
     /// Fails where the lock cannot be read, so that a runner may or may not hold it.
     pub fn is_running(&self) -> io::Result<bool> {
         match self.folder.open(LOCK) {
-            Ok(lock) => match lock.try_lock_shared() {
-                Ok(()) => Ok(false),
-                Err(std::fs::TryLockError::WouldBlock) => Ok(true),
-                Err(std::fs::TryLockError::Error(error)) => Err(error),
-            },
+            Ok(lock) => Hold::is_held(&self.folder, LOCK, &lock),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }

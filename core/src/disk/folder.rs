@@ -190,6 +190,18 @@ impl Folder {
         self.open_alone(name, OFlags::RDWR | OFlags::CREATE)
     }
 
+    /// Creates a file that nobody else has: of several processes, on several machines as well, one succeeds.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] where there is something of that name.
+    pub fn create_new(&self, name: &str, contents: &[u8]) -> io::Result<File> {
+        let (parent, last) = self.parent_of(name)?;
+        let (path, access) = (self.path_of(name), OFlags::RDWR | OFlags::CREATE | OFlags::EXCL);
+        let file = perform(Operation::Create, &path, || open_file(&parent, last, access, &path))?;
+        operation::write(Operation::Write, &path, &file, contents)?;
+        Ok(file)
+    }
+
     fn open_alone(&self, name: &str, access: OFlags) -> io::Result<File> {
         let (parent, last) = self.parent_of(name)?;
         let path = self.path_of(name);

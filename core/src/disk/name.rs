@@ -1,5 +1,8 @@
 //! Names of files: what may become a path, and what is half-written.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::{Deserialize, Deserializer, Error};
@@ -28,7 +31,10 @@ pub fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
 /// A new name for what is being written and will be called `name`. No other process that runs takes the same.
 pub fn temporary(name: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!(".{name}.{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    // Processes of several machines may have the same number.
+    static PROCESS: LazyLock<u32> = LazyLock::new(|| (RandomState::new().build_hasher().finish() >> 16) as u32);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!(".{name}.{}-{:08x}-{count}.tmp", std::process::id(), *PROCESS)
 }
 
 /// Whether a name is one of [`temporary`], of this version or an earlier one.

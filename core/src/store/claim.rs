@@ -5,6 +5,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 
 use super::Store;
+use super::hold::{Hold, OWNER, is_unsupported};
 use crate::disk::Folder;
 use crate::key::Key;
 
@@ -38,7 +39,7 @@ pub struct Alone {
 pub(super) struct KeyLock {
     folder: Folder,
     name: String,
-    _file: File,
+    _hold: Hold,
 }
 
 impl Store {
@@ -75,7 +76,7 @@ impl Store {
     /// Removes the files of claims that nobody holds.
     pub(super) fn remove_abandoned_claims(&self) {
         for item in self.folder().folder(CLAIMS).list().unwrap_or_default() {
-            if let Some(key) = Key::parse(&item.name) {
+            if let Some(key) = Key::parse(item.name.strip_suffix(OWNER).unwrap_or(&item.name)) {
                 // Whoever can take a claim is the one that gives it back, and its file goes with it.
                 let _ = self.lock_key(&key);
             }
@@ -88,12 +89,10 @@ impl Store {
         folder.make()?;
         loop {
             let file = folder.lock_file(key.as_str())?;
-            if !held(file.try_lock())? {
-                return Ok(None);
-            }
+            let Some(hold) = Hold::take(&folder, key.as_str(), file)? else { return Ok(None) };
             // The claim before may have removed its file between the two steps: then this lock is of no worth.
-            if folder.is_at(key.as_str(), &file) {
-                return Ok(Some(KeyLock { folder, name: key.to_string(), _file: file }));
+            if folder.is_at(key.as_str(), hold.file()) {
+                return Ok(Some(KeyLock { folder, name: key.to_string(), _hold: hold }));
             }
         }
     }
@@ -104,6 +103,8 @@ fn held(tried: Result<(), TryLockError>) -> io::Result<bool> {
     match tried {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
+        // The claims of keys stand for it: see `hold`. Only `clean` cannot see those who have none.
+        Err(TryLockError::Error(error)) if is_unsupported(&error) => Ok(true),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::entry::{Check, FileRecord, MANIFEST, Manifest};
 use super::{Lookup, Store};
-use crate::disk::{Folder, Kind};
+use crate::disk::{Folder, Kind, temporary};
 use crate::format::FORMAT;
 use crate::key::Key;
 use crate::machine;
@@ -31,8 +31,10 @@ pub struct Draft {
 impl Store {
     /// Starts an entry: an empty folder to write files into. The caller holds the key's claim.
     pub fn draft(&self, stage: StageName, key: &Key) -> io::Result<Draft> {
-        let name = format!("{FOLDER}/{stage}-{key}");
-        self.folder().remove_all(&name)?;
+        // Two processes may believe that they have the claim, where locks cannot be trusted: each has a draft of its own, and
+        // the first one that is complete is the result.
+        let unique = temporary("draft").replace(['.', '-'], "");
+        let name = format!("{FOLDER}/{stage}-{unique}-{key}");
         let folder = self.folder().folder(&name);
         folder.make()?;
         Ok(Draft { store: self.clone(), name, folder, stage, key: key.clone() })
