@@ -239,6 +239,8 @@ impl<'a> SlurmExecutor<'a> {
                 return Ok(());
             }
         }
+        // What is there is not lost, however long ago its job ended.
+        self.look();
         for task in self.watched.clone() {
             match self.picture.of(task, &self.ledger, self.run) {
                 Known::Outstanding => drop(self.suspects.remove(&task)),
