@@ -16,11 +16,24 @@ import struct
 
 import numpy as np
 
-__all__ = ["Unsupported", "export_torch", "export_keras", "torch_layers", "keras_layers", "write_spec", "write_safetensors"]
+__all__ = ["Unsupported", "export", "export_torch", "export_keras", "torch_layers", "keras_layers", "write_spec", "write_safetensors"]
 
 
 class Unsupported(ValueError):
     """A layer that cannot be converted; the message names it."""
+
+
+def export(network, name):
+    """Writes a PyTorch module or a Keras model as NAME.toml and NAME.safetensors, and returns both paths."""
+    spec, weights = pathlib.Path(f"{name}.toml"), pathlib.Path(f"{name}.safetensors")
+    libraries = {base.__module__.split(".")[0] for base in type(network).__mro__}
+    if "torch" in libraries and hasattr(network, "state_dict"):
+        export_torch(network, spec, weights)
+    elif libraries & {"keras", "tensorflow", "tf_keras"}:
+        export_keras(network, spec, weights)
+    else:
+        raise Unsupported(f"{type(network).__name__} is neither a module of PyTorch nor a model of Keras")
+    return spec, weights
 
 
 def export_torch(network, spec, weights):

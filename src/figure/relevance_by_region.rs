@@ -69,7 +69,7 @@ fn draw(run: &Run) -> Drawn {
     let mut groups: Vec<&String> = panels.values().flat_map(|panel| &panel.points).map(|point| &point.2).collect();
     groups.sort_unstable();
     groups.dedup();
-    for (place, ((_, region), panel)) in panels.iter().enumerate() {
+    for (place, ((of_atlas, region), panel)) in panels.iter().enumerate() {
         let (row, column) = (place / COLUMNS, place % COLUMNS);
         let area = Area::new(64.0 + 360.0 * column as f64, 110.0 + 376.0 * row as f64, 290.0, 246.0);
         let pairs: Vec<(f64, f64)> = panel.points.iter().map(|point| (point.0, point.1)).collect();
@@ -95,7 +95,9 @@ fn draw(run: &Run) -> Drawn {
         let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
         let r = line(&x, &y).r;
         let r = if r.is_finite() { format!("r = {r:.2}") } else { "no correlation: it does not vary".to_owned() };
-        let title = format!("{} · n = {} · {r}", region.replace('_', " "), pairs.len());
+        // A mask and a region of the atlas may have the same name.
+        let origin = if *of_atlas { "atlas: " } else { "" };
+        let title = format!("{origin}{} · n = {} · {r}", region.replace('_', " "), pairs.len());
         sheet.text(area.left - Y_LABEL, area.top - 38.0, &title, Lettering::default().size(SMALL_SIZE));
     }
     Ok(sheet)

@@ -5,6 +5,8 @@
 
 FOLDER has the programs. Differences are told as a share of the largest value.
 """
+import importlib.util
+import os
 import pathlib
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "examples")]
-from xdlreg.export import Unsupported, export_keras, export_torch  # noqa: E402
+from xdlreg.export import Unsupported, export, export_keras, export_torch  # noqa: E402
 
 LIBRARY, PROGRAM = sys.argv[1], pathlib.Path(sys.argv[2]).resolve() / "xdlreg-run"
 FOLDER = pathlib.Path(tempfile.mkdtemp())
@@ -95,6 +97,8 @@ def test_torch():
     refused(export_torch, nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), *last), "`0` (MaxPool2d)", "ceil_mode")
     refused(export_torch, torchvision.models.squeezenet1_0(num_classes=1), "SqueezeNet")
     refused(export_torch, torchvision.models.resnet18(), "1000 units")
+    assert [path.name for path in export(sequential, FOLDER / "named")] == ["named.toml", "named.safetensors"]
+    refused(lambda network, *_: export(network, FOLDER / "nothing"), {}, "dict is neither")
 
     test_pumpkin_net(torch)
     test_trained(torch, nn)
@@ -161,9 +165,9 @@ def test_trained(torch, nn):
 
 
 def test_keras():
-    import tensorflow as tf
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow" if importlib.util.find_spec("tensorflow") else "torch")
+    import keras
 
-    keras = tf.keras
     keras.utils.set_random_seed(1)
     layers = keras.layers
     images = np.random.default_rng(1).random((3, 33, 42, 3), dtype=np.float32)
