@@ -12,7 +12,7 @@ export TORCH_PYTHON KERAS_PYTHON
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-python test-notebook test-tensorboard test-parity test-export test-gpu test-slurm soak fuzz lint deny bench install clean help
+.PHONY: run setup build test test-report test-python test-wheel test-notebook test-tensorboard test-parity test-export test-gpu test-slurm soak fuzz lint deny bench install wheel clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -45,6 +45,13 @@ PROGRAMS = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release
 
 test-python: build ## test the Python package and the examples of docs/python.md, with API_PYTHON
 	@PYTHONPATH=python XDLREG_PROGRAMS=$(PROGRAMS) $(API_PYTHON) -B -m unittest discover --quiet python/tests
+
+WHEEL_PYTHONS ?= $(PYTHON)
+wheel: build ## build the Python wheel into dist/
+	@$(PYTHON) -B setup/wheel.py $(PROGRAMS) dist
+
+test-wheel: wheel ## install the wheel into fresh environments of WHEEL_PYTHONS (a list), with and without the torch of TORCH_PYTHON
+	@$(PYTHON) -B python/tests/wheel.py dist $(WHEEL_PYTHONS)
 
 # Runs of the quick start, for the two tests below: done once, then taken from the store.
 RUN_FOR_TESTS = $(CARGO) run --release --locked --quiet --bin xdlreg-run -- --quiet --output target/notebook

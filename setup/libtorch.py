@@ -42,6 +42,9 @@ OLDEST_GLIBC = (2, 28)
 STAGING = ".staging"
 ROOM_ADVICE = "Make room there, or put the cache elsewhere: export XDLREG_CACHE=/path"
 OURS = "# written by `make setup`"
+# What to do without pip's help; the Python package, whose users have no make, puts its own words here.
+BRING_YOUR_OWN = "make LIBTORCH=/path/to/libtorch"
+OTHER_PYTHON = "choose another Python: make PYTHON=/path/to/python3"
 
 # Of torch/lib, the CPU flavour leaves out what only CUDA or Python needs. libtorch.so is there to pull in both
 # halves, the CUDA one too: a linker script takes its place.
@@ -134,14 +137,14 @@ def pins_for(name: str, flavour: str) -> Pins:
         known = ", ".join(sorted(file.stem for file in WHEELS.glob("*.txt")))
         raise Problem(
             f"no libtorch is pinned for {name}-{flavour} (there are: {known}).\n"
-            f"Install libtorch {VERSION} yourself and name its folder: make LIBTORCH=/path/to/libtorch"
+            f"Install libtorch {VERSION} yourself and name its folder: {BRING_YOUR_OWN}"
         )
     libc, version = platform.libc_ver()
     if name.startswith("linux") and (libc != "glibc" or tuple(map(int, version.split(".")[:2])) < OLDEST_GLIBC):
         raise Problem(
             f"PyTorch's libtorch needs glibc {'.'.join(map(str, OLDEST_GLIBC))} or newer; this machine has "
             f"{libc or 'another C library'} {version}.\nBuild libtorch {VERSION} yourself and name its folder: "
-            "make LIBTORCH=/path/to/libtorch"
+            f"{BRING_YOUR_OWN}"
         )
     return read_pins(path)
 
@@ -166,7 +169,7 @@ def pip_download(wheel: Wheel, folder: Path) -> None:
         raise Problem(
             f"pip could not fetch {wheel.name} {wheel.version}: its own message is above.\n"
             "Where pip needs a proxy or a mirror, `pip config` sets it. Without any network, bring a libtorch "
-            f"{VERSION} here\nand name its folder: make LIBTORCH=/path/to/libtorch.\n"
+            f"{VERSION} here\nand name its folder: {BRING_YOUR_OWN}.\n"
             "What was fetched completely is kept for the next attempt."
         )
 
@@ -282,8 +285,7 @@ def announce(target: Path, pins: Pins) -> None:
     if importlib.util.find_spec("pip") is None:
         raise Problem(
             f"{sys.executable} has no pip, which fetches libtorch.\n"
-            "Install it (Debian, Ubuntu: python3-pip; otherwise: python3 -m ensurepip --user), or choose another "
-            "Python: make PYTHON=/path/to/python3"
+            f"Install it (Debian, Ubuntu: python3-pip; otherwise: python3 -m ensurepip --user), or {OTHER_PYTHON}"
         )
 
 

@@ -12,7 +12,10 @@ PAGE = REPOSITORY / "docs" / "python.md"
 class Examples(InFolder):
     def test_every_example_runs(self):
         text = PAGE.read_text()
-        blocks = [(match.start(), match[1]) for match in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+        blocks = [
+            (match.start(), match[1])
+            for match in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        ]
         self.assertGreater(len(blocks), 8)
         names = {}
         for start, code in blocks:

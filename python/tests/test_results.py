@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scene import TINY, InFolder
-
 import xdlreg
+from scene import TINY, InFolder
 
 
 class OneRun(InFolder):
@@ -21,7 +20,10 @@ class OneRun(InFolder):
     def test_tables_are_the_files(self):
         for name in ("runs", "epochs", "predictions", "measurements", "samples", "signs"):
             table = getattr(self.results, name)
-            self.assertTrue(len(table) and table.equals(pl.read_parquet(self.results.path / f"{name}.parquet"), null_equal=True), name)
+            self.assertTrue(
+                len(table) and table.equals(pl.read_parquet(self.results.path / f"{name}.parquet"), null_equal=True),
+                name,
+            )
         self.assertEqual(len(self.results), 1)
 
     def test_tables_that_were_written_again_are_read_again(self):
@@ -37,7 +39,9 @@ class OneRun(InFolder):
         np.testing.assert_array_equal(images, np.load(self.results.dataset())["images"])
         self.assertEqual((maps.shape, images.shape), ((10, 98, 98), (100, 98, 98)))
         # The table of measurements has the sum of each map by its sample.
-        sums = self.results.measurements.filter((pl.col("metric") == "sum_relevance") & pl.col("sample").is_not_null()).sort("sample")
+        sums = self.results.measurements.filter(
+            (pl.col("metric") == "sum_relevance") & pl.col("sample").is_not_null()
+        ).sort("sample")
         self.assertEqual(sums["sample"].to_list(), explained.tolist())
         np.testing.assert_allclose(maps.sum(axis=(1, 2), dtype=float), sums["value"], rtol=1e-5, atol=1e-6)
 
@@ -54,7 +58,8 @@ class OneRun(InFolder):
         header, data = json.loads(raw[8 : 8 + size]), raw[8 + size :]
         header.pop("__metadata__", None)
         weights = {
-            name: np.frombuffer(data[slice(*about["data_offsets"])], "<f4").reshape(about["shape"]) for name, about in header.items()
+            name: np.frombuffer(data[slice(*about["data_offsets"])], "<f4").reshape(about["shape"])
+            for name, about in header.items()
         }
         images = self.results.images()[:3]
         np.testing.assert_array_equal(
@@ -64,7 +69,9 @@ class OneRun(InFolder):
 
     def test_options_of_analyzers_take_effect(self):
         image = self.results.images()[95]
-        one, other = (xdlreg.explain(self.results, image, analyzer="lrp.epsilon", epsilon=epsilon) for epsilon in (1e-6, 1.0))
+        one, other = (
+            xdlreg.explain(self.results, image, analyzer="lrp.epsilon", epsilon=epsilon) for epsilon in (1e-6, 1.0)
+        )
         self.assertGreater(np.abs(one - other).max(), 1e-3 * np.abs(one).max())
         composite = [{"layer": "any", "rule": "epsilon", "epsilon": 1.0}]
         own = xdlreg.explain(self.results, image, analyzer="lrp", composite=composite)
@@ -91,7 +98,9 @@ class OneRun(InFolder):
             self.results.heatmap(sample=3)
         self.assertIn("<svg", self.results.figure("sum_relevance")._repr_mimebundle_()["image/svg+xml"])
         self.assertIn("sum_relevance", self.results.figures)
-        with self.assertRaisesRegex(xdlreg.XdlregError, "no figure sums; help: there are: age_distribution".replace("; ", "\n")):
+        with self.assertRaisesRegex(
+            xdlreg.XdlregError, "no figure sums; help: there are: age_distribution".replace("; ", "\n")
+        ):
             self.results.figure("sums")
         plain.save("copy.png")
         self.assertEqual(Path("copy.png").read_bytes(), plain.data)
@@ -117,18 +126,27 @@ class ManyRuns(InFolder):
         runs = self.results.runs
         for chosen, condition in [
             (self.results.where({"explain.analyzer": "lrp.z"}), pl.col("explain.analyzer") == "lrp.z"),
-            (self.results.where(explain__analyzer="lrp.z", epochs=2), (pl.col("explain.analyzer") == "lrp.z") & (pl.col("train.epochs") == 2)),
+            (
+                self.results.where(explain__analyzer="lrp.z", epochs=2),
+                (pl.col("explain.analyzer") == "lrp.z") & (pl.col("train.epochs") == 2),
+            ),
             (self.results.where(replicate=1, epochs=[1, 2]), pl.col("replicate") == 1),
             (self.results.where(status="failed"), pl.lit(False)),
             # A setting that was not varied is known, too.
             (self.results.where(n_samples=100), pl.lit(True)),
-            (self.results.where(analyzer="gradient").where(epochs=1), (pl.col("explain.analyzer") == "gradient") & (pl.col("train.epochs") == 1)),
+            (
+                self.results.where(analyzer="gradient").where(epochs=1),
+                (pl.col("explain.analyzer") == "gradient") & (pl.col("train.epochs") == 1),
+            ),
         ]:
             expected = runs.filter(condition)["run_id"].to_list()
             self.assertEqual(chosen.runs["run_id"].to_list(), expected)
             self.assertEqual(set(chosen.predictions["run_id"]), set(expected))
         self.assertEqual(self.results.where(data__seed=126).samples["simulate_key"].n_unique(), 1)
-        for name, said in [("nothing", "no run has a setting or column nothing"), ("seed", "data.seed or evaluate.seed or model.seed")]:
+        for name, said in [
+            ("nothing", "no run has a setting or column nothing"),
+            ("seed", "data.seed or evaluate.seed or model.seed"),
+        ]:
             with self.assertRaisesRegex(xdlreg.XdlregError, said):
                 self.results.where(**{name: 1})
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from unittest import mock
 
 import polars as pl
-from scene import TINY, InFolder, python
-
 import xdlreg
-from xdlreg import _programs, _toml
+from scene import TINY, InFolder, python
+from xdlreg import _toml
 
 
 class Run(InFolder):
@@ -26,19 +25,28 @@ class Run(InFolder):
         self.assertEqual(of_dictionary.runs["status"].to_list(), ["done"])
 
     def test_settings_are_laid_over_the_spec(self):
-        results = xdlreg.run(TINY, set={"experiment.name": "2024", "train.epochs": 2, "explain.analyzer": "lrp.z"}, output="elsewhere", jobs=1)
+        results = xdlreg.run(
+            TINY,
+            set={"experiment.name": "2024", "train.epochs": 2, "explain.analyzer": "lrp.z"},
+            output="elsewhere",
+            jobs=1,
+        )
         self.assertEqual(results.path, Path("elsewhere/2024"))
         self.assertEqual(results.epochs["epoch"].to_list(), [1, 2])
         self.assertEqual(results.settings()["explain.analyzer"], "lrp.z")
 
     def test_a_plan_says_what_is_to_be_done_and_writes_nothing(self):
         before = self.everything()
-        plan = xdlreg.plan({**TINY, "sweep": [{"grid": {"explain.analyzer": ["lrp.z", "gradient"]}, "seeds": 2}]}, output="new")
+        plan = xdlreg.plan(
+            {**TINY, "sweep": [{"grid": {"explain.analyzer": ["lrp.z", "gradient"]}, "seeds": 2}]}, output="new"
+        )
         self.assertEqual((plan.runs, plan.cached), (4, 0))
         self.assertEqual(plan.tasks, {"simulate": 2, "train": 2, "explain": 4, "evaluate": 4, "render": 4})
         self.assertEqual(self.everything(), before)
         xdlreg.run(TINY, output="planned")
-        self.assertEqual((xdlreg.plan(TINY, output="planned").cached, xdlreg.plan(TINY, output="planned").time), (5, "nothing to do"))
+        self.assertEqual(
+            (xdlreg.plan(TINY, output="planned").cached, xdlreg.plan(TINY, output="planned").time), (5, "nothing to do")
+        )
 
     def test_a_sweep_runs_every_combination(self):
         grid = {"explain.analyzer": ["lrp.z", "gradient"], "train.epochs": [1, 2]}
@@ -73,7 +81,9 @@ class Mistakes(InFolder):
         self.assertEqual((error.location.file, error.location.line, error.location.column), ("bad.toml", 5, 3))
         self.assertEqual(error.message, "unknown key `epoch` in [train]")
         self.assertIn("did you mean `epochs`?", error.help)
-        self.assertTrue(str(error).startswith("bad.toml:5:3: unknown key `epoch` in [train]\nhelp: did you mean"), str(error))
+        self.assertTrue(
+            str(error).startswith("bad.toml:5:3: unknown key `epoch` in [train]\nhelp: did you mean"), str(error)
+        )
         self.assertEqual(error.exit_code, 2)
         self.assertFalse(Path("results/bad").exists())
 
@@ -81,7 +91,9 @@ class Mistakes(InFolder):
         with self.assertRaises(xdlreg.SpecError) as caught:
             xdlreg.run({"train": {"epochs": 0, "learning_rate": -1}})
         messages = [mistake.message for mistake in caught.exception.mistakes]
-        self.assertEqual(messages, ["train.epochs must be at least 1, got 0", "train.learning_rate must be positive, got -1"])
+        self.assertEqual(
+            messages, ["train.epochs must be at least 1, got 0", "train.learning_rate must be positive, got -1"]
+        )
         self.assertIsNone(caught.exception.mistakes[0].location)
         self.assertNotIn(".toml", str(caught.exception))
         with self.assertRaises(xdlreg.SpecError) as caught:
@@ -106,14 +118,20 @@ class Mistakes(InFolder):
 
     def test_runs_that_fail_are_told(self):
         # A worker that ends at once, as one without its libraries does.
-        with mock.patch.dict(os.environ, {"XDLREG_WORKER": "/bin/false"}), self.assertRaises(xdlreg.XdlregError) as caught:
+        with (
+            mock.patch.dict(os.environ, {"XDLREG_WORKER": "/bin/false"}),
+            self.assertRaises(xdlreg.XdlregError) as caught,
+        ):
             xdlreg.run({**TINY, "run": {"device": "cpu", "retries": 0}})
         self.assertIn("the worker exited with code 1", str(caught.exception))
         self.assertIsInstance(caught.exception, xdlreg.RunError)
         self.assertEqual(caught.exception.results.runs["status"].to_list(), ["failed"])
 
     def test_a_program_that_is_not_there_is_told(self):
-        with mock.patch.dict(os.environ, {"XDLREG_PROGRAMS": str(self.folder)}), self.assertRaisesRegex(xdlreg.XdlregError, "xdlreg-run is not in XDLREG_PROGRAMS"):
+        with (
+            mock.patch.dict(os.environ, {"XDLREG_PROGRAMS": str(self.folder)}),
+            self.assertRaisesRegex(xdlreg.XdlregError, "xdlreg-run is not in XDLREG_PROGRAMS"),
+        ):
             xdlreg.run(TINY)
 
 

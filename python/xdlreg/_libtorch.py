@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Optional
 
 from .errors import MissingLibtorch
 
@@ -22,7 +21,7 @@ SETUP = "xdlreg-run setup"
 LIBRARIES = ("libtorch_cpu.so", "libtorch_cpu.dylib")
 
 
-def torch_of_environment() -> Optional[tuple[Path, str]]:
+def torch_of_environment() -> tuple[Path, str] | None:
     """The folder and the version of the package torch that this Python would import."""
     try:
         spec = importlib.util.find_spec("torch")
@@ -52,7 +51,10 @@ def find(env: Mapping[str, str]) -> Path:
     if env.get("LIBTORCH"):
         lib = Path(env["LIBTORCH"]).expanduser().absolute() / "lib"
         if not _has_libraries(lib):
-            raise MissingLibtorch(f"LIBTORCH={env['LIBTORCH']} has no lib/{LIBRARIES[0]}: name a libtorch {VERSION}, or unset LIBTORCH.", exit_code=2)
+            raise MissingLibtorch(
+                f"LIBTORCH={env['LIBTORCH']} has no lib/{LIBRARIES[0]}: name a libtorch {VERSION}, or unset LIBTORCH.",
+                exit_code=2,
+            )
         return lib
     torch = torch_of_environment()
     if torch is not None and torch[1].startswith(f"{SERIES}.") and _has_libraries(torch[0] / "lib"):
@@ -101,7 +103,9 @@ def set_up(arguments: list[str]) -> int:
     """`xdlreg-run setup [cpu|cuda]`: fetches libtorch into the cache, by the script and the pinned hashes of `make setup`."""
     flavour = arguments[0] if arguments else "cpu"
     if len(arguments) > 1 or flavour not in ("cpu", "cuda"):
-        print(f"usage: {SETUP} [cpu|cuda]\n\nFetches libtorch {VERSION} once for this user, through pip.", file=sys.stderr)
+        print(
+            f"usage: {SETUP} [cpu|cuda]\n\nFetches libtorch {VERSION} once for this user, through pip.", file=sys.stderr
+        )
         return 0 if flavour in ("--help", "-h") else 2
     from .setup import libtorch  # type: ignore[import-not-found]  # put there when the wheel is built
 

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Callable, Optional
+from typing import IO, Any, Callable
 
 from . import _libtorch
 from .errors import XdlregError, from_stderr
@@ -53,7 +53,9 @@ def call(arguments: Sequence[str], needs_libtorch: bool = False) -> str:
     return "".join(output)
 
 
-def follow(program: str, arguments: Sequence[str], hear: Callable[[dict[str, Any]], None], own_file: Optional[str] = None) -> int:
+def follow(
+    program: str, arguments: Sequence[str], hear: Callable[[dict[str, Any]], None], own_file: str | None = None
+) -> int:
     """Runs an experiment and passes on its events. Returns 0 or 1, the exit code for failed runs; anything else is raised."""
     started = False
 

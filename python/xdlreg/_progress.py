@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from html import escape
-from typing import Any, Optional, Protocol
+from typing import Any, Protocol
 
 SECONDS_BETWEEN = 0.1
 
@@ -44,7 +44,7 @@ class Notebook:
         self.put(escape(text).replace("\n", "<br>"))
 
     def put(self, html: str) -> None:
-        from IPython.display import HTML, display  # type: ignore[import-not-found]
+        from IPython.display import HTML, display
 
         if self.handle is None:
             self.handle = display(HTML(html), display_id=True)
@@ -52,7 +52,7 @@ class Notebook:
             self.handle.update(HTML(html))
 
 
-def display_for(wanted: bool) -> Optional[Display]:
+def display_for(wanted: bool) -> Display | None:
     """Where progress can be seen; nowhere if it is not wanted, or if standard error is no terminal."""
     if not wanted:
         return None
@@ -66,10 +66,10 @@ def display_for(wanted: bool) -> Optional[Display]:
 class Progress:
     """Counts what the events of an experiment tell."""
 
-    def __init__(self, display: Optional[Display]) -> None:
+    def __init__(self, display: Display | None) -> None:
         self.display = display
         self.shown_at = 0.0
-        self.folder: Optional[str] = None
+        self.folder: str | None = None
         self.name = ""
         self.runs = self.stages = self.ended = self.done = self.failed = self.invalid = 0
         self.parts: dict[str, float] = {}
@@ -101,7 +101,9 @@ class Progress:
         if kind == "epoch_finished":
             self.parts[event["key"]] = event["epoch"] / max(1, event["epochs"])
             error = event.get("val_mae")
-            self.doing = f"epoch {event['epoch']}/{event['epochs']}" + (f", validation MAE {error:.3g}" if error is not None else "")
+            self.doing = f"epoch {event['epoch']}/{event['epochs']}" + (
+                f", validation MAE {error:.3g}" if error is not None else ""
+            )
         elif kind == "stage_progress":
             self.parts[event["key"]] = event["done"] / max(1, event["total"])
             self.doing = f"{event['stage']} {event['done']}/{event['total']} {event['unit']}"
@@ -121,7 +123,10 @@ class Progress:
         return " · ".join([self.name, *self.ends(f"{self.done}/{self.runs} runs"), self.doing])
 
     def ends(self, first: str) -> list[str]:
-        return [first, *(f"{count} {what}" for count, what in [(self.failed, "failed"), (self.invalid, "invalid")] if count)]
+        return [
+            first,
+            *(f"{count} {what}" for count, what in [(self.failed, "failed"), (self.invalid, "invalid")] if count),
+        ]
 
     def close(self) -> None:
         if self.display is not None and self.stages:

@@ -25,7 +25,9 @@ def text(value: Any, where: str = "the spec") -> str:
     if isinstance(value, (list, tuple, range)):
         return "[" + ", ".join(text(item, where) for item in value) + "]"
     if isinstance(value, Mapping):
-        pairs = (f"{_string(str(key))} = {text(item, f'{where}.{key}')}" for key, item in value.items() if item is not None)
+        pairs = (
+            f"{_string(str(key))} = {text(item, f'{where}.{key}')}" for key, item in value.items() if item is not None
+        )
         return "{ " + ", ".join(pairs) + " }"
     raise SpecError(
         f"{where} is a {type(value).__name__}, which a spec cannot hold",
@@ -39,7 +41,11 @@ def document(spec: Mapping[str, Any]) -> str:
     for key, value in nested(spec).items():
         if isinstance(value, Mapping):
             tables += ["", f"[{_string(key)}]"]
-            tables += [f"{_string(str(name))} = {text(item, f'{key}.{name}')}" for name, item in value.items() if item is not None]
+            tables += [
+                f"{_string(str(name))} = {text(item, f'{key}.{name}')}"
+                for name, item in value.items()
+                if item is not None
+            ]
         elif value is not None:
             lines.append(f"{_string(key)} = {text(value, key)}")
     return "\n".join([*lines, *tables]) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from .results import Results
@@ -27,7 +27,7 @@ class XdlregError(Exception):
     program which failed.
     """
 
-    def __init__(self, message: str, help: Optional[str] = None, exit_code: int = 1) -> None:
+    def __init__(self, message: str, help: str | None = None, exit_code: int = 1) -> None:
         super().__init__(message)
         self.message = message
         self.help = help
@@ -45,8 +45,8 @@ class SpecError(XdlregError, ValueError):
     """
 
     def __init__(
-        self, message: str, help: Optional[str] = None, location: Optional[Location] = None, label: Optional[str] = None,
-        mistakes: Optional[list[SpecError]] = None,
+        self, message: str, help: str | None = None, location: Location | None = None, label: str | None = None,
+        mistakes: list[SpecError] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(message, help, exit_code=2)
         self.location = location
@@ -65,7 +65,7 @@ class SpecError(XdlregError, ValueError):
 class RunError(XdlregError, RuntimeError):
     """No run of an experiment could be finished. `results` shows how far each of them came."""
 
-    def __init__(self, message: str, help: Optional[str] = None, results: Optional[Results] = None) -> None:
+    def __init__(self, message: str, help: str | None = None, results: Results | None = None) -> None:
         super().__init__(message, help)
         self.results = results
 
@@ -74,7 +74,7 @@ class MissingLibtorch(XdlregError, ImportError):
     """There is no libtorch 2.11 that the programs could use; the message names the command that provides one."""
 
 
-def from_stderr(program: str, code: int, text: str, own_file: Optional[str] = None) -> XdlregError:
+def from_stderr(program: str, code: int, text: str, own_file: str | None = None) -> XdlregError:
     """The exception for what a program wrote to standard error before it ended with `code`.
 
     `own_file` is a spec file that this package wrote: the user has never seen it, so places in it are not named.
@@ -88,7 +88,7 @@ def from_stderr(program: str, code: int, text: str, own_file: Optional[str] = No
     return SpecError(message) if code == 2 else XdlregError(message, exit_code=code)
 
 
-def _find_json(text: str) -> Optional[dict[str, Any]]:
+def _find_json(text: str) -> dict[str, Any] | None:
     for line in reversed(text.splitlines()):
         if line.startswith("{"):
             try:
@@ -100,7 +100,7 @@ def _find_json(text: str) -> Optional[dict[str, Any]]:
     return None
 
 
-def _from_json(told: dict[str, Any], own_file: Optional[str]) -> XdlregError:
+def _from_json(told: dict[str, Any], own_file: str | None) -> XdlregError:
     if told["exit_code"] != 2:
         return XdlregError(told["message"], told.get("help"), told["exit_code"])
     mistakes = [_from_json(mistake, own_file) for mistake in told.get("mistakes", [])]

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
@@ -48,10 +48,10 @@ def analyzers() -> list[str]:
 
 def explain(
     model: Model,
-    images: Union[ArrayLike, str, os.PathLike[str]],
+    images: ArrayLike | str | os.PathLike[str],
     *,
     analyzer: str = "lrp.sequential_preset_a",
-    device: Optional[str] = None,
+    device: str | None = None,
     **options: Any,
 ) -> NDArray[np.float32]:
     """The relevance maps of images: [n, rows, columns], or [rows, columns] for a single image.
@@ -68,12 +68,27 @@ def explain(
             pixels = np.asarray(images, dtype=np.float32)
             single = pixels.ndim == 2
             if pixels.ndim < 2:
-                raise SpecError(f"images is an array of shape {pixels.shape}", "give [n, rows, columns] or [rows, columns]")
+                raise SpecError(
+                    f"images is an array of shape {pixels.shape}", "give [n, rows, columns] or [rows, columns]"
+                )
             images = Path(folder) / "images.npy"
             np.save(images, pixels[None] if single else pixels)
         out = Path(folder) / "maps.npy"
-        arguments = ["explain", "--weights", str(weights), "--images", os.fspath(images), "--analyzer", analyzer, "--out", str(out)]
-        settings = {**{f"explain.{key}": value for key, value in options.items()}, **({"run.device": device} if device else {})}
+        arguments = [
+            "explain",
+            "--weights",
+            str(weights),
+            "--images",
+            os.fspath(images),
+            "--analyzer",
+            analyzer,
+            "--out",
+            str(out),
+        ]
+        settings = {
+            **{f"explain.{key}": value for key, value in options.items()},
+            **({"run.device": device} if device else {}),
+        }
         for key, value in settings.items():
             arguments += ["--set", f"{key}={value if isinstance(value, str) else _toml.text(value, key)}"]
         _programs.call(arguments, needs_libtorch=True)
@@ -140,9 +155,9 @@ def simulate(
     n: int,
     *,
     growth_mode: str = "human",
-    ages: Optional[Sequence[int]] = None,
+    ages: Sequence[int] | None = None,
     distribution: str = "uniform",
-    target_bias: Optional[float] = None,
+    target_bias: float | None = None,
     seed: int = 0,
 ) -> Pumpkins:
     """Draws `n` pumpkins, or `n` of each of the `ages`, with the ground truth as masks."""

@@ -7,7 +7,7 @@ import shutil
 import webbrowser
 from html import escape
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 TYPES = {".png": "image/png", ".svg": "image/svg+xml", ".pdf": "application/pdf"}
 
@@ -22,7 +22,7 @@ class Picture:
     def data(self) -> bytes:
         return self.path.read_bytes()
 
-    def save(self, path: Union[str, os.PathLike[str]]) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         shutil.copyfile(self.path, path)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -41,12 +41,14 @@ class Results:
     runs; what it returns is a `Results` again, whose tables have these runs alone.
     """
 
-    def __init__(self, path: Union[str, os.PathLike[str]], _run_ids: Optional[list[str]] = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], _run_ids: list[str] | None = None) -> None:
         self.path = Path(path)
         self._run_ids = _run_ids
         self._cache: dict[str, tuple[tuple[int, ...], pl.DataFrame]] = {}
         if not (self.path / "plan.json").is_file():
-            raise XdlregError(f"{self.path} is not a results folder: it has no plan.json", "name a folder such as results/quickstart")
+            raise XdlregError(
+                f"{self.path} is not a results folder: it has no plan.json", "name a folder such as results/quickstart"
+            )
 
     # --- Tables ------------------------------------------------------------------------------------------------------
 
@@ -107,7 +109,7 @@ class Results:
 
     # --- Choosing runs -----------------------------------------------------------------------------------------------
 
-    def run_id(self, run: Optional[str] = None) -> str:
+    def run_id(self, run: str | None = None) -> str:
         """The identifier of a run, from how it begins. It may be left out where there is only one run."""
         known = [of["run_id"] for of in self._plan()["runs"] if self._run_ids is None or of["run_id"] in self._run_ids]
         found = known if run is None else [one for one in known if one.startswith(run)]
@@ -115,11 +117,13 @@ class Results:
             return found[0]
         shown = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
         if not found:
-            raise XdlregError(f"{self.path} has no run {run}" if run else f"{self.path} has no runs", f"its runs: {shown}")
+            raise XdlregError(
+                f"{self.path} has no run {run}" if run else f"{self.path} has no runs", f"its runs: {shown}"
+            )
         what = f"{run} is how {len(found)} runs begin" if run else f"there are {len(found)} runs"
         raise XdlregError(f"{what}; name one of them", f"{shown}, or choose with where()")
 
-    def where(self, _settings: Optional[Mapping[str, Any]] = None, **settings: Any) -> Results:
+    def where(self, _settings: Mapping[str, Any] | None = None, **settings: Any) -> Results:
         """The runs in which all these settings have these values; of a list, any of its values.
 
         Settings are named by their dotted keys, `where({"explain.analyzer": "lrp.z"})`, with two underscores for the dot,
@@ -127,7 +131,11 @@ class Results:
         `.runs`, such as `status` and `replicate`, can be asked for as well.
         """
         table = {row["run_id"]: row for row in self.runs.iter_rows(named=True)}
-        of_runs = {run_id: {**values, **table.get(run_id, {})} for run_id, values in self._settings().items() if run_id in table}
+        of_runs = {
+            run_id: {**values, **table.get(run_id, {})}
+            for run_id, values in self._settings().items()
+            if run_id in table
+        }
         known = {key for values in of_runs.values() for key in values}
         chosen = list(of_runs)
         for name, value in {**(_settings or {}), **settings}.items():
@@ -136,7 +144,7 @@ class Results:
             chosen = [run_id for run_id in chosen if any(_equal(of_runs[run_id].get(key), one) for one in wanted)]
         return Results(self.path, chosen)
 
-    def settings(self, run: Optional[str] = None) -> dict[str, Any]:
+    def settings(self, run: str | None = None) -> dict[str, Any]:
         """All settings of a run under their dotted keys, defaults included."""
         return self._settings()[self.run_id(run)]
 
@@ -148,10 +156,19 @@ class Results:
         settings = self._settings()
         keys = sorted({*settings[a], *settings[b]})
         differing = [key for key in keys if settings[a].get(key) != settings[b].get(key)]
-        texts = {run: [json.dumps(settings[run][key]) if key in settings[run] else None for key in differing] for run in (a, b)}
+        texts = {
+            run: [json.dumps(settings[run][key]) if key in settings[run] else None for key in differing]
+            for run in (a, b)
+        }
         rows = {row["run_id"]: row for row in self.runs.iter_rows(named=True)}
-        names = [name for name, kind in self.runs.schema.items() if kind.is_numeric() and name not in keys and name != "replicate"]
-        scores = {run: [float(rows[run][name]) if rows[run][name] is not None else None for name in names] for run in (a, b)}
+        names = [
+            name
+            for name, kind in self.runs.schema.items()
+            if kind.is_numeric() and name not in keys and name != "replicate"
+        ]
+        scores = {
+            run: [float(rows[run][name]) if rows[run][name] is not None else None for name in names] for run in (a, b)
+        }
         return Comparison(
             pl.DataFrame({"setting": differing, **texts}, schema={"setting": pl.String, a: pl.String, b: pl.String}),
             pl.DataFrame({"score": names, **scores}, schema={"score": pl.String, a: pl.Float64, b: pl.Float64}),
@@ -175,11 +192,11 @@ class Results:
 
     # --- Arrays ------------------------------------------------------------------------------------------------------
 
-    def relevance(self, run: Optional[str] = None) -> NDArray[np.float32]:
+    def relevance(self, run: str | None = None) -> NDArray[np.float32]:
         """The relevance maps of a run, [map, row, column], mapped into memory. `explained` has their samples."""
         return self._map_array(self.path / "relevance" / f"{self.run_id(run)}.npy")
 
-    def explained(self, run: Optional[str] = None) -> NDArray[np.int64]:
+    def explained(self, run: str | None = None) -> NDArray[np.int64]:
         """The samples that the maps of a run explain, in their order: `images(run)[explained(run)]` are their images."""
         run = self.run_id(run)
         subset = self._settings()[run].get("explain.subset", "test")
@@ -188,11 +205,11 @@ class Results:
         # Several targets make several rows of a sample.
         return rows["sample"].unique().sort().to_numpy()
 
-    def images(self, run: Optional[str] = None) -> NDArray[np.float32]:
+    def images(self, run: str | None = None) -> NDArray[np.float32]:
         """All images of the data set of a run, as `sample` numbers them, mapped into memory."""
         return _member(self.dataset(run), "images")
 
-    def dataset(self, run: Optional[str] = None) -> Path:
+    def dataset(self, run: str | None = None) -> Path:
         """The file with the data set of a run, for `numpy.load`."""
         run = self.run_id(run)
         plan = self._plan()
@@ -203,7 +220,7 @@ class Results:
             raise XdlregError(f"the data set of run {run} is not there (yet): {path}")
         return path
 
-    def model(self, run: Optional[str] = None) -> Path:
+    def model(self, run: str | None = None) -> Path:
         """The file with the weights of a run, for `explain` and `safetensors`."""
         path = self.path / "models" / f"{self.run_id(run)}.safetensors"
         if not path.is_file():
@@ -217,7 +234,7 @@ class Results:
 
     # --- Pictures ----------------------------------------------------------------------------------------------------
 
-    def heatmap(self, run: Optional[str] = None, sample: Optional[int] = None, *, pointers: bool = False) -> Picture:
+    def heatmap(self, run: str | None = None, sample: int | None = None, *, pointers: bool = False) -> Picture:
         """The heatmap of a sample, with or without pointers to what is known to matter; by default of the first sample."""
         folder = self.path / "heatmaps" / self.run_id(run)
         found: dict[int, Path] = {}
@@ -227,12 +244,17 @@ class Results:
                 found[int(number[1])] = path
         if not found:
             what = "heatmaps with pointers" if pointers else "heatmaps"
-            raise XdlregError(f"run {folder.name} has no {what}", "heatmaps.count and heatmaps.pointers say what is drawn")
+            raise XdlregError(
+                f"run {folder.name} has no {what}", "heatmaps.count and heatmaps.pointers say what is drawn"
+            )
         if sample is None:
             sample = min(found)
         if sample not in found:
             shown = ", ".join(map(str, sorted(found)))
-            raise XdlregError(f"run {folder.name} has no heatmap of sample {sample}", f"there are those of samples {shown}; heatmaps.count draws more")
+            raise XdlregError(
+                f"run {folder.name} has no heatmap of sample {sample}",
+                f"there are those of samples {shown}; heatmaps.count draws more",
+            )
         return Picture(found[sample])
 
     def figure(self, name: str) -> Picture:
@@ -310,7 +332,9 @@ def _member(path: Path, name: str) -> NDArray[Any]:
         # The local header repeats the name and has an extra field of its own length.
         file.seek(about.header_offset + 26)
         lengths = file.read(4)
-        file.seek(about.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"))
+        file.seek(
+            about.header_offset + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+        )
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, kind = read(file)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .results import Results
 
 
 def run_simulation(
-    path: Union[str, os.PathLike[str], None] = None,
+    path: str | os.PathLike[str] | None = None,
     n_samples: int = 2000,
     uniform: bool = True,
-    target_bias: Optional[float] = None,
+    target_bias: float | None = None,
     epochs: int = 25,
     plot_n_heatmaps: int = 20,
     growth_mode: str = "human",
@@ -30,5 +30,5 @@ def run_simulation(
         "path": path, "n_samples": n_samples, "uniform": uniform, "target_bias": target_bias, "epochs": epochs,
         "plot_n_heatmaps": plot_n_heatmaps, "growth_mode": growth_mode,
     }  # fmt: skip
-    arguments = [f"--{name}={os.fspath(value) if name == 'path' else value}" for name, value in flags.items() if value is not None]
+    arguments = [f"--{name}={value}" for name, value in flags.items() if value is not None]
     return follow("xdlreg", arguments, progress)

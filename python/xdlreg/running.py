@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from . import _programs, _toml
 from ._progress import Progress, display_for
@@ -27,10 +27,10 @@ DEFAULT_NAME = "experiment"
 def run(
     spec: Spec,
     *,
-    set: Optional[Mapping[str, Any]] = None,
-    output: Union[str, os.PathLike[str], None] = None,
-    jobs: Optional[int] = None,
-    executor: Optional[str] = None,
+    set: Mapping[str, Any] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    executor: str | None = None,
     fail_fast: bool = False,
     progress: bool = True,
 ) -> Results:
@@ -53,7 +53,7 @@ def run(
         return follow("xdlreg-run", arguments, progress, own_file)
 
 
-def follow(program: str, arguments: Sequence[str], progress: bool, own_file: Optional[str] = None) -> Results:
+def follow(program: str, arguments: Sequence[str], progress: bool, own_file: str | None = None) -> Results:
     """Runs a program that runs an experiment, and shows its progress."""
     watched = Progress(display_for(progress))
     try:
@@ -68,7 +68,9 @@ def follow(program: str, arguments: Sequence[str], progress: bool, own_file: Opt
         count = f"{watched.failed} of {watched.runs} runs failed"
         message = f"{count}: {reasons[0]}" if reasons else count
         if watched.failed and watched.failed >= watched.runs:
-            raise RunError(message, "`.results.runs` has the reason for each run, and logs/ what its worker wrote", results)
+            raise RunError(
+                message, "`.results.runs` has the reason for each run, and logs/ what its worker wrote", results
+            )
         warnings.warn(f"{message} (the column `reason` of `.runs` has all reasons)", RuntimeWarning, stacklevel=3)
     return results
 
@@ -94,9 +96,7 @@ class Plan:
         return f"<pre>{escape(self.text)}</pre>"
 
 
-def plan(
-    spec: Spec, *, set: Optional[Mapping[str, Any]] = None, output: Union[str, os.PathLike[str], None] = None
-) -> Plan:
+def plan(spec: Spec, *, set: Mapping[str, Any] | None = None, output: str | os.PathLike[str] | None = None) -> Plan:
     """Says what `run` would do, what is finished already and what runs share. Nothing is written."""
     with _written(spec) as (path, own_file):
         try:
@@ -111,14 +111,14 @@ def plan(
 
 
 def sweep(
-    grid: Optional[Mapping[str, Sequence[Any]]] = None,
-    spec: Optional[Spec] = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    spec: Spec | None = None,
     *,
-    zip: Optional[Mapping[str, Sequence[Any]]] = None,
-    list: Optional[Sequence[Mapping[str, Any]]] = None,
-    exclude: Optional[Sequence[Mapping[str, Any]]] = None,
-    seeds: Optional[int] = None,
-    set: Optional[Mapping[str, Any]] = None,
+    zip: Mapping[str, Sequence[Any]] | None = None,
+    list: Sequence[Mapping[str, Any]] | None = None,
+    exclude: Sequence[Mapping[str, Any]] | None = None,
+    seeds: int | None = None,
+    set: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Results:
     """Runs an experiment for every combination of the values in `grid`, which has a list of values for each dotted key:
@@ -132,7 +132,9 @@ def sweep(
     block = {"grid": grid, "zip": zip, "list": list, "exclude": exclude, "seeds": seeds}
     block = {key: value for key, value in block.items() if value is not None}
     if not block:
-        raise SpecError("a sweep without grid, zip, list or seeds varies nothing", 'for instance sweep({"data.seed": [0, 1]})')
+        raise SpecError(
+            "a sweep without grid, zip, list or seeds varies nothing", 'for instance sweep({"data.seed": [0, 1]})'
+        )
     if spec is None or isinstance(spec, Mapping):
         whole = _toml.nested(spec or {})
         if "sweep" in whole:
@@ -144,7 +146,7 @@ def sweep(
 
 
 @contextmanager
-def _written(spec: Spec) -> Iterator[tuple[Path, Optional[str]]]:
+def _written(spec: Spec) -> Iterator[tuple[Path, str | None]]:
     """The spec as a file, and its path where this package wrote it."""
     if not isinstance(spec, Mapping):
         yield Path(spec), None
@@ -159,7 +161,7 @@ def _written(spec: Spec) -> Iterator[tuple[Path, Optional[str]]]:
 
 
 def _over(
-    set: Optional[Mapping[str, Any]], output: Union[str, os.PathLike[str], None], executor: Optional[str] = None
+    set: Mapping[str, Any] | None, output: str | os.PathLike[str] | None, executor: str | None = None
 ) -> list[str]:
     arguments: list[str] = []
     for key, value in {**(set or {}), **({"run.executor": executor} if executor else {})}.items():
@@ -169,7 +171,7 @@ def _over(
     return arguments + (["--output", os.fspath(output)] if output is not None else [])
 
 
-def _without_place(error: SpecError, own_file: Optional[str]) -> SpecError:
+def _without_place(error: SpecError, own_file: str | None) -> SpecError:
     if own_file is not None:
         for mistake in [error, *error.mistakes]:
             mistake.location = None
