@@ -4,6 +4,7 @@
 
 mod files;
 mod folders;
+mod images;
 mod messages;
 mod specs;
 
@@ -31,6 +32,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "npz_arrays", run: files::npz_arrays, max_len: 8192 },
     Target { name: "safetensors", run: files::safetensors, max_len: 8192 },
     Target { name: "parquet", run: files::parquet, max_len: 8192 },
+    Target { name: "table", run: images::table, max_len: 8192 },
+    Target { name: "pictures", run: images::pictures, max_len: 4096 },
     Target { name: "events", run: folders::events, max_len: 4096 },
     Target { name: "plan", run: folders::plan, max_len: 8192 },
     Target { name: "manifest", run: folders::manifest, max_len: 4096 },

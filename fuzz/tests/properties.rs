@@ -66,4 +66,4 @@ macro_rules! properties {
     };
 }
 
-properties! { spec layers sweep npy npz npz_arrays safetensors parquet events plan manifest requests replies }
+properties! { spec layers sweep npy npz npz_arrays safetensors parquet table pictures events plan manifest requests replies }

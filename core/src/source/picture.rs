@@ -9,7 +9,7 @@ use crate::raster::{ImageShape, RasterStack};
 use crate::store::arrays;
 
 /// Decoding takes no more memory than this, whatever a file claims.
-const MOST_BYTES: u64 = 4 << 30;
+const MOST_BYTES: u64 = 1 << 30;
 
 /// The values of an image with the channels first, from the bytes of its file. `channels`: 1 or 3 where that is asked for.
 pub(super) fn read(
