@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use csv_core::{ReadRecordResult, ReaderBuilder};
+use parquet::column::page::Page;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -57,8 +58,17 @@ fn parquet_cells(bytes: Vec<u8>) -> Result<Cells, String> {
     }
 }
 
+/// A table of more rows than these for each byte of its file is damaged: a row has a bit or more.
+const ROWS_PER_BYTE: usize = 64;
+
 fn read_parquet(bytes: Vec<u8>) -> Result<Cells, ParquetError> {
+    let size = bytes.len();
     let reader = SerializedFileReader::new(Bytes::from(bytes))?;
+    let rows = reader.metadata().file_metadata().num_rows();
+    if usize::try_from(rows).is_ok_and(|rows| rows > size.saturating_mul(ROWS_PER_BYTE)) {
+        return Err(ParquetError::General(format!("it claims to have {rows} rows in {size} bytes")));
+    }
+    check_dictionaries(&reader)?;
     let schema = reader.metadata().file_metadata().schema();
     let header = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
     let mut records = Vec::new();
@@ -67,6 +77,24 @@ fn read_parquet(bytes: Vec<u8>) -> Result<Cells, ParquetError> {
         records.push(Record { place: Place::Row(records.len() as u64 + 1), cells });
     }
     Ok(Cells { header, records })
+}
+
+/// Refuses dictionaries that claim more values than they have bytes: the library would make room for all of them.
+fn check_dictionaries(reader: &impl FileReader) -> Result<(), ParquetError> {
+    for group in 0..reader.num_row_groups() {
+        let group = reader.get_row_group(group)?;
+        for column in 0..group.num_columns() {
+            for page in group.get_column_page_reader(column)? {
+                if let Page::DictionaryPage { buf, num_values, .. } = page?
+                    && num_values as usize > buf.len()
+                {
+                    let message = format!("a dictionary claims to have {num_values} values in {} bytes", buf.len());
+                    return Err(ParquetError::General(message));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A value as a cell of a text would have it.
