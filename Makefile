@@ -44,7 +44,7 @@ test-report: setup ## test report.html in headless Chromium
 PROGRAMS = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release
 
 test-python: build ## test the Python package and the examples of docs/python.md, with API_PYTHON
-	@PYTHONPATH=python XDLREG_PROGRAMS=$(PROGRAMS) $(API_PYTHON) -B -m unittest discover --quiet python/tests
+	@PYTHONPATH=$(CURDIR)/python XDLREG_PROGRAMS=$(abspath $(PROGRAMS)) $(API_PYTHON) -B -m unittest discover --quiet python/tests
 
 WHEEL_PYTHONS ?= $(PYTHON)
 wheel: build ## build the Python wheel into dist/
