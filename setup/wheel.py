@@ -24,7 +24,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from libtorch import REPOSITORY, WHEELS, Problem, cache_root, locked, say
+from cargo_deny import install
+from libtorch import REPOSITORY, WHEELS, Problem, cache_root, say
 
 TOOLS = REPOSITORY / "setup" / "wheel-tools.txt"
 PROGRAMS = ("xdlreg-run", "xdlreg", "xdlreg-worker")
@@ -35,19 +36,7 @@ LIBTORCH_FROM_BIN = "$ORIGIN/../../torch/lib"
 def install_tools() -> Path:
     """The pinned tools, installed once per user into a folder of the cache that the pins name."""
     target = cache_root(os.environ) / "tools" / f"wheel-{hashlib.sha256(TOOLS.read_bytes()).hexdigest()[:12]}"
-    with locked(target.parent):
-        if target.exists():
-            return target
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            staging = Path(scratch) / "tools"
-            command = [
-                sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "install", "--quiet", "--no-deps",
-                "--only-binary=:all:", "--require-hashes", f"--target={staging}", f"--requirement={TOOLS}",
-            ]  # fmt: skip
-            settings = {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_ROOT_USER_ACTION": "ignore"}
-            if subprocess.run(command, env={**os.environ, **settings}).returncode != 0:
-                raise Problem("pip could not install the tools that build the wheel: its own message is above.")
-            staging.rename(target)
+    install(target, TOOLS, "pip could not install the tools that build the wheel: its own message is above.")
     return target
 
 

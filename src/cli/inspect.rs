@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::PlanArgs;
-use crate::data::{Dataset, facts};
+use crate::data::{Dataset, Fact, facts};
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::sim;
@@ -40,21 +40,20 @@ pub fn run(args: &PlanArgs) -> Result<u8> {
 }
 
 fn describe(source: &Source) -> Result<String> {
-    let mut facts_first: Vec<(String, String)> = Vec::new();
+    let mut all: Vec<Fact> = Vec::new();
     let (dataset, excluded): (Dataset, &[Problem]) = match source {
         Source::Pumpkins(settings) => {
-            facts_first.push(("source".to_owned(), "simulated pumpkins".to_owned()));
+            all.push(("source".to_owned(), "simulated pumpkins".to_owned()));
             let failed = |error: sim::SimulateError| Error::Failed { message: error.to_string(), help: None };
             (sim::simulate(settings, &silent).map_err(failed)?.into(), &[])
         }
         Source::Files(files) => {
-            facts_first.push(("table".to_owned(), files.table.display().to_string()));
+            all.push(("table".to_owned(), files.table.display().to_string()));
             let failed =
                 |error: source::BadData| Error::Failed { message: error.to_string(), help: Some(error.help.clone()) };
             (source::read(files).map_err(failed)?.0, &files.excluded)
         }
     };
-    let mut all = facts_first;
     all.extend(facts(&dataset));
     all.push(("values".to_owned(), values(&dataset)));
     let width = all.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);

@@ -5,6 +5,7 @@ use kuva::prelude::{Layout, Plot, ReferenceLine, Theme, TickFormat};
 use kuva::render::layout::AxisLine;
 use kuva::render::render::render_multiple;
 
+use super::fit::Polynomial;
 use super::sheet::{Area, Lettering, Sheet, plain};
 use super::style::{DASHED, FONT, GREY, GRID, SMALL_SIZE, TEXT_SIZE};
 
@@ -118,6 +119,9 @@ pub(super) fn nice_step(step: f64) -> f64 {
     [10.0, 5.0, 2.0, 1.0].into_iter().find(|factor| factor * power <= 1.55 * step).unwrap_or(1.0) * power
 }
 
+/// Through fewer points no regression is drawn.
+const FEWEST: usize = 10;
+
 /// Series over two axes.
 pub struct Chart {
     x: Axis,
@@ -156,6 +160,14 @@ impl Chart {
         let dots = ScatterPlot::new().with_data(points.iter().copied()).with_color(color).with_size(size);
         self.plots.push(with_label(dots.with_marker_opacity(opacity), label, ScatterPlot::with_legend).into());
         self
+    }
+
+    /// The linear regression of points with its 95 % band; nothing for fewer than ten, where it would suggest more than is known.
+    pub fn regression(self, points: &[(f64, f64)], color: &str) -> Self {
+        let Some(fit) = Polynomial::fit(points, 1).filter(|_| points.len() >= FEWEST) else { return self };
+        let ends = points.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));
+        let (curve, band) = fit.curve(ends.0, ends.1);
+        self.band(&band, color).line(&curve, color, 1.8, None)
     }
 
     /// A band between (x, low, high).

@@ -5,8 +5,17 @@ use std::f64::consts::{SQRT_2, TAU};
 use nalgebra::{DMatrix, DVector};
 use statrs::distribution::{Continuous, ContinuousCDF, StudentsT};
 
+use crate::metric::statistics::line;
+
 /// A diagonal entry of R below this share of the first one means that the points do not determine the polynomial.
 const RANK_TOLERANCE: f64 = 1e-9;
+
+/// "r = 0.53", or why there is no correlation.
+pub fn told_correlation(points: &[(f64, f64)]) -> String {
+    let (x, y): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
+    let r = line(&x, &y).r;
+    if r.is_finite() { format!("r = {r:.2}") } else { "no correlation: it does not vary".to_owned() }
+}
 
 /// The two-sided 95 % quantile of Student's t.
 pub fn t_95(degrees: usize) -> f64 {

@@ -4,13 +4,12 @@ use indexmap::IndexMap;
 use kuva::plot::LegendPosition;
 
 use super::chart::{Axis, Chart, Y_LABEL};
-use super::fit::Polynomial;
+use super::fit::told_correlation;
 use super::kinds::{Drawn, Missing, RunFigure};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLUE, GREY, SMALL_SIZE, series};
 use crate::metric::by_region;
-use crate::metric::statistics::line;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
     name: "13_relevance_by_region",
@@ -27,8 +26,6 @@ const COLUMNS: usize = 3;
 const MOST: usize = 12;
 /// More groups than these cannot be told apart by their colours.
 const MOST_GROUPS: usize = 6;
-/// Through fewer images no regression is drawn.
-const FEWEST: usize = 10;
 
 /// What is drawn of a region: target, relevance and group of every image.
 #[derive(Default)]
@@ -86,15 +83,8 @@ fn draw(run: &Run) -> Drawn {
         } else {
             chart = chart.points(&pairs, BLUE, 2.6, None);
         }
-        if let Some(fit) = Polynomial::fit(&pairs, 1).filter(|_| pairs.len() >= FEWEST) {
-            let ends = pairs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));
-            let (curve, band) = fit.curve(ends.0, ends.1);
-            chart = chart.band(&band, GREY).line(&curve, GREY, 1.8, None);
-        }
-        chart.draw(&mut sheet, area);
-        let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-        let r = line(&x, &y).r;
-        let r = if r.is_finite() { format!("r = {r:.2}") } else { "no correlation: it does not vary".to_owned() };
+        chart.regression(&pairs, GREY).draw(&mut sheet, area);
+        let r = told_correlation(&pairs);
         // A mask and a region of the atlas may have the same name.
         let origin = if *of_atlas { "atlas: " } else { "" };
         let title = format!("{origin}{} · n = {} · {r}", region.replace('_', " "), pairs.len());

@@ -3,13 +3,12 @@
 use kuva::plot::LegendPosition;
 
 use super::chart::{Axis, Chart, Y_LABEL};
-use super::fit::Polynomial;
+use super::fit::told_correlation;
 use super::kinds::{Drawn, Missing, RunFigure};
 use super::maps::significant;
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::Run;
 use super::style::{BLUE, GREY, SMALL_SIZE, VERMILION};
-use crate::metric::statistics::line;
 use indexmap::IndexSet;
 
 pub(super) const FIGURE: RunFigure = RunFigure {
@@ -24,8 +23,6 @@ pub(super) const FIGURE: RunFigure = RunFigure {
 };
 
 const COLUMNS: usize = 3;
-/// Through fewer images no regression is drawn: it would suggest more than is known.
-const FEWEST: usize = 10;
 /// The scores that are compared.
 pub(super) const YEARS: &str = "causal_years";
 pub(super) const RELEVANCE: &str = "causal_relevance";
@@ -59,16 +56,9 @@ fn draw(run: &Run) -> Drawn {
                 .legend(LegendPosition::InsideTopLeft);
         }
         chart = chart.points(pairs, BLUE, 2.6, None);
-        if let Some(fit) = Polynomial::fit(pairs, 1).filter(|_| pairs.len() >= FEWEST) {
-            let ends = pairs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p.0), h.max(p.0)));
-            let (curve, band) = fit.curve(ends.0, ends.1);
-            chart = chart.band(&band, VERMILION).line(&curve, VERMILION, 1.8, None);
-        }
-        chart.draw(&mut sheet, area);
-        let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-        let r = line(&x, &y).r;
-        let r = if r.is_finite() { format!("r = {r:.2}") } else { "no correlation: it does not vary".to_owned() };
-        let size = x.iter().map(|effect| effect.abs()).sum::<f64>() / x.len() as f64;
+        chart.regression(pairs, VERMILION).draw(&mut sheet, area);
+        let r = told_correlation(pairs);
+        let size = pairs.iter().map(|pair| pair.0.abs()).sum::<f64>() / pairs.len() as f64;
         let size = run.words().target.with_unit(significant(size));
         sheet.text(
             area.left - Y_LABEL,

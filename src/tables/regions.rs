@@ -1,6 +1,6 @@
 //! The tables of relevance by region, and of how groups of samples differ in it.
 
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use polars::prelude::*;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -14,10 +14,12 @@ pub const REGIONS: [&str; 2] = ["regions.parquet", "region_contrasts.parquet"];
 
 /// A row for each region of each explained image.
 pub(super) fn regions(runs: &[OfRun]) -> PolarsResult<DataFrame> {
-    let rows: Vec<(&str, &RunDetails, &RegionRelevance)> = runs
-        .iter()
-        .flat_map(|(run_id, run)| run.regions.iter().map(move |region| (run_id.as_str(), run, region)))
-        .collect();
+    let mut rows: Vec<(&str, &RunDetails, Option<&str>, &RegionRelevance)> = Vec::new();
+    for (run_id, run) in runs {
+        // It is searched for once, not for every row.
+        let unit = run.relevance_unit();
+        rows.extend(run.regions.iter().map(|region| (run_id.as_str(), run, unit, region)));
+    }
     let columns = vec![
         column("run_id", &rows, |(run_id, ..)| *run_id),
         column("sample", &rows, |(.., row)| row.sample as u32),
@@ -31,9 +33,9 @@ pub(super) fn regions(runs: &[OfRun]) -> PolarsResult<DataFrame> {
         column("share", &rows, |(.., row)| row.share),
         column("share_positive", &rows, |(.., row)| row.positive_share),
         column("share_absolute", &rows, |(.., row)| row.absolute_share),
-        column("relevance_unit", &rows, |(_, run, _)| run.relevance_unit()),
-        column("target", &rows, |(_, run, row)| run.samples.as_ref().map(|samples| samples.targets[row.sample])),
-        column("group", &rows, |(_, run, row)| run.group(row.sample)),
+        column("relevance_unit", &rows, |(_, _, unit, _)| *unit),
+        column("target", &rows, |(_, run, _, row)| run.samples.as_ref().map(|samples| samples.targets[row.sample])),
+        column("group", &rows, |(_, run, _, row)| run.group(row.sample)),
     ];
     DataFrame::new(rows.len(), columns)
 }
@@ -96,22 +98,21 @@ fn contrasts_of(run: &RunDetails) -> Vec<Contrast> {
         return Vec::new();
     }
     // Mean relevance by region, then by group.
-    let mut values: IndexMap<(&str, &str), IndexMap<&str, Vec<f64>>> = IndexMap::new();
+    let mut values: IndexMap<(Origin, &str), IndexMap<&str, Vec<f64>>> = IndexMap::new();
     for row in &run.regions {
-        let of_region = values.entry((row.origin.name(), &row.region)).or_default();
+        let of_region = values.entry((row.origin, &row.region)).or_default();
         of_region.entry(run.group(row.sample).unwrap_or_default()).or_default().push(row.mean());
     }
-    let origin = |name: &str| if name == Origin::Mask.name() { Origin::Mask } else { Origin::Atlas };
     let mut all = Vec::new();
-    for ((from, region), of_region) in &values {
-        let mut groups: Vec<&str> = of_region.keys().copied().collect::<IndexSet<_>>().into_iter().collect();
+    for ((origin, region), of_region) in &values {
+        let mut groups: Vec<&str> = of_region.keys().copied().collect();
         groups.sort_unstable();
         for (index, a) in groups.iter().enumerate() {
             for b in &groups[index + 1..] {
                 let (of_a, of_b) = (&of_region[a], &of_region[b]);
                 let means = [of_a, of_b].map(|values| statistics::mean(values.iter().copied()));
                 all.push(Contrast {
-                    origin: origin(from),
+                    origin: *origin,
                     region: (*region).to_owned(),
                     groups: [(*a).to_owned(), (*b).to_owned()],
                     counts: [of_a.len(), of_b.len()],

@@ -6,7 +6,7 @@ use crate::data::{Dataset, Region};
 use crate::raster::Raster;
 
 /// Where a region comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// A mask says that it matters.
