@@ -12,7 +12,7 @@ export TORCH_PYTHON KERAS_PYTHON
 BUILD = --release --locked --workspace
 
 .DEFAULT_GOAL := run
-.PHONY: run setup build test test-report test-python test-wheel test-notebook test-tensorboard test-parity test-export test-gpu test-slurm soak fuzz lint deny bench install wheel clean help
+.PHONY: run setup build test test-report test-python test-wheel test-notebook test-tensorboard test-parity test-export test-gpu test-slurm soak fuzz lint deny bench docs install wheel clean help
 
 run: build ## set up, build and run SPEC (default: the quick start)
 	@$(CARGO) run --release --locked --quiet --bin xdlreg-run -- $(SPEC)
@@ -43,8 +43,11 @@ test-report: setup ## test report.html in headless Chromium
 # Where cargo puts programs.
 PROGRAMS = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release
 
+# How the Python package is found without being installed.
+PACKAGE = PYTHONPATH=$(CURDIR)/python XDLREG_PROGRAMS=$(abspath $(PROGRAMS))
+
 test-python: build ## test the Python package and the examples of docs/python.md, with API_PYTHON
-	@PYTHONPATH=$(CURDIR)/python XDLREG_PROGRAMS=$(abspath $(PROGRAMS)) $(API_PYTHON) -B -m unittest discover --quiet python/tests
+	@$(PACKAGE) $(API_PYTHON) -B -m unittest discover --quiet python/tests
 
 WHEEL_PYTHONS ?= $(PYTHON)
 wheel: build ## build the Python wheel into dist/
@@ -56,10 +59,11 @@ test-wheel: wheel ## install the wheel into fresh environments of WHEEL_PYTHONS 
 # Runs of the quick start, for the two tests below: done once, then taken from the store.
 RUN_FOR_TESTS = $(CARGO) run --release --locked --quiet --bin xdlreg-run -- --quiet --output target/notebook
 
-test-notebook: build ## run notebook/walkthrough.ipynb with NOTEBOOK_PYTHON, and hold its numbers against the tables
+test-notebook: build ## run both notebooks with NOTEBOOK_PYTHON (with TORCH_PYTHON that of one's own network), and check their numbers
 	@$(RUN_FOR_TESTS) notebook/walkthrough.toml
 	@$(RUN_FOR_TESTS) configs/quickstart.toml
-	@$(NOTEBOOK_PYTHON) -B notebook/test_walkthrough.py target/notebook/walkthrough target/notebook/quickstart
+	@$(PACKAGE) $(NOTEBOOK_PYTHON) -B notebook/test_walkthrough.py target/notebook/walkthrough target/notebook/quickstart
+	@$(PACKAGE) $(or $(TORCH_PYTHON),$(NOTEBOOK_PYTHON)) -B notebook/test_own_network.py
 
 test-tensorboard: build ## let the TensorBoard of TENSORBOARD_PYTHON read the event files of runs
 	@$(RUN_FOR_TESTS) notebook/walkthrough.toml
@@ -85,6 +89,9 @@ deny: ## check the licences, sources and bans of all dependencies with cargo-den
 
 bench: build ## measure README's speed table; peers where TORCH_PYTHON and KERAS_PYTHON name their Pythons
 	@$(PYTHON) -B benches/run.py $(BENCH)
+
+docs: ## build the book of docs/ into target/book, with mdBook
+	@$(PYTHON) -B setup/mdbook.py docs
 
 install: setup ## install xdlreg-run, xdlreg and xdlreg-worker for this user
 	@$(CARGO) install --locked --path tensor

@@ -117,9 +117,10 @@ class Walkthrough:
 
 
 class Committed(unittest.TestCase):
-    def test_the_notebook_is_committed_without_outputs(self):
-        cells = [cell for cell in nbformat.read(HERE / "walkthrough.ipynb", as_version=4).cells if cell.cell_type == "code"]
-        self.assertTrue(cells and all(not cell.outputs and cell.execution_count is None for cell in cells))
+    def test_notebooks_are_committed_without_outputs(self):
+        for path in HERE.glob("*.ipynb"):
+            cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+            self.assertTrue(cells and all(not cell.outputs and cell.execution_count is None for cell in cells), path)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from .errors import MissingLibtorch, RunError, SpecError, XdlregError
 
 if TYPE_CHECKING:
-    from .export import export as export
     from .maps import Pumpkins as Pumpkins
     from .maps import analyzers as analyzers
     from .maps import explain as explain
+    from .maps import predict as predict
     from .maps import simulate as simulate
+    from .networks import export as export
     from .results import Results as Results
     from .running import Plan as Plan
     from .running import plan as plan
@@ -33,14 +34,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MissingLibtorch", "Plan", "Pumpkins", "Results", "RunError", "SpecError", "XdlregError",
-    "analyzers", "explain", "export", "plan", "run", "simulate", "sweep",
+    "analyzers", "explain", "export", "plan", "predict", "run", "simulate", "sweep",
 ]  # fmt: skip
 
 _HOMES = {
     "Plan": "running", "plan": "running", "run": "running", "sweep": "running",
     "Results": "results",
-    "Pumpkins": "maps", "analyzers": "maps", "explain": "maps", "simulate": "maps",
-    "export": "export",
+    "Pumpkins": "maps", "analyzers": "maps", "explain": "maps", "predict": "maps", "simulate": "maps",
+    "export": "networks",
 }  # fmt: skip
 
 
@@ -48,7 +49,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'xdlreg' has no attribute '{name}'")
     value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    # Importing xdlreg/export.py binds the module under the name of its function; this puts the function there.
     globals()[name] = value
     return value
 

@@ -54,37 +54,20 @@ def explain(
     device: str | None = None,
     **options: Any,
 ) -> NDArray[np.float32]:
-    """The relevance maps of images: [n, rows, columns], or [rows, columns] for a single image.
+    """The relevance maps of images, [n, rows, columns], or [rows, columns] for a single one; channels are summed.
 
-    `model` is a file of weights (safetensors), a dictionary of arrays or tensors (a state dict), or the `Results` of one
-    run. `images` is an array [n, rows, columns] or [rows, columns], or a file (npy, npz). The other arguments are the
-    settings of `[explain]`, such as `epsilon=0.01`, `reference="mean"` or `smooth={"samples": 16}`; `device` is "cpu",
-    "cuda" or "auto".
+    `model` is a PyTorch module, a Keras model, a spec (`net.toml`) that names its weights, a file of weights
+    (safetensors), a dictionary of arrays or tensors (a state dict), or the `Results` of one run. `images` is an array
+    [n, rows, columns] or [rows, columns], with channels [n, channels, rows, columns], as Keras has them
+    [n, rows, columns, channels] for a Keras model, or a file (npy, npz). The other arguments are the settings of
+    `[explain]`, such as `epsilon=0.01`, `reference="mean"` or `smooth={"samples": 16}`; `device` is "cpu", "cuda" or
+    "auto".
     """
     with tempfile.TemporaryDirectory(prefix="xdlreg-") as folder:
-        weights = _weights(model, Path(folder))
-        single = False
-        if not isinstance(images, (str, os.PathLike)):
-            pixels = np.asarray(images, dtype=np.float32)
-            single = pixels.ndim == 2
-            if pixels.ndim < 2:
-                raise SpecError(
-                    f"images is an array of shape {pixels.shape}", "give [n, rows, columns] or [rows, columns]"
-                )
-            images = Path(folder) / "images.npy"
-            np.save(images, pixels[None] if single else pixels)
+        network = _network(model, Path(folder))
+        images, single = _images(model, images, Path(folder))
         out = Path(folder) / "maps.npy"
-        arguments = [
-            "explain",
-            "--weights",
-            str(weights),
-            "--images",
-            os.fspath(images),
-            "--analyzer",
-            analyzer,
-            "--out",
-            str(out),
-        ]
+        arguments = ["explain", *network, "--images", images, "--analyzer", analyzer, "--out", str(out)]
         settings = {
             **{f"explain.{key}": value for key, value in options.items()},
             **({"run.device": device} if device else {}),
@@ -96,17 +79,67 @@ def explain(
     return maps[0] if single else maps
 
 
-def _weights(model: Model, folder: Path) -> Path:
+def predict(
+    model: Model, images: ArrayLike | str | os.PathLike[str], *, device: str | None = None
+) -> NDArray[np.float64]:
+    """What a network predicts for images, [n]. `model` and `images` are those of `explain`."""
+    import polars as pl
+
+    with tempfile.TemporaryDirectory(prefix="xdlreg-") as folder:
+        network = _network(model, Path(folder))
+        images, single = _images(model, images, Path(folder))
+        out = Path(folder) / "predictions.parquet"
+        arguments = ["predict", *network, "--images", images, "--out", str(out)]
+        if device:
+            arguments += ["--set", f"run.device={device}"]
+        _programs.call(arguments, needs_libtorch=True)
+        predictions = pl.read_parquet(out)["prediction"].to_numpy()
+    return predictions[0] if single else predictions
+
+
+def _library(model: Model) -> str | None:
+    """Whether a model is one of PyTorch or of Keras."""
+    libraries = {base.__module__.split(".")[0] for base in type(model).__mro__}
+    if "torch" in libraries:
+        return "torch"
+    return "keras" if libraries & {"keras", "tensorflow", "tf_keras"} else None
+
+
+def _network(model: Model, folder: Path) -> list[str]:
+    """The options that name a network to the program."""
     if isinstance(model, (str, os.PathLike)):
-        return Path(model)
+        return ["--spec" if Path(model).suffix == ".toml" else "--weights", os.fspath(model)]
     if isinstance(model, Mapping):
-        return write_safetensors(folder / "net.safetensors", model)
+        return ["--weights", str(write_safetensors(folder / "net.safetensors", model))]
     if hasattr(model, "model") and hasattr(model, "runs"):
-        return model.model()
+        return ["--weights", str(model.model())]
+    if _library(model):
+        from .networks import export
+
+        spec, _ = export(model, folder / "net")
+        return ["--spec", str(spec)]
     raise SpecError(
-        f"a {type(model).__name__} is no network that can be explained",
-        "give a file of weights, a state dict, or the results of a run; xdlreg.export converts networks of PyTorch",
+        f"a {type(model).__name__} is not a network that can be explained",
+        "give a PyTorch module, a Keras model, a spec, a file of weights, a state dict, or the results of a run",
     )
+
+
+def _images(model: Model, images: ArrayLike | str | os.PathLike[str], folder: Path) -> tuple[str, bool]:
+    """A file with the images, and whether it is a single one."""
+    if isinstance(images, (str, os.PathLike)):
+        return os.fspath(images), False
+    pixels = np.asarray(images.detach().cpu() if hasattr(images, "detach") else images, dtype=np.float32)
+    if pixels.ndim not in (2, 3, 4):
+        raise SpecError(
+            f"images is an array of shape {pixels.shape}",
+            "give [n, rows, columns], [rows, columns], or [n, channels, rows, columns]",
+        )
+    if pixels.ndim == 4 and _library(model) == "keras":
+        pixels = pixels.transpose(0, 3, 1, 2)
+    single = pixels.ndim == 2
+    path = folder / "images.npy"
+    np.save(path, np.ascontiguousarray(pixels[None] if single else pixels))
+    return str(path), single
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Any]) -> Path:

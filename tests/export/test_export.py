@@ -1,4 +1,4 @@
-"""Networks of PyTorch and Keras, exported with python/xdlreg/export.py, predict here what they predict there, and have Zennit's maps.
+"""Networks of PyTorch and Keras, exported with python/xdlreg/networks.py, predict here what they predict there, and have Zennit's maps.
 
     TORCH_PYTHON tests/export/test_export.py torch FOLDER      torch, torchvision, zennit 0.5.1, safetensors, numpy
     KERAS_PYTHON tests/export/test_export.py keras FOLDER      tensorflow or keras, numpy
@@ -17,7 +17,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "examples")]
-from xdlreg.export import Unsupported, export, export_keras, export_torch  # noqa: E402
+from xdlreg.networks import Unsupported, export, export_keras, export_torch  # noqa: E402
 
 LIBRARY, PROGRAM = sys.argv[1], pathlib.Path(sys.argv[2]).resolve() / "xdlreg-run"
 FOLDER = pathlib.Path(tempfile.mkdtemp())

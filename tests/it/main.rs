@@ -2,6 +2,7 @@
 //! with other readers than their own.
 
 mod bad_input;
+mod book;
 mod clean;
 mod clean_size;
 mod clocks;

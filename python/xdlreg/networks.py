@@ -1,7 +1,7 @@
 """Networks of PyTorch and Keras as a spec and a weights file of xdlreg.
 
     import torchvision
-    from xdlreg.export import export_torch
+    from xdlreg.networks import export_torch
 
     network = torchvision.models.resnet18(weights="DEFAULT")
     export_torch(network, "net.toml", "net.safetensors")
