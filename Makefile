@@ -74,8 +74,9 @@ test-parity: setup ## hold maps of torchvision's networks against Zennit and Cap
 	@XDLREG_PARITY=$(CURDIR)/target/parity $(CARGO) test $(BUILD) --lib -- --quiet --ignored --nocapture have_the_maps_of_zennit
 
 test-export: build ## export networks of PyTorch (and Keras, with KERAS_PYTHON), and hold what they do here against what they do there
-	@$(or $(TORCH_PYTHON),$(PYTHON)) -B tests/export/test_export.py torch target/release
-	@$(if $(KERAS_PYTHON),$(KERAS_PYTHON) -B tests/export/test_export.py keras target/release,echo "Keras is not tested: name a Python that has it in KERAS_PYTHON")
+	@$(or $(TORCH_PYTHON),$(PYTHON)) -B tests/export/test_export.py torch $(PROGRAMS)
+	@$(if $(KERAS_PYTHON),$(KERAS_PYTHON) -B tests/export/test_export.py keras $(PROGRAMS),echo "Keras is not tested: name a Python that has it in KERAS_PYTHON")
+	@$(if $(INNVESTIGATE_PYTHON),$(INNVESTIGATE_PYTHON) -B tests/export/test_innvestigate.py $(PROGRAMS),echo "iNNvestigate is not tested: name a Python that has it in INNVESTIGATE_PYTHON")
 
 test-gpu: build ## hold CUDA against the CPU, on a machine with an NVIDIA GPU
 	@$(PYTHON) -B tests/gpu/test_cuda.py target/release

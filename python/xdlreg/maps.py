@@ -54,7 +54,7 @@ def explain(
     device: str | None = None,
     **options: Any,
 ) -> NDArray[np.float32]:
-    """The relevance maps of images, [n, rows, columns], or [rows, columns] for a single one; channels are summed.
+    """The relevance maps of images, with the shape of the images.
 
     `model` is a PyTorch module, a Keras model, a spec (`net.toml`) that names its weights, a file of weights
     (safetensors), a dictionary of arrays or tensors (a state dict), or the `Results` of one run. `images` is an array
@@ -65,6 +65,7 @@ def explain(
     """
     with tempfile.TemporaryDirectory(prefix="xdlreg-") as folder:
         network = _network(model, Path(folder))
+        shape = np.shape(images)
         images, single = _images(model, images, Path(folder))
         out = Path(folder) / "maps.npy"
         arguments = ["explain", *network, "--images", images, "--analyzer", analyzer, "--out", str(out)]
@@ -76,6 +77,10 @@ def explain(
             arguments += ["--set", f"{key}={value if isinstance(value, str) else _toml.text(value, key)}"]
         _programs.call(arguments, needs_libtorch=True)
         maps = np.load(out)
+    if len(shape) == 4 and maps.ndim == 3:
+        maps = maps[:, None]
+    if maps.ndim == 4 and _library(model) == "keras":
+        maps = maps.transpose(0, 2, 3, 1)
     return maps[0] if single else maps
 
 

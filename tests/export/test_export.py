@@ -1,7 +1,7 @@
 """Networks of PyTorch and Keras, exported with python/xdlreg/networks.py, predict here what they predict there, and have Zennit's maps.
 
-    TORCH_PYTHON tests/export/test_export.py torch FOLDER      torch, torchvision, zennit 0.5.1, safetensors, numpy
-    KERAS_PYTHON tests/export/test_export.py keras FOLDER      tensorflow or keras, numpy
+    TORCH_PYTHON tests/export/test_export.py torch FOLDER [SECONDS]     torch, torchvision, zennit 0.5.1, safetensors, numpy
+    KERAS_PYTHON tests/export/test_export.py keras FOLDER               tensorflow or keras, numpy
 
 FOLDER has the programs. Differences are told as a share of the largest value.
 """
@@ -22,7 +22,7 @@ from xdlreg.networks import Unsupported, export, export_keras, export_torch  # n
 LIBRARY, PROGRAM = sys.argv[1], pathlib.Path(sys.argv[2]).resolve() / "xdlreg-run"
 FOLDER = pathlib.Path(tempfile.mkdtemp())
 # How long the network of the last test learns.
-SECONDS = 20
+SECONDS = float(sys.argv[3]) if len(sys.argv) > 3 else 20
 
 
 def run(*arguments):
