@@ -84,7 +84,7 @@ class OneRun(InFolder):
             (lambda: xdlreg.explain(self.results, image, epsilonn=1), "epsilonn"),
             (lambda: xdlreg.explain(self.results, image[0]), r"array of shape \(98,\)"),
             (lambda: xdlreg.explain("nothere.safetensors", image), "nothere.safetensors"),
-            (lambda: xdlreg.explain(3, image), "a int is no network"),
+            (lambda: xdlreg.explain(3, image), "a int is not a network"),
         ]
         for call, said in cases:
             with self.subTest(said), self.assertRaisesRegex(xdlreg.SpecError, said):

@@ -190,8 +190,21 @@ impl Store {
                 let _ = drafts.remove_all(&item.name);
             }
         }
+        self.remove_used_scratch();
         // One that died before it had a draft.
         self.remove_abandoned_claims();
+    }
+
+    /// Removes the unfinished work of keys whose result is complete: a worker died after it had published the result.
+    fn remove_used_scratch(&self) {
+        for key in self.scratch_keys().unwrap_or_default() {
+            let complete = |stage: StageName| matches!(self.lookup(stage, &key, Check::Contents), Lookup::Hit(_));
+            if let Ok(Some(_lock)) = self.lock_key(&key)
+                && StageName::ALL.into_iter().any(complete)
+            {
+                let _ = self.remove_scratch(&key);
+            }
+        }
     }
 }
 

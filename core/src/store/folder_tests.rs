@@ -176,6 +176,23 @@ fn a_store_that_is_a_link_is_refused() {
     assert!(store.exists().unwrap() && !Store::new(folder.path().join("none")).exists().unwrap());
 }
 
+/// A worker may die between publishing a result and removing what it continued from.
+#[test]
+fn unfinished_work_is_abandoned_once_its_result_is_complete() {
+    let (_folder, store, finished) = scene();
+    let unfinished = Key::of(&json!("its result is not there"));
+    for key in [&finished, &unfinished] {
+        store.scratch(key).make().unwrap();
+        fs::write(store.scratch(key).path().join("state"), b"epoch 3").unwrap();
+    }
+    let claim = store.claim(&finished).unwrap().expect("nobody else wants it");
+    Store::new(store.root().to_owned()).remove_abandoned();
+    assert_eq!(store.scratch_keys().unwrap().len(), 2, "somebody may be continuing from it");
+    drop(claim);
+    store.remove_abandoned();
+    assert_eq!(store.scratch_keys().unwrap(), [unfinished]);
+}
+
 /// Whoever starts an experiment removes what others left, and others may be at work in the same store.
 #[test]
 fn only_drafts_and_claims_that_nobody_works_on_are_abandoned() {
