@@ -113,6 +113,35 @@ def training(programs: Programs, rounds: int) -> Iterator[Row]:
             yield Row(f"training, one run, {threads}, batch {batch}", rates[threads], "images/s", peers)
 
 
+def networks(programs: Programs, rounds: int) -> Iterator[Row]:
+    """Networks that run on libtorch on both sides."""
+    eager = programs.version("torch", "torch", "PyTorch eager")
+    for name, count in ("layers", 800), ("resnet18", 160):
+        folder = programs.scratch / f"images-{name}"
+        folder.mkdir(exist_ok=True)
+        if programs.seconds(programs.peer("torch", "networks.py", name, count, "--write", folder)) is None:
+            continue
+
+        def ours(threads: int) -> float:
+            settings = [f"data.table={folder / 'table.csv'}", f"run.threads_per_worker={threads}"]
+            _, events = programs.experiment(SPECS / f"{name}.toml", *settings, cores=threads)
+            best = min(event["epoch_seconds"] for event in events if event["event"] == "epoch_finished")
+            return int(count * 0.9) / best
+
+        def theirs(threads: int) -> float | None:
+            command = programs.peer("torch", "networks.py", name, count, "--threads", threads)
+            return programs.rate(command, cores=threads)
+
+        sides = {}
+        for threads in 1, 2:
+            sides[threads] = lambda threads=threads: ours(threads)
+            sides[f"eager {threads}"] = lambda threads=threads: theirs(threads)
+        rates = highest(rounds, sides)
+        for threads in 1, 2:
+            title = f"training {name}, 3 x 64 x 64, batch 32, {threads} thread{'s' if threads > 1 else ''}"
+            yield Row(title, rates[threads], "images/s", {eager: rates[f"eager {threads}"]}, goal="1.0x")
+
+
 def time_of(event: dict) -> datetime.datetime:
     return datetime.datetime.strptime(event["time"], "%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -218,5 +247,5 @@ def start(programs: Programs, rounds: int) -> Iterator[Row]:
 
 
 WORKS: dict[str, Callable[[Programs, int], Iterator[Row]]] = {
-    work.__name__: work for work in (simulation, training, lrp, heatmaps, sweep, memory, plan, cached, start)
+    work.__name__: work for work in (simulation, training, networks, lrp, heatmaps, sweep, memory, plan, cached, start)
 }
