@@ -94,9 +94,8 @@ impl Engine for Autograd {
         let gradients = alive::during(|| Tensor::run_backward(&[loss], &self.leaves, false, false));
         self.outputs.push(output.detach());
         no_grad(|| {
-            let flat: Vec<Tensor> = gradients.iter().map(|gradient| gradient.reshape(-1)).collect();
             let update = Update::new(&self.settings, learning_rate, self.state.steps + 1);
-            self.state.apply(update, &Tensor::cat(&flat, 0));
+            self.state.apply(update, &gradients);
         });
     }
 
