@@ -91,6 +91,7 @@ fn load_explained_images(results: &mut Results, runs: &[usize]) -> Result<(), Re
             explained.map(|row| row.sample).filter(|&at| at < stored.dataset.len()).collect();
         let stored = Arc::new(stored.show(samples.into_iter().collect()));
         for index in indices {
+            check_maps(results, &results.study.runs[index], &stored)?;
             results.study.runs[index].stored = Some(Arc::clone(&stored));
         }
     }
@@ -101,7 +102,28 @@ fn load_explained_images(results: &mut Results, runs: &[usize]) -> Result<(), Re
 pub fn load_dataset(results: &Results, run: &Run) -> Result<Option<Stored>, ReportError> {
     let Some(path) = results.dataset(run)? else { return Ok(None) };
     let pumpkins = run.simulation().map(|_| pumpkins::load_pumpkins(&path)).transpose()?;
-    Ok(Some(Stored { dataset: dataset::load(&path)?, pumpkins, shown: None }))
+    let dataset = dataset::load(&path)?;
+    if dataset.len() != run.samples.len() {
+        let reason = format!("it has {} samples, but samples.parquet has {}", dataset.len(), run.samples.len());
+        return Err(ReportError::Unreadable { path, reason });
+    }
+    Ok(Some(Stored { dataset, pumpkins, shown: None }))
+}
+
+/// Files of a results folder may be swapped or damaged: figures and the gallery take the maps of a run, if they were loaded, for maps of
+/// the images of its data set.
+///
+/// # Errors
+/// [`ReportError`] if maps and images differ in height or width.
+pub fn check_maps(results: &Results, run: &Run, stored: &Stored) -> Result<(), ReportError> {
+    let Some(maps) = &run.maps else { return Ok(()) };
+    let (maps, images) = (maps.shape(), stored.dataset.images.shape().folded());
+    if maps == images {
+        return Ok(());
+    }
+    let path = results.path.join(format!("relevance/{}.npy", run.id));
+    let reason = format!("it has maps of {maps}, but the images of the data set have {images}");
+    Err(ReportError::Unreadable { path, reason })
 }
 
 /// Runs in the order in which they deserve to be shown: one of each setting, some more of the first setting, the rest.

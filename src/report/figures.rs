@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::ReportError;
-use super::choice::{Chosen, load_dataset};
+use super::choice::{Chosen, check_maps, load_dataset};
 use super::folder::Results;
 use crate::disk::{Folder, Kind};
 use crate::figure::FigureError;
@@ -66,6 +66,9 @@ pub fn draw(results: &Results, chosen: &Chosen) -> Result<Figures, ReportError> 
             Some((dataset, stored)) if dataset == without_images.dataset => stored,
             _ => load_dataset(results, without_images)?.map(Arc::new),
         };
+        if let Some(stored) = &stored {
+            check_maps(results, without_images, stored)?;
+        }
         let run = &Run { stored: stored.clone(), ..without_images.clone() };
         let folder = if alone { FOLDER.to_owned() } else { format!("{FOLDER}/{}", run.id) };
         let of_run = RUN_FIGURES.par_iter().map(|figure| {

@@ -82,6 +82,10 @@ pub fn write(folder: &Path, wanted: &[String]) -> Result<Made, ReportError> {
     let page = folder.join(PAGE);
     let unwritable = |source| ReportError::Unwritable { path: page.clone(), source };
     let sources: Vec<String> = SOURCES.into_iter().chain(tables::ENSEMBLES).map(str::to_owned).collect();
+    tables::check_ends(
+        &own,
+        &SOURCES.into_iter().filter(|name| name.ends_with(".parquet")).chain(tables::ENSEMBLES).collect::<Vec<_>>(),
+    )?;
     let mut receipt = Receipt::of(&own, &sources).map_err(unwritable)?;
     let mut results = Results::read(folder)?;
     let chosen = choice::choose(&results.study, wanted)?;

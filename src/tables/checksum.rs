@@ -75,6 +75,18 @@ impl<W: Write> Write for Sealing<W> {
     }
 }
 
+/// Whether a file ends as a Parquet file does, whose last bytes are "PAR1". What took its place may be too large to be hashed.
+pub(super) fn ends_as_table(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    const END: &[u8] = b"PAR1";
+    if file.seek(SeekFrom::End(0))? < 2 * END.len() as u64 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-(END.len() as i64)))?;
+    let mut end = [0; END.len()];
+    file.read_exact(&mut end)?;
+    Ok(end == END)
+}
+
 /// Compares a file with the hash that it carries.
 pub(super) fn check(file: &mut (impl Read + Seek)) -> io::Result<Checksum> {
     let length = file.seek(SeekFrom::End(0))?;

@@ -19,7 +19,7 @@ pub use ensembles::{ENSEMBLES, write_ensembles};
 pub use folds::{FOLDS, write_folds};
 pub use parts::Parts;
 pub use predictions::{PredictionFormat, PredictionTable};
-pub use read::{Cells, Table, Texts, UnreadableTable};
+pub use read::{Cells, Table, Texts, UnreadableTable, check_ends};
 pub use records::{CrossValidation, DatasetRecord, EnsembleImage, EnsembleRecord, OutOfFold, RunDetails, RunRecord};
 pub use regions::REGIONS;
 pub use write::TablesDraft;

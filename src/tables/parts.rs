@@ -89,7 +89,7 @@ impl Iterator for Parts {
 }
 
 fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> UnreadableTable {
-    UnreadableTable { path: path.to_owned(), reason: format!("the file is damaged or no table ({reason})") }
+    UnreadableTable { path: path.to_owned(), reason: format!("the file is damaged or is not a table ({reason})") }
 }
 
 fn read_metadata(file: &File) -> PolarsResult<FileMetadata> {

@@ -4,12 +4,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::*;
 use thiserror::Error;
 
+use super::checksum::ends_as_table;
 use super::parts::Parts;
+use crate::disk::Folder;
 
 /// A table that cannot be read.
 #[derive(Debug, Error)]
@@ -17,6 +20,23 @@ use super::parts::Parts;
 pub struct UnreadableTable {
     pub(super) path: PathBuf,
     pub(super) reason: String,
+}
+
+/// Looks at the ends of tables, of which some may be missing, before they are read or hashed as a whole.
+///
+/// # Errors
+/// [`UnreadableTable`] for a file that is not a table or cannot be opened.
+pub fn check_ends(folder: &Folder, names: &[&str]) -> Result<(), UnreadableTable> {
+    for name in names {
+        let reason = match folder.open(name).and_then(|mut file| ends_as_table(&mut file)) {
+            Ok(true) => continue,
+            Ok(false) => "the file is damaged or is not a table".to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => error.to_string(),
+        };
+        return Err(UnreadableTable { path: folder.path_of(name), reason });
+    }
+    Ok(())
 }
 
 /// The cells of a column.

@@ -2,12 +2,13 @@
 //! holds a wrong number.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use rand::RngExt;
 
-use crate::harness::{Results, Scene, assert_no_leftovers, assert_same_tables};
+use crate::harness::{Results, Scene, assert_no_leftovers, assert_same_tables, listing};
 use crate::soak::{Budget, QUICK, Random};
 use crate::tree;
 
@@ -191,4 +192,29 @@ fn soak_damage() {
     });
     budget
         .tell(&format!("{damaged} damages of {} files, each run and verified again", cases.len() / DAMAGES.len() / 2));
+}
+
+/// Files of the right kind in the wrong place: the report looks maps up by the pixels of the images.
+#[test]
+fn maps_and_data_sets_that_do_not_belong_together_are_reported() {
+    let scene = Scene::new();
+    tree::copy(&intact().path("results"), &scene.path("results"));
+    let results = scene.results("spec");
+    let files = |folder| listing(&results.path(folder)).into_iter().map(move |name| format!("{folder}/{name}"));
+    let maps = results.path(&files("relevance").find(|name| name.ends_with(".npy")).expect("maps"));
+    let kept = fs::read(&maps).expect("maps");
+    replace(&maps, &results.bytes(&files("ledger").next().expect("a ledger")));
+    scene.run("report results/spec").exits(1).complains(&["relevance/", "it has maps of", "98 x 98 pixels"]);
+    replace(&maps, &kept);
+    scene.run("simulate --n 3 --out other.npz").succeeds();
+    let other = fs::read(scene.path("other.npz")).expect("a data set");
+    files("datasets").for_each(|name| replace(&results.path(&name), &other));
+    let ended = scene.run("report results/spec").exits(1);
+    assert!(ended.stderr.contains("datasets/") && !ended.stderr.contains("panicked"), "{}", ended.stderr);
+}
+
+/// Files of a results folder are links to those of the store, which stay as they are.
+fn replace(path: &Path, bytes: &[u8]) {
+    fs::remove_file(path).expect("a file");
+    fs::write(path, bytes).expect("a new file");
 }

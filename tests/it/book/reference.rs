@@ -32,8 +32,23 @@ const SECTIONS: &[(&str, &str)] = &[
 
 /// The verbs of `xdlreg-run`, in the order of its help; the programs themselves come first and last.
 const VERBS: &[&str] = &[
-    "run", "plan", "inspect", "status", "logs", "why", "compare", "cancel", "clean", "simulate", "explain", "predict",
-    "network", "render", "report", "schema", "completions",
+    "run",
+    "plan",
+    "inspect",
+    "status",
+    "logs",
+    "why",
+    "compare",
+    "cancel",
+    "clean",
+    "simulate",
+    "explain",
+    "predict",
+    "network",
+    "render",
+    "report",
+    "schema",
+    "completions",
 ];
 
 /// A description on one line of a table.
@@ -118,7 +133,8 @@ fn settings(schema: &Value) -> String {
         let about = definition["description"].as_str().map(one_line).unwrap_or_default();
         // The schema's own descriptions begin with the name of the section, which is the heading here.
         let about = about.split_once("`: ").map_or(about.clone(), |(_, rest)| capitalised(rest));
-        write!(page, "\n## {heading}\n\n{about}\n\n| key | value | default | meaning |\n|---|---|---|---|\n").expect("a text");
+        write!(page, "\n## {heading}\n\n{about}\n\n| key | value | default | meaning |\n|---|---|---|---|\n")
+            .expect("a text");
         let properties = definition["properties"].as_object().unwrap_or_else(|| panic!("{name} has settings"));
         for (key, property) in properties {
             let about = property["description"].as_str().map(one_line).unwrap_or_default();
@@ -170,7 +186,8 @@ fn the_commands_are_those_of_the_programs() {
     let scene = Scene::new();
     let help = scene.run("--help").succeeds().stdout;
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let listed: Vec<&str> = listed.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect();
+    let listed: Vec<&str> =
+        listed.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect();
     assert_eq!(listed, VERBS, "every verb has a section");
     holds("docs/commands.md", &commands(&scene));
 }
