@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::home;
-use crate::picture::PictureFormat;
+use crate::picture::{Colormap, PictureFormat};
 use crate::runner::Shard;
 use crate::sim::{Distribution, GrowthMode};
 
@@ -313,6 +313,9 @@ pub struct RenderArgs {
     /// The unit of the maps, such as years, for a colour bar with --true-scale
     #[arg(long, value_name = "UNIT", requires = "true_scale")]
     pub unit: Option<String>,
+    /// The colours of relevance
+    #[arg(long, value_enum, default_value_t = Colormap::Published)]
+    pub colormap: Colormap,
     /// How pictures are stored
     #[arg(long, value_enum, default_value_t = PictureFormat::Png)]
     pub format: PictureFormat,

@@ -6,7 +6,7 @@ use crate::disk::Folder;
 use crate::error::{EXIT_OK, Error, Result};
 use crate::event::silent;
 use crate::picture;
-use crate::picture::{Heatmap, Scale};
+use crate::picture::{Heatmap, Look, Scale, Shading};
 use crate::raster::RasterStack;
 use crate::store::inputs::{Images, read_ages, read_images, read_maps, read_predictions};
 use crate::terminal::{print_line, tell_line};
@@ -33,7 +33,7 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
     };
     let truth = dataset.as_ref().and_then(|dataset| dataset.truth.as_deref());
     // A file of maps does not tell what explained them, and so not in which unit they are.
-    let scale = if args.true_scale { Scale::True(args.unit.as_deref()) } else { Scale::Relative };
+    let labels = if args.true_scale { Scale::True(args.unit.as_deref()) } else { Scale::Relative };
     let mut names = Vec::new();
     let mut pictures = Vec::new();
     for index in 0..images.len() {
@@ -46,7 +46,8 @@ pub fn run(args: &RenderArgs) -> Result<u8> {
                 image: images.get(index),
                 relevance: maps.get(index),
                 marks: marks.unwrap_or_default(),
-                scale,
+                shading: Shading { colormap: args.colormap, ..Shading::default() },
+                look: Look { labels, colormap: args.colormap, bar: true },
                 title: picture::title(index, target(index), prediction),
             });
         }

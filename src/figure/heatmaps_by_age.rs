@@ -41,7 +41,13 @@ fn draw(run: &Run) -> Drawn {
         let area = within(Area::new(left, top, SIDE, SIDE), explained.relevance.height, explained.relevance.width);
         sheet.picture(area, tile(run, explained, true));
     }
-    color_bar(&mut sheet, Area::new(width + 22.0, 38.0 + ABOVE, 14.0, SIDE), Bar::Published, 1.0, "R / max");
+    color_bar(
+        &mut sheet,
+        Area::new(width + 22.0, 38.0 + ABOVE, 14.0, SIDE),
+        Bar::Heatmap(run.colormap),
+        1.0,
+        "R / max",
+    );
     Ok(sheet)
 }
 

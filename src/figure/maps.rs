@@ -8,7 +8,7 @@ use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run};
 use super::style::{BLACK, LETTER, SMALL_SIZE};
 use crate::picture::canvas::{Canvas, Surface};
-use crate::picture::colormap::{bar_color, colorize, to_bytes};
+use crate::picture::colormap::{Colormap, Shading, bar_color, colorize, to_bytes};
 use crate::picture::mark;
 use crate::raster::Raster;
 
@@ -21,7 +21,7 @@ const BAR_PIXELS: u32 = 256;
 /// Space between the ticks of a colour bar and their labels.
 const BAR_GAP: f64 = 6.0;
 
-/// Relevance over its image in the published colours, with what is known of it where asked for. The grey image is missing
+/// Relevance over its image in the colours of the run's heatmaps, with what is known of it where asked for. The grey image is missing
 /// where it was not loaded.
 pub(super) fn tile(run: &Run, explained: Explained, marked: bool) -> RgbImage {
     let (sample, relevance) = (explained.prediction.sample, explained.relevance);
@@ -31,7 +31,9 @@ pub(super) fn tile(run: &Run, explained: Explained, marked: bool) -> RgbImage {
     // Small images are magnified more, large ones less.
     let magnification = (SHOWN / height.max(width)).clamp(1, MAGNIFICATION);
     let mut canvas = Canvas::new((width * magnification) as u32, (height * magnification) as u32);
-    canvas.image(0, 0, width, magnification, &colorize(Raster::new(height, width, &grey), relevance).pixels);
+    let shading = Shading { colormap: run.colormap, ..Shading::default() };
+    let colored = colorize(Raster::new(height, width, &grey), relevance, &shading);
+    canvas.image(0, 0, width, magnification, &colored.pixels);
     if marked {
         mark(&mut canvas, &run.marks(sample), (0.0, 0.0), magnification);
     }
@@ -95,7 +97,7 @@ fn between(stops: &[[f64; 3]; 4], share: f64) -> [u8; 3] {
 #[derive(Clone, Copy)]
 pub(super) enum Bar {
     /// Those of heatmaps.
-    Published,
+    Heatmap(Colormap),
     Diverging,
     Sequential,
 }
@@ -107,7 +109,7 @@ pub(super) fn color_bar(sheet: &mut Sheet, area: Area, bar: Bar, reach: f64, qua
         .flat_map(|row| {
             let share = 1.0 - (1.0 - low) * (f64::from(row) + 0.5) / f64::from(BAR_PIXELS);
             match bar {
-                Bar::Published => to_bytes(bar_color(share as f32)),
+                Bar::Heatmap(colormap) => to_bytes(bar_color(share as f32, colormap)),
                 Bar::Diverging => blue_white_red(share),
                 Bar::Sequential => white_to_black(share),
             }

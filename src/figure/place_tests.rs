@@ -10,7 +10,7 @@ use super::sheet::{Area, Sheet};
 use super::study::{Prediction, Run, Stored};
 use super::tests::run;
 use crate::data::Split;
-use crate::picture::colormap::{bar_color, colorize, to_bytes};
+use crate::picture::colormap::{Colormap, Shading, bar_color, colorize, to_bytes};
 use crate::raster::{Raster, RasterStack};
 use crate::sim::SIDE;
 use crate::sim::{GrowthMode, Lesion, Pixel, Pumpkin, Without};
@@ -40,9 +40,9 @@ fn age_is_red_and_youth_is_blue_in_every_picture() {
         assert_eq!(hue(map.get_pixel(5, 5).0), expected, "mean relevance of {value}");
     }
     for (value, expected) in [(0.25, 1), (0.6, 1), (-0.25, -1), (-0.6, -1)] {
-        assert_eq!(hue(to_bytes(bar_color(value))), expected, "relevance of {value}");
+        assert_eq!(hue(to_bytes(bar_color(value, Colormap::Published))), expected, "relevance of {value}");
         let (image, relevance) = ([0.0; 4], [value, 0.0, 1.0, -1.0]);
-        let colored = colorize(Raster::new(2, 2, &image), Raster::new(2, 2, &relevance));
+        let colored = colorize(Raster::new(2, 2, &image), Raster::new(2, 2, &relevance), &Shading::default());
         assert!(hue(colored.pixels[0]) * expected >= 0 && colored.pixels[0] != [0; 3]);
     }
     // What knows no sign has one hue, and gets darker.
@@ -67,7 +67,7 @@ fn rows_of_a_map_are_rows_of_its_picture() {
 
 #[test]
 fn bars_grow_upwards() {
-    for bar in [Bar::Published, Bar::Diverging, Bar::Sequential] {
+    for bar in [Bar::Heatmap(Colormap::Published), Bar::Diverging, Bar::Sequential] {
         let mut sheet = Sheet::new(200.0, 300.0);
         color_bar(&mut sheet, Area::new(50.0, 40.0, 20.0, 200.0), bar, 2.0, "R");
         let picture = image::load_from_memory(&sheet.to_png().unwrap()).unwrap().to_rgb8();
@@ -75,7 +75,7 @@ fn bars_grow_upwards() {
         let [upper, lower] = [40.0 + 50.0, 40.0 + 150.0].map(|y: f64| picture.get_pixel(120, (2.0 * y) as u32).0);
         match bar {
             Bar::Sequential => assert!(upper.map(u32::from).iter().sum::<u32>() < lower.map(u32::from).iter().sum()),
-            Bar::Published | Bar::Diverging => assert_eq!((hue(upper), hue(lower)), (1, -1)),
+            Bar::Heatmap(_) | Bar::Diverging => assert_eq!((hue(upper), hue(lower)), (1, -1)),
         }
         let svg = sheet.to_svg().unwrap();
         let texts: Vec<&str> =
@@ -100,7 +100,7 @@ fn a_tile_shows_its_own_image_map_and_signs() {
     for explained in run.explained().into_iter().take(3) {
         let pumpkin = &run.pumpkins().unwrap()[explained.prediction.sample];
         let image = pumpkin.redraw(Without::Nothing);
-        let colored = colorize(Raster::new(SIDE, SIDE, &image), explained.relevance).pixels;
+        let colored = colorize(Raster::new(SIDE, SIDE, &image), explained.relevance, &Shading::default()).pixels;
         let (plain, marked) = (tile(&run, explained, false), tile(&run, explained, true));
         for (row, col) in (0..SIDE * SIDE).map(|k| (k / SIDE, k % SIDE)) {
             assert_eq!(at(&plain, row, col), colored[row * SIDE + col], "({row}, {col})");

@@ -9,6 +9,7 @@ use super::maps::significant;
 use super::words::Words;
 use crate::data::{Dataset, Mark, Split, Target};
 use crate::event::Epoch;
+use crate::picture::Colormap;
 use crate::plan::{self, EXPLANATION_NAME, REPLICATE, is_named, is_seed};
 use crate::raster::{Raster, RasterStack};
 use crate::sim::{Pumpkin, PumpkinSettings};
@@ -114,6 +115,8 @@ pub struct Run {
     pub explanation: String,
     /// How it was explained: the explanation's name, or else the analyzer, such as "lrp.sequential_preset_a".
     pub analyzer: String,
+    /// The colours of its heatmaps.
+    pub colormap: Colormap,
     /// The explained part of the data set.
     pub subset: Split,
     pub epochs: Vec<Epoch>,

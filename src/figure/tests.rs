@@ -77,6 +77,7 @@ pub(super) fn run_of(data: PumpkinSettings, task: Task, pull: f64) -> Run {
         network: format!("network {number}"),
         explanation: format!("explanation {number}"),
         analyzer: "lrp.z".to_owned(),
+        colormap: crate::picture::Colormap::Published,
         subset: Split::Test,
         epochs: epochs.collect(),
         sums: predictions.iter().map(|row| (row.sample, row.prediction - 50.0)).collect(),

@@ -10,6 +10,7 @@ use crate::disk::Folder;
 use crate::figure::study::{self, Ensemble, Run, Score, Study, Value};
 use crate::key::may_name_run;
 use crate::metric::ENSEMBLE_METRICS;
+use crate::picture::Colormap;
 use crate::plan::{FrozenPlan, PLAN, Plan, PlannedRun};
 use crate::source::Source;
 use crate::stage::Job;
@@ -111,6 +112,7 @@ struct Planned<'a> {
     /// The name of the explanation, or else of the analyzer.
     explanation: &'a str,
     subset: Split,
+    colormap: Colormap,
     /// The keys of its data set, its network and its maps.
     keys: [String; 3],
 }
@@ -130,6 +132,10 @@ impl<'a> Planned<'a> {
             task: model.task,
             explanation: run.explanation.as_deref().unwrap_or(explain.analyzer.name()),
             subset: explain.subset,
+            colormap: match plan.tasks.get(run.tasks[StageName::Render]).map(|task| &task.job) {
+                Some(Job::Render { heatmaps, .. }) => heatmaps.colormap.unwrap_or_default(),
+                _ => Colormap::default(),
+            },
             keys: [dataset, network, maps].map(|task| task.key.to_string()),
         })
     }
@@ -153,7 +159,8 @@ fn read_runs(path: &Path, table: &Table, plan: &Plan) -> Result<Vec<Run>, Report
             let reason = format!("it has no run {id}, which is in runs.parquet");
             return Err(ReportError::Unreadable { path: path.join(PLAN), reason });
         };
-        let Planned { source, task, explanation: name, subset, keys: [dataset, network, explanation] } = planned;
+        let Planned { source, task, explanation: name, subset, colormap, keys: [dataset, network, explanation] } =
+            planned;
         let scores = names.iter().filter_map(|name| {
             let value = table.number(name, row).filter(|value| value.is_finite())?;
             Some(Score { sample: None, metric: Arc::clone(name), sign: None, value })
@@ -170,6 +177,7 @@ fn read_runs(path: &Path, table: &Table, plan: &Plan) -> Result<Vec<Run>, Report
             network,
             explanation,
             analyzer: name.to_owned(),
+            colormap,
             subset,
             epochs: Vec::new(),
             predictions: Vec::new(),

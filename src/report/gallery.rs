@@ -10,7 +10,8 @@ use super::folder::Results;
 use crate::data::{Mark, Region};
 use crate::figure::by_target;
 use crate::figure::study::{Explained, Run};
-use crate::picture::colormap::shown_scale;
+use crate::picture::Shading;
+use crate::picture::colormap::{Colormap, shown_scale};
 
 /// Samples of each run.
 const SAMPLES: usize = 20;
@@ -57,6 +58,8 @@ struct RunMaps {
     analyzer: String,
     /// The unit of its relevance.
     unit: String,
+    /// The colours of its maps.
+    colormap: Colormap,
     /// The maps, packed.
     maps: String,
     entries: Vec<Entry>,
@@ -108,7 +111,7 @@ pub fn gather(results: &Results, shown_runs: &[usize]) -> Result<Gallery, Report
                 prediction: explained.prediction.prediction,
                 predicted: run.told(explained.prediction.prediction),
                 scale,
-                shown: shown_scale(explained.relevance),
+                shown: shown_scale(explained.relevance, &Shading::default()),
                 sum: explained.relevance.sum(),
             });
             start += explained.relevance.pixels.len();
@@ -118,6 +121,7 @@ pub fn gather(results: &Results, shown_runs: &[usize]) -> Result<Gallery, Report
             label: label(run, results),
             analyzer: run.analyzer.clone(),
             unit: run.unit.clone(),
+            colormap: run.colormap,
             maps,
             entries,
         });

@@ -210,6 +210,10 @@ const TABLE: &[Row] = &[
     ("heatmaps.pointers", Pictures, "", &["false", "true"]),
     ("heatmaps.true_scale", Pictures, "", &["false", "true"]),
     ("heatmaps.format", Pictures, "", &[]),
+    ("heatmaps.scale", Pictures, "", &["'image'", "'run'", "0.5"]),
+    ("heatmaps.colormap", Pictures, "", &[]),
+    ("heatmaps.clip_quantile", Pictures, "", &["", "0.99"]),
+    ("heatmaps.colorbar", Pictures, "", &["", "false"]),
 
     // What a device changes depends on what is found there: see the test of devices.
     ("run.device", Nothing, "", &["'auto'", "'cpu'", "'cuda'", "'cuda:1'"]),

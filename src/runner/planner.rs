@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::key::Key;
 use crate::net::ModelSettings;
+use crate::picture::{Colormap, Extent, HeatmapSettings};
 use crate::plan::{Plan, PlannedRun, PlannedTask};
+use crate::source::SourceName;
 use crate::spec::{Cell, ExperimentSpec};
 use crate::stage::{Compute, Job};
 use crate::stage_name::{PerStage, StageName};
@@ -85,8 +87,22 @@ impl Pipeline {
             compute,
             engine,
         });
-        let render = keyed(Job::Render { dataset, network, relevance, subset, heatmaps: spec.heatmaps.clone() });
+        let render = keyed(Job::Render { dataset, network, relevance, subset, heatmaps: drawn(spec) });
         Self { simulate, train, explain, evaluate, render }
+    }
+}
+
+/// How heatmaps are drawn. Pumpkins have the published colours, other images those whose sign survives a greyscale print.
+///
+/// Whatever is as it has always been stays out of the key, so that pictures of earlier versions are found.
+fn drawn(spec: &ExperimentSpec) -> HeatmapSettings {
+    let own = if spec.data.source == SourceName::Files { Colormap::OrangeBlue } else { Colormap::Published };
+    let colormap = spec.heatmaps.colormap.unwrap_or(own);
+    HeatmapSettings {
+        colormap: Some(colormap).filter(|colormap| *colormap != Colormap::Published),
+        scale: spec.heatmaps.scale.filter(|scale| *scale != Extent::Image),
+        colorbar: spec.heatmaps.colorbar.filter(|shown| !shown),
+        ..spec.heatmaps.clone()
     }
 }
 

@@ -123,6 +123,7 @@ impl ExperimentSpec {
         invalid.extend(self.explain.validate());
         invalid.extend(self.explain.validate_for(self.model.task));
         invalid.extend(self.evaluate.validate());
+        invalid.extend(self.heatmaps.validate());
         invalid.extend(self.run.validate());
         invalid
     }

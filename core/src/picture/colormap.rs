@@ -1,15 +1,54 @@
-//! The colours of relevance: XDLreg's "black to fire red" map, blended over the grey image.
+//! The colours of relevance, blended over the grey image.
 //!
-//! Positive relevance goes from black over red and yellow to white, negative from black over blue and cyan to
-//! white (Hofmann et al., NeuroImage 2022).
+//! In the published map, XDLreg's "black to fire red", positive relevance goes from black over red and yellow to white, and
+//! negative from black over blue and cyan to white (Hofmann et al., NeuroImage 2022). White there means +1, -1 and bright tissue. In
+//! the map from orange to blue, positive relevance is brighter than any tissue and negative relevance is darker, so that the sign
+//! survives a greyscale print and colour blindness.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::raster::Raster;
+
+/// Which colours relevance has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Colormap {
+    /// Those of the published heatmaps: black over red and yellow to white, and black over blue and cyan to white.
+    #[default]
+    Published,
+    /// Orange for positive and blue for negative relevance, over an image in middle greys; the sign survives a greyscale print and
+    /// colour blindness.
+    OrangeBlue,
+}
+
+/// How relevance becomes colours.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shading {
+    pub colormap: Colormap,
+    /// Relevance beyond this quantile and the opposite one is clipped.
+    pub quantile: f64,
+    /// The relevance of the strongest colour; without one the largest that is left after clipping.
+    pub most: Option<f32>,
+}
+
+impl Default for Shading {
+    fn default() -> Self {
+        Self { colormap: Colormap::Published, quantile: QUANTILE, most: None }
+    }
+}
 
 /// Red, green and blue, each 0 to 1.
 pub type Rgb = [f32; 3];
 
-/// Which percentiles bound the shown relevance, in percent.
-const CLIP_PERCENTILES: [f64; 2] = [0.01, 99.99];
+/// Which quantile bounds the shown relevance, together with the opposite one.
+const QUANTILE: f64 = 0.9999;
+
+/// Greys of the image under the map from orange to blue, and its colours of -1 and 1.
+const GREYS: [f32; 2] = [0.36, 0.62];
+const BLUE: Rgb = [0.02, 0.10, 0.42];
+const ORANGE: Rgb = [1.0, 0.74, 0.25];
 
 /// How much stronger the picture's colours are than the colour bar's.
 const INTENSITY: f32 = 5.0;
@@ -29,23 +68,47 @@ pub struct ColoredMap {
 /// Colours `relevance` and blends it over the grey `image`; both planes are of one size.
 ///
 /// Where relevance is zero or not a number, the picture is the grey image.
-pub fn colorize(image: Raster, relevance: Raster) -> ColoredMap {
-    let (shown, scale) = normalize(relevance.pixels);
-    let brightest = largest_magnitude(image.pixels);
-    let pixels = shown.iter().zip(image.pixels).map(|(&v, &pixel)| to_bytes(blend(ratio(pixel, brightest), v)));
-    ColoredMap { pixels: pixels.collect(), scale }
+pub fn colorize(image: Raster, relevance: Raster, shading: &Shading) -> ColoredMap {
+    let (shown, scale) = normalize(relevance.pixels, shading);
+    let pixels = image.pixels.iter();
+    let pixels: Vec<[u8; 3]> = match shading.colormap {
+        Colormap::Published => {
+            let brightest = largest_magnitude(image.pixels);
+            let blended = |(&v, &pixel): (&f32, &f32)| to_bytes(blend(ratio(pixel, brightest), v));
+            shown.iter().zip(pixels).map(blended).collect()
+        }
+        Colormap::OrangeBlue => {
+            // Images may have any values, such as those of a z-score.
+            let finite = image.pixels.iter().copied().filter(|value| value.is_finite());
+            let (low, high) =
+                finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+            let grey = |pixel: f32| GREYS[0] + (GREYS[1] - GREYS[0]) * ratio(pixel - low, high - low).clamp(0.0, 1.0);
+            shown.iter().zip(pixels).map(|(&v, &pixel)| to_bytes(toward_end(grey(pixel), v))).collect()
+        }
+    };
+    ColoredMap { pixels, scale }
 }
 
 /// The relevance that is shown as 1 on the colour bar, in units of the map, at least 0.
-pub fn shown_scale(relevance: Raster) -> f32 {
-    normalize(relevance.pixels).1
+pub fn shown_scale(relevance: Raster, shading: &Shading) -> f32 {
+    normalize(relevance.pixels, shading).1
 }
 
 /// The colour bar's colour of `v` in [-1, 1].
-pub fn bar_color(v: f32) -> Rgb {
+pub fn bar_color(v: f32, colormap: Colormap) -> Rgb {
+    if colormap == Colormap::OrangeBlue {
+        return toward_end(0.5 * (GREYS[0] + GREYS[1]), v);
+    }
     let t = v.abs();
     let (first, middle, last) = (ramp(t, 0.0, 0.25), ramp(t, 0.25, 0.25), ramp(t, 0.5, 0.5));
     if v < 0.0 { [last, middle, first] } else { [first, middle, last] }
+}
+
+/// From a grey towards orange or blue, by the root of the relevance, so that weak relevance is visible.
+fn toward_end(grey: f32, v: f32) -> Rgb {
+    let alpha = v.abs().sqrt();
+    let end = if v < 0.0 { BLUE } else { ORANGE };
+    end.map(|channel| (1.0 - alpha) * grey + alpha * channel)
 }
 
 /// A colour in 8 bits a channel.
@@ -61,7 +124,7 @@ fn blend(grey: f32, v: f32) -> Rgb {
         return [grey; 3];
     }
     let alpha = v.abs().powf(OPACITY_EXPONENT);
-    bar_color(v).map(|channel| (1.0 - alpha) * grey + alpha * (INTENSITY * channel).min(1.0))
+    bar_color(v, Colormap::Published).map(|channel| (1.0 - alpha) * grey + alpha * (INTENSITY * channel).min(1.0))
 }
 
 /// `t` above `start`, as a share of `width`, clipped to [0, 1].
@@ -69,10 +132,20 @@ fn ramp(t: f32, start: f32, width: f32) -> f32 {
     (t - start).clamp(0.0, width) / width
 }
 
-/// Clips symmetrically at the larger of both percentiles and scales to [-1, 1]. Returns the scale as well.
-fn normalize(relevance: &[f32]) -> (Vec<f32>, f32) {
+/// Clips symmetrically at the larger of both quantiles and scales to [-1, 1]. Returns the scale as well.
+fn normalize(relevance: &[f32], shading: &Shading) -> (Vec<f32>, f32) {
+    if let Some(most) = shading.most {
+        let clip = |r: f32| if r.is_nan() { 0.0 } else { r.clamp(-most, most) };
+        return (relevance.iter().map(|&r| ratio(clip(r), most)).collect(), most);
+    }
     let mut finite: Vec<f32> = relevance.iter().copied().filter(|r| r.is_finite()).collect();
-    let bound = CLIP_PERCENTILES.map(|percent| percentile(&mut finite, percent).abs()).into_iter().fold(0.0, f32::max);
+    // The default is 0.01 % and 99.99 %, to the bit.
+    let percents = if shading.quantile == QUANTILE {
+        [0.01, 99.99]
+    } else {
+        [1.0 - shading.quantile, shading.quantile].map(|q| 100.0 * q)
+    };
+    let bound = percents.map(|percent| percentile(&mut finite, percent).abs()).into_iter().fold(0.0, f32::max);
     let clip = |r: f32| if r.is_nan() { 0.0 } else { r.clamp(-bound, bound) };
     let scale = relevance.iter().fold(0.0, |largest: f32, &r| largest.max(clip(r).abs()));
     (relevance.iter().map(|&r| ratio(clip(r), scale)).collect(), scale)
@@ -100,133 +173,5 @@ fn ratio(part: f32, whole: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::{RngExt, SeedableRng};
-
-    const SIDE: usize = 24;
-
-    fn random_plane(seed: u64, low: f32, high: f32) -> Vec<f32> {
-        let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(seed);
-        (0..SIDE * SIDE).map(|_| rng.random_range(low..high)).collect()
-    }
-
-    fn colors(image: &[f32], relevance: &[f32]) -> ColoredMap {
-        colorize(Raster::new(SIDE, SIDE, image), Raster::new(SIDE, SIDE, relevance))
-    }
-
-    /// The definition in f64, written as an array program would: whole planes, step after step.
-    fn naive(image: &[f32], relevance: &[f32]) -> Vec<[f64; 3]> {
-        let mut ordered: Vec<f64> = relevance.iter().map(|&r| f64::from(r)).collect();
-        ordered.sort_by(f64::total_cmp);
-        let quantile = |q: f64| {
-            let at = q * (ordered.len() - 1) as f64;
-            let (i, j) = (at.floor() as usize, at.ceil() as usize);
-            ordered[i] * (1.0 - at.fract()) + ordered[j] * at.fract()
-        };
-        let bound = quantile(0.0001).abs().max(quantile(0.9999).abs());
-        let clipped: Vec<f64> = relevance.iter().map(|&r| f64::from(r).min(bound).max(-bound)).collect();
-        let largest = clipped.iter().map(|r| r.abs()).fold(0.0, f64::max);
-        let brightest = image.iter().map(|&p| f64::from(p).abs()).fold(0.0, f64::max);
-        let u = |t: f64, a: f64, w: f64| (t - a).max(0.0).min(w) / w;
-        clipped
-            .iter()
-            .zip(image)
-            .map(|(r, &p)| {
-                let v = r / largest;
-                let mut rgb = [0.0; 3];
-                if v > 0.0 {
-                    rgb = [u(v, 0.0, 0.25), u(v, 0.25, 0.25), u(v, 0.5, 0.5)];
-                }
-                if v < 0.0 {
-                    rgb = [u(-v, 0.5, 0.5), u(-v, 0.25, 0.25), u(-v, 0.0, 0.25)];
-                }
-                let (alpha, grey) = (v.abs().powf(0.2), f64::from(p) / brightest);
-                rgb.map(|c| (1.0 - alpha) * grey + alpha * (5.0 * c).min(1.0))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn pixels_follow_the_definition() {
-        for (seed, low, high) in [(1, -1.0, 1.0), (2, -0.2, 3.0), (3, -40.0, 0.5), (4, 0.0, 1e-3)] {
-            let image = random_plane(seed + 100, 0.0, 0.9);
-            let mut relevance = random_plane(seed, low, high);
-            relevance[7] = 9.0 * high; // an outlier, so that clipping matters
-            let ours = colors(&image, &relevance);
-            for (ours, truth) in ours.pixels.iter().zip(naive(&image, &relevance)) {
-                for (ours, truth) in ours.iter().zip(truth) {
-                    assert!((f64::from(*ours) - 255.0 * truth).abs() < 0.51, "{ours} instead of {}", 255.0 * truth);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn percentiles_interpolate_between_neighbours() {
-        let mut values = [4.0, 1.0, 3.0, 2.0];
-        for (percent, expected) in [(0.0, 1.0), (25.0, 1.75), (50.0, 2.5), (90.0, 3.7), (100.0, 4.0)] {
-            assert!((percentile(&mut values, percent) - expected).abs() < 1e-6, "{percent} %");
-        }
-    }
-
-    #[test]
-    fn outliers_are_clipped_to_the_percentile() {
-        // 10,001 pixels: 99.99 % is exactly the second largest value.
-        let mut relevance = vec![0.0; 10_001];
-        (relevance[10], relevance[20]) = (50.0, 2.0);
-        let map = colorize(Raster::new(1, 10_001, &vec![0.0; 10_001]), Raster::new(1, 10_001, &relevance));
-        assert_eq!(map.scale, 2.0);
-        assert_eq!(map.pixels[10], map.pixels[20]);
-    }
-
-    #[test]
-    fn turning_the_sign_swaps_red_and_blue() {
-        let (image, relevance) = (random_plane(5, 0.0, 1.0), random_plane(6, -2.0, 1.0));
-        let turned: Vec<f32> = relevance.iter().map(|r| -r).collect();
-        let (one, other) = (colors(&image, &relevance), colors(&image, &turned));
-        assert_eq!(one.scale, other.scale);
-        for ([r, g, b], turned) in one.pixels.into_iter().zip(other.pixels) {
-            assert_eq!([b, g, r], turned);
-        }
-    }
-
-    #[test]
-    fn bar_goes_from_white_over_black_to_white() {
-        let expected = [(-1.0, [1.0; 3]), (-0.5, [0.0, 1.0, 1.0]), (-0.25, [0.0, 0.0, 1.0]), (0.0, [0.0; 3])];
-        for (v, [r, g, b]) in expected {
-            assert_eq!(bar_color(v), [r, g, b]);
-            assert_eq!(bar_color(-v), [b, g, r]);
-        }
-    }
-
-    #[test]
-    fn nothing_relevant_leaves_the_grey_image() {
-        let image = random_plane(7, 0.0, 0.5);
-        let brightest = image.iter().copied().fold(0.0, f32::max);
-        for relevance in [0.0, f32::NAN] {
-            let map = colors(&image, &[relevance; SIDE * SIDE]);
-            assert_eq!(map.scale, 0.0);
-            for (pixel, grey) in map.pixels.iter().zip(&image) {
-                assert_eq!(*pixel, [(grey / brightest * 255.0).round() as u8; 3]);
-            }
-        }
-    }
-
-    #[test]
-    fn black_image_shows_relevance_alone() {
-        let mut relevance = [0.0; SIDE * SIDE];
-        relevance[..3].fill(1.0);
-        let map = colors(&[0.0; SIDE * SIDE], &relevance);
-        assert_eq!((map.pixels[0], map.pixels[5]), ([255; 3], [0; 3]));
-    }
-
-    #[test]
-    fn infinite_relevance_has_the_strongest_colour() {
-        let (image, mut relevance) = (random_plane(8, 0.0, 1.0), random_plane(9, -1.0, 1.0));
-        (relevance[0], relevance[1]) = (f32::INFINITY, f32::NEG_INFINITY);
-        let map = colors(&image, &relevance);
-        assert!(map.scale <= 1.0);
-        assert_eq!((map.pixels[0], map.pixels[1]), ([255; 3], [255; 3]));
-    }
-}
+#[path = "colormap_tests.rs"]
+mod tests;

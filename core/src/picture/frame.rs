@@ -3,7 +3,7 @@
 //! A frame is drawn once and copied for every picture.
 
 use super::canvas::{Align, BLACK, Direction, Surface, TextStyle, Typeface};
-use super::colormap::{ColoredMap, bar_color, to_bytes};
+use super::colormap::{ColoredMap, Colormap, bar_color, to_bytes};
 
 /// How many pixels the longer side of an image may take, when each of its pixels takes a whole number of them.
 const PLOT_SIDE: usize = 500;
@@ -45,6 +45,22 @@ pub enum Scale<'a> {
     True(Option<&'a str>),
 }
 
+/// What a frame shows beside the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Look<'a> {
+    /// How the colour bar is labelled.
+    pub labels: Scale<'a>,
+    pub colormap: Colormap,
+    /// Whether there is a colour bar.
+    pub bar: bool,
+}
+
+impl Default for Look<'_> {
+    fn default() -> Self {
+        Self { labels: Scale::Relative, colormap: Colormap::Published, bar: true }
+    }
+}
+
 /// Axes and colour bar for images of `rows` x `columns` pixels.
 pub struct Frame<'a, S> {
     typeface: Typeface,
@@ -53,14 +69,14 @@ pub struct Frame<'a, S> {
     magnification: usize,
     plot: Area,
     bar: Area,
-    scale: Scale<'a>,
+    look: Look<'a>,
 }
 
 impl<'a, S: Surface> Frame<'a, S> {
     /// Draws what does not change from picture to picture.
     ///
-    /// The colour bar is labelled as `scale` says.
-    pub fn new(rows: usize, columns: usize, scale: Scale<'a>) -> Self {
+    /// The colour bar is drawn and labelled as `look` says.
+    pub fn new(rows: usize, columns: usize, look: Look<'a>) -> Self {
         let typeface = Typeface::default();
         let cap_height = typeface.cap_height(LABEL.size);
         let magnification = (PLOT_SIDE / rows.max(columns)).max(1);
@@ -77,16 +93,22 @@ impl<'a, S: Surface> Frame<'a, S> {
             width: BAR_WIDTH,
             height: plot.height.max(MIN_BAR_HEIGHT),
         };
-        let widest_label = if scale == Scale::Relative { "\u{2212}0.67" } else { "\u{2212}0.000" };
+        let widest_label = if look.labels == Scale::Relative { "\u{2212}0.67" } else { "\u{2212}0.000" };
         let right = (bar.left + bar.width) as f32 + LABEL_DISTANCE + typeface.width(widest_label, LABEL.size);
-        let width = right + 2.0 * LABEL_GAP + cap_height + MARGIN;
-        let height = (bar.top + bar.height) as f32 + LABEL_DISTANCE + cap_height + MARGIN;
+        let (width, height) = if look.bar {
+            (right + 2.0 * LABEL_GAP + cap_height + MARGIN, bar.top + bar.height)
+        } else {
+            ((plot.left + plot.width) as f32 + MARGIN, plot.top + plot.height)
+        };
+        let height = height as f32 + LABEL_DISTANCE + cap_height + MARGIN;
 
         let mut sheet = S::new(width.ceil() as u32, height.ceil() as u32);
-        draw_bar(&mut sheet, bar);
-        let mut frame = Self { typeface, sheet, columns, magnification, plot, bar, scale };
+        if look.bar {
+            draw_bar(&mut sheet, bar, look.colormap);
+        }
+        let mut frame = Self { typeface, sheet, columns, magnification, plot, bar, look };
         frame.draw_axes(rows);
-        if scale == Scale::Relative {
+        if look.bar && look.labels == Scale::Relative {
             let mut sheet = frame.sheet.clone();
             frame.label_bar(&mut sheet, &BarLabels::relative());
             frame.sheet = sheet;
@@ -99,7 +121,7 @@ impl<'a, S: Surface> Frame<'a, S> {
         let mut sheet = self.sheet.clone();
         sheet.image(self.plot.left, self.plot.top, self.columns, self.magnification, &map.pixels);
         self.write_title(&mut sheet, title);
-        if let Scale::True(unit) = self.scale {
+        if let (true, Scale::True(unit)) = (self.look.bar, self.look.labels) {
             self.label_bar(&mut sheet, &BarLabels::in_unit(map.scale, unit));
         }
         sheet
@@ -215,9 +237,9 @@ fn superscript(number: i32) -> String {
 }
 
 /// The colour bar with its ticks.
-fn draw_bar(sheet: &mut impl Surface, bar: Area) {
+fn draw_bar(sheet: &mut impl Surface, bar: Area, colormap: Colormap) {
     let Area { left, top, width, height } = bar;
-    let rows = (0..height).map(|y| to_bytes(bar_color(1.0 - 2.0 * y as f32 / (height - 1) as f32)));
+    let rows = (0..height).map(|y| to_bytes(bar_color(1.0 - 2.0 * y as f32 / (height - 1) as f32, colormap)));
     let pixels: Vec<[u8; 3]> = rows.flat_map(|color| std::iter::repeat_n(color, width)).collect();
     sheet.image(left, top, width, 1, &pixels);
     draw_border(sheet, bar);
@@ -274,7 +296,7 @@ mod tests {
     #[test]
     fn ticks_point_at_the_centres_of_their_pixels() {
         for (rows, columns) in [(98, 98), (28, 28), (200, 160), (40, 250)] {
-            let frame = Frame::<Canvas>::new(rows, columns, Scale::Relative);
+            let frame = Frame::<Canvas>::new(rows, columns, Look::default());
             let rgb = frame.sheet.to_rgb();
             let beside = (frame.plot.left - 3) as u32;
             let below = (frame.plot.top + frame.plot.height + 3) as u32;
@@ -293,13 +315,13 @@ mod tests {
     #[test]
     fn images_are_magnified_by_whole_numbers() {
         for (rows, columns, expected) in [(98, 98, 5), (28, 28, 17), (200, 160, 2), (700, 30, 1)] {
-            assert_eq!(Frame::<Canvas>::new(rows, columns, Scale::Relative).magnification(), expected);
+            assert_eq!(Frame::<Canvas>::new(rows, columns, Look::default()).magnification(), expected);
         }
     }
 
     #[test]
     fn bar_shows_its_colours_between_seven_ticks() {
-        let frame = Frame::<Canvas>::new(98, 98, Scale::Relative);
+        let frame = Frame::<Canvas>::new(98, 98, Look::default());
         let (rgb, bar) = (frame.sheet.to_rgb(), frame.bar);
         let x = (bar.left + bar.width / 2) as u32;
         let at = |y: usize| rgb.get_pixel(x, y as u32).0;
@@ -353,7 +375,7 @@ mod tests {
 
     #[test]
     fn long_titles_stay_on_the_sheet() {
-        let frame = Frame::<Canvas>::new(28, 28, Scale::Relative);
+        let frame = Frame::<Canvas>::new(28, 28, Look::default());
         let map = ColoredMap { pixels: vec![[9; 3]; 28 * 28], scale: 1.0 };
         let picture = frame.picture(&map, &"a very long title ".repeat(10));
         let rgb = picture.to_rgb();

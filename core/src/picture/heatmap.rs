@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use super::PictureError;
 use super::canvas::{Canvas, Surface};
-use super::colormap::colorize;
-use super::frame::{Frame, Scale};
+use super::colormap::{Shading, colorize};
+use super::frame::{Frame, Look};
 use super::marks::{furthest, mark};
 use super::settings::PictureFormat;
 use super::{pdf_file, svg_file};
@@ -26,8 +26,10 @@ pub struct Heatmap<'a> {
     pub relevance: Raster<'a>,
     /// What is marked.
     pub marks: Vec<Mark>,
-    /// Labels the colour bar by relevance in this unit, or in one that is not known, instead of from -1 to 1.
-    pub scale: Scale<'a>,
+    /// How its relevance becomes colours.
+    pub shading: Shading,
+    /// What is drawn beside the map.
+    pub look: Look<'a>,
     pub title: String,
 }
 
@@ -58,13 +60,13 @@ impl Heatmap<'_> {
     }
 
     fn frame<S: Surface>(&self) -> Frame<'_, S> {
-        Frame::new(self.image.height, self.image.width, self.scale)
+        Frame::new(self.image.height, self.image.width, self.look)
     }
 
     fn draw_in<S: Surface>(&self, frame: &Frame<S>) -> S {
         let grey = self.image.grey();
         let image = Raster::new(self.image.height, self.image.width, &grey);
-        let mut picture = frame.picture(&colorize(image, self.relevance), &self.title);
+        let mut picture = frame.picture(&colorize(image, self.relevance, &self.shading), &self.title);
         mark(&mut picture, &self.marks, frame.corner(0, 0), frame.magnification());
         picture
     }
@@ -111,8 +113,8 @@ fn render_on<S: Surface + Sync>(
 }
 
 /// What heatmaps must have in common to share a frame.
-fn layout<'a>(heatmap: &Heatmap<'a>) -> (usize, usize, Scale<'a>) {
-    (heatmap.image.height, heatmap.image.width, heatmap.scale)
+fn layout<'a>(heatmap: &Heatmap<'a>) -> (usize, usize, Look<'a>) {
+    (heatmap.image.height, heatmap.image.width, heatmap.look)
 }
 
 /// The name of a heatmap's file without its ending: `LRP_S1800_age-66_pred-67.1`, with `_pointer` where signs are marked.
@@ -145,6 +147,7 @@ mod tests {
     use super::*;
     use crate::event::silent;
     use crate::picture::canvas::Ink;
+    use crate::picture::frame::Scale;
     use crate::picture::marks::{ATROPHY, HALO, LESION, SHADOW_OFFSET};
 
     const SIDE: usize = 30;
@@ -171,7 +174,8 @@ mod tests {
                 image: Raster::new(SIDE, SIDE, &self.image),
                 relevance: Raster::new(SIDE, SIDE, &self.relevance),
                 marks: marks.to_vec(),
-                scale: Scale::Relative,
+                shading: Shading::default(),
+                look: Look::default(),
                 title: title(3, age(66.0), Some(67.12)),
             }
         }
@@ -211,7 +215,7 @@ mod tests {
         let planes = Planes::disc();
         let heatmap = planes.heatmap(&[]);
         let picture = heatmap.draw().unwrap();
-        let map = colorize(heatmap.image, heatmap.relevance);
+        let map = colorize(heatmap.image, heatmap.relevance, &heatmap.shading);
         for row in 0..SIDE {
             for col in 0..SIDE {
                 assert_eq!(pixel_of(&heatmap, &picture, row, col), map.pixels[row * SIDE + col]);
@@ -272,7 +276,7 @@ mod tests {
         let mut planes = Planes::disc();
         planes.relevance.fill(0.0);
         for scale in [Scale::Relative, Scale::True(Some("years")), Scale::True(None)] {
-            let heatmap = Heatmap { scale, ..planes.heatmap(&[]) };
+            let heatmap = Heatmap { look: Look { labels: scale, ..Look::default() }, ..planes.heatmap(&[]) };
             let picture = heatmap.draw().unwrap();
             assert_eq!(pixel_of(&heatmap, &picture, 15, 15), [255; 3]);
             assert_eq!(pixel_of(&heatmap, &picture, 0, 0), [0; 3]);
@@ -283,7 +287,8 @@ mod tests {
     fn true_scale_changes_the_bar_alone() {
         let planes = Planes::disc();
         let relative = planes.heatmap(&[]);
-        let years = Heatmap { scale: Scale::True(Some("years")), ..planes.heatmap(&[]) };
+        let years = Look { labels: Scale::True(Some("years")), ..Look::default() };
+        let years = Heatmap { look: years, ..planes.heatmap(&[]) };
         let (one, other) = (relative.draw().unwrap(), years.draw().unwrap());
         let plot_end = relative.frame::<Canvas>().corner(0, SIDE).0 as u32;
         assert!(one.enumerate_pixels().filter(|(x, _, _)| *x < plot_end).all(|(x, y, p)| other.get_pixel(x, y) == p));
@@ -300,7 +305,8 @@ mod tests {
             image: plane,
             relevance: plane,
             marks: Vec::new(),
-            scale: Scale::True(None),
+            shading: Shading::default(),
+            look: Look { labels: Scale::True(None), ..Look::default() },
             title: String::new(),
         };
         let heatmaps = [disc.heatmap(&[]), dark.heatmap(&[]), other_size, disc.heatmap(&[])];
@@ -342,7 +348,7 @@ mod tests {
         use base64::prelude::{BASE64_STANDARD, Engine};
         let planes = Planes::disc();
         let heatmap = planes.heatmap(&[Mark::Arrow { row: 15, col: 15 }]);
-        let map = colorize(heatmap.image, heatmap.relevance);
+        let map = colorize(heatmap.image, heatmap.relevance, &heatmap.shading);
         let file = |format| render(std::slice::from_ref(&heatmap), format, &silent).unwrap().remove(0);
         let svg = String::from_utf8(file(PictureFormat::Svg)).unwrap();
         let images = svg.split("data:image/png;base64,").skip(1).map(|rest| rest.split('"').next().unwrap());

@@ -6,6 +6,7 @@
 pub mod canvas;
 pub mod colormap;
 pub mod drawing;
+mod extent;
 pub mod frame;
 pub mod heatmap;
 mod marks;
@@ -14,7 +15,9 @@ pub mod png_file;
 mod settings;
 pub mod svg_file;
 
-pub use frame::Scale;
+pub use colormap::{Colormap, Shading};
+pub use extent::Extent;
+pub use frame::{Look, Scale};
 pub use heatmap::{Heatmap, file_name, render, title};
 pub use marks::mark;
 pub use settings::{HeatmapSettings, PictureFormat};

@@ -5,7 +5,8 @@ use crate::data::Split;
 use crate::key::Key;
 use crate::picture;
 use crate::picture::HeatmapSettings;
-use crate::picture::{Heatmap, Scale};
+use crate::picture::colormap::shown_scale;
+use crate::picture::{Extent, Heatmap, Look, Scale, Shading};
 use crate::store::Draft;
 
 /// Draws the first `heatmaps.count` explained samples into `draft`: plain, and with pointers where asked for.
@@ -20,7 +21,19 @@ pub fn run(
     let predictions = context.predictions(network)?;
     let (maps, _) = context.relevance(relevance)?;
     let unit = context.explained(relevance)?.meaning.units.of_relevance();
-    let scale = if heatmaps.true_scale { Scale::True(Some(&unit)) } else { Scale::Relative };
+    let clipped =
+        Shading { quantile: heatmaps.clip_quantile.unwrap_or(Shading::default().quantile), ..Shading::default() };
+    let most = match heatmaps.scale {
+        None | Some(Extent::Image) => None,
+        Some(Extent::Run) => Some(maps.iter().map(|map| shown_scale(map, &clipped)).fold(0.0, f32::max)),
+        Some(Extent::Relevance(most)) => Some(most as f32),
+    };
+    let colormap = heatmaps.colormap.unwrap_or_default();
+    let shading = Shading { colormap, most, ..clipped };
+    // Maps whose colours mean the same relevance say how much it is.
+    let in_unit = heatmaps.true_scale || most.is_some();
+    let labels = if in_unit { Scale::True(Some(&unit)) } else { Scale::Relative };
+    let look = Look { labels, colormap, bar: heatmaps.colorbar.unwrap_or(true) };
     let samples: Vec<usize> = data.samples(subset).into_iter().take(heatmaps.count).collect();
 
     let truth = data.truth.as_deref();
@@ -37,7 +50,8 @@ pub fn run(
                 image: data.images.get(sample),
                 relevance: maps.get(index),
                 marks: truth.filter(|_| pointer).map(|truth| truth.marks(sample)).unwrap_or_default(),
-                scale,
+                shading,
+                look,
                 title: picture::title(sample, target, prediction),
             });
         }

@@ -38,7 +38,7 @@ function drawTile(tile, mode) {
   tile.label = mode === "target" ? `S${entry.sample} \u00b7 ${said}` : `${run.label} \u00b7 ${said}`;
   tile.canvas = make("canvas", { tabIndex: 0, role: "img", "aria-label": `Relevance map, ${tile.label}` });
   tile.repaint = () => {
-    paint(tile.canvas, sample, tile.image, tile.map, tile.shown);
+    paint(tile.canvas, sample, tile.image, tile.map, tile.shown, tile.run.colormap);
     if (byId("pointers").checked) mark(tile.canvas, sample);
     if (gallery.pixel) cross(tile.canvas, gallery.pixel);
   };
@@ -119,7 +119,7 @@ function readOut() {
   const bar = make("canvas", { "aria-hidden": "true", width: 256, height: 1 });
   const context = bar.getContext("2d");
   for (let k = 0; k < 256; k += 1) {
-    context.fillStyle = `rgb(${barColor(k / 127.5 - 1).map((channel) => 255 * channel).join(" ")})`;
+    context.fillStyle = `rgb(${barColor(k / 127.5 - 1, tile.run.colormap).map((channel) => 255 * channel).join(" ")})`;
     context.fillRect(k, 0, 1, 1);
   }
   const inUnit = (value, { unit }) => `${tell(value)} ${unit}`;

@@ -17,7 +17,7 @@ use xdlreg_core::metric::Measurement;
 use xdlreg_core::net::{EngineChoice, Keep, ModelSettings, TrainSettings};
 use xdlreg_core::picture;
 use xdlreg_core::picture::HeatmapSettings;
-use xdlreg_core::picture::{Heatmap, Scale};
+use xdlreg_core::picture::{Heatmap, Look, Scale, Shading};
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::sim::{PumpkinSet, PumpkinSettings, Without};
 use xdlreg_core::source::Source;
@@ -383,7 +383,11 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
                     image: data.images.get(sample),
                     relevance: maps.get(index),
                     marks: if pointer { truth.marks(sample) } else { Vec::new() },
-                    scale: if true_scale { Scale::True(Some("years")) } else { Scale::Relative },
+                    shading: Shading::default(),
+                    look: Look {
+                        labels: if true_scale { Scale::True(Some("years")) } else { Scale::Relative },
+                        ..Look::default()
+                    },
                     title: picture::title(sample, age, prediction),
                 };
                 let drawn =
