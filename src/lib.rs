@@ -5,6 +5,7 @@
 //! them ([`figure`]). What needs libtorch is in the package `xdlreg-tensor`; nothing here loads it.
 
 pub mod cli;
+mod comparison;
 pub mod error;
 mod excerpt;
 pub mod figure;

@@ -7,6 +7,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+use crate::comparison::OutputFormat;
 use crate::home;
 use crate::picture::{Colormap, PictureFormat};
 use crate::runner::Shard;
@@ -185,12 +186,24 @@ pub struct CompareArgs {
     /// A results folder, such as results/sweep
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, value_name = "DIR")]
     pub folder: PathBuf,
-    /// A run's identifier, or how it begins
-    #[arg(value_name = "RUN")]
-    pub one: String,
-    /// Another run
-    #[arg(value_name = "RUN")]
-    pub other: String,
+    /// Two runs, by their identifiers or how these begin
+    #[arg(value_name = "RUN", num_args = 2, required_unless_present = "by", conflicts_with = "by")]
+    pub runs: Vec<String>,
+    /// Compare the values of this setting over seeds, such as explain.analyzer
+    #[arg(long, value_name = "KEY", requires = "metric")]
+    pub by: Option<String>,
+    /// A score of runs.parquet or measurements.parquet, such as causal_spearman; may be given several times
+    #[arg(long, value_name = "NAME", requires = "by")]
+    pub metric: Vec<String>,
+    /// The value that the others are compared with; by default the first
+    #[arg(long, value_name = "VALUE", requires = "by")]
+    pub baseline: Option<String>,
+    /// How the comparison is printed
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, requires = "by")]
+    pub format: OutputFormat,
+    /// A file for a figure of the comparison, .svg or .png
+    #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "FILE", requires = "by")]
+    pub figure: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,21 +1,32 @@
-//! `xdlreg-run compare DIR RUN RUN`: which settings of two runs differ, and their scores side by side.
+//! `xdlreg-run compare DIR RUN RUN`: which settings of two runs differ, and their scores side by side; and
+//! `xdlreg-run compare DIR --by KEY --metric NAME`: the values of a setting over seeds.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::CompareArgs;
+use super::files::unwritable;
+use crate::comparison::{ComparisonError, OutputFormat, Request, gather, panels, to_csv, to_json, to_text};
+use crate::disk::Folder;
 use crate::error::{EXIT_OK, Error, Result};
+use crate::figure::FigureError;
+use crate::figure::comparison::draw;
 use crate::plan::{FrozenPlan, PlannedRun};
 use crate::runner::{find_run, read_plan};
 use crate::stage::Job;
 use crate::tables::{Cells, Table};
 use crate::terminal::layout::{Side, align, shorten};
-use crate::terminal::{columns, print_lines};
+use crate::terminal::{columns, print_json, print_lines};
 
 pub fn run(args: &CompareArgs) -> Result<u8> {
     let frozen = read_plan(&args.folder)?;
-    let found = [find_run(&frozen, &args.one)?, find_run(&frozen, &args.other)?];
+    if let Some(by) = &args.by {
+        return compare_settings(args, by, &frozen);
+    }
+    let [one, other] = &args.runs[..] else { unreachable!("clap takes two runs") };
+    let found = [find_run(&frozen, one)?, find_run(&frozen, other)?];
     let runs = found.map(|run| &frozen.plan.runs[run]);
     let table = Table::read(&args.folder.join("runs.parquet"), None)
         .map_err(|error| Error::failed(error.to_string(), "run the experiment again, which writes its tables again"))?;
@@ -28,6 +39,58 @@ pub fn run(args: &CompareArgs) -> Result<u8> {
     let lines = align(&rows, &[Side::Left, Side::Right, Side::Right]);
     print_lines(&lines.iter().map(|line| shorten(line, columns()).into_owned()).collect::<Vec<_>>());
     Ok(EXIT_OK)
+}
+
+/// Compares the values of a setting, and prints or draws what was found.
+fn compare_settings(args: &CompareArgs, by: &str, frozen: &FrozenPlan) -> Result<u8> {
+    let request = Request { by, metrics: &args.metric, baseline: args.baseline.as_deref() };
+    let comparisons = gather(&args.folder, &frozen.plan, &request).map_err(refused)?;
+    if let Some(path) = &args.figure {
+        let sheet = draw(&panels(&comparisons), by);
+        let failed = |error: FigureError| Error::failed(error.to_string(), "leave --figure out");
+        let bytes = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("svg") => sheet.to_svg().map_err(failed)?.into_bytes(),
+            Some("png") => sheet.to_png().map_err(failed)?,
+            _ => {
+                return Err(Error::usage(
+                    format!("{}: a figure ends in .svg or .png", path.display()),
+                    "name another file",
+                ));
+            }
+        };
+        let (folder, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+        let written = Folder::at(folder).replace(&name.to_string_lossy(), &bytes);
+        written.map_err(|error| unwritable(path, &error))?;
+    }
+    match args.format {
+        OutputFormat::Text => {
+            print_lines(&to_text(&comparisons, by).iter().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>());
+        }
+        OutputFormat::Csv => print_lines(&to_csv(&comparisons).lines().map(str::to_owned).collect::<Vec<_>>()),
+        OutputFormat::Json => print_json(&format!("{:#}\n", to_json(&comparisons))),
+    }
+    Ok(EXIT_OK)
+}
+
+fn refused(error: ComparisonError) -> Error {
+    let message = error.to_string();
+    let list = |names: &[String], most: usize| {
+        let more = if names.len() > most { ", ..." } else { "" };
+        format!("{}{more}", names[..names.len().min(most)].join(", "))
+    };
+    match error {
+        ComparisonError::Table(_) => Error::failed(message, "run the experiment again, which writes its tables again"),
+        ComparisonError::NotVaried { varied, .. } if varied.is_empty() => {
+            Error::usage(message, "no setting varies but seeds; a [[sweep]] varies settings")
+        }
+        ComparisonError::NotVaried { varied, .. } => {
+            Error::usage(message, format!("these vary: {}", list(&varied, 20)))
+        }
+        ComparisonError::NoScore { known, .. } => Error::usage(message, format!("there are: {}", list(&known, 60))),
+        ComparisonError::NoBaseline { values, .. } => {
+            Error::usage(message, format!("its values: {}", list(&values, 30)))
+        }
+    }
 }
 
 /// The settings that differ, with both values.

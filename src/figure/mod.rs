@@ -4,6 +4,7 @@
 //! from a [`study::Study`] on a [`sheet::Sheet`], which is then written as SVG and PNG.
 
 pub mod chart;
+pub mod comparison;
 pub mod fit;
 pub mod kinds;
 mod left_out;

@@ -115,9 +115,8 @@ pub struct Run {
     pub explanation: String,
     /// How it was explained: the explanation's name, or else the analyzer, such as "lrp.sequential_preset_a".
     pub analyzer: String,
-    /// The colours of its heatmaps.
+    /// The colours of its heatmaps, and the explained part of the data set.
     pub colormap: Colormap,
-    /// The explained part of the data set.
     pub subset: Split,
     pub epochs: Vec<Epoch>,
     /// Of the test set and of what was explained at least, in the order of the samples.

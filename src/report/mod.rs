@@ -71,6 +71,22 @@ pub fn is_up_to_date(folder: &Path) -> bool {
     Receipt::holds(&Folder::at(folder), RECEIPT)
 }
 
+/// Looks at what a report is made of before all of it is hashed: what took the place of a file may be too large for that.
+fn check_sources(folder: &Folder) -> Result<(), ReportError> {
+    let (of_tables, others): (Vec<&str>, Vec<&str>) =
+        SOURCES.into_iter().chain(tables::ENSEMBLES).partition(|name| name.ends_with(".parquet"));
+    tables::check_ends(folder, &of_tables)?;
+    for name in others {
+        match folder.check_size(name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(ReportError::Unreadable { path: folder.path_of(name), reason: error.to_string() });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Draws the figures of a results folder and writes its `report.html`; what was there is replaced. Of many runs, some
 /// have figures of their own: the `wanted` ones, by their ids, and a few of different settings.
 ///
@@ -82,10 +98,7 @@ pub fn write(folder: &Path, wanted: &[String]) -> Result<Made, ReportError> {
     let page = folder.join(PAGE);
     let unwritable = |source| ReportError::Unwritable { path: page.clone(), source };
     let sources: Vec<String> = SOURCES.into_iter().chain(tables::ENSEMBLES).map(str::to_owned).collect();
-    tables::check_ends(
-        &own,
-        &SOURCES.into_iter().filter(|name| name.ends_with(".parquet")).chain(tables::ENSEMBLES).collect::<Vec<_>>(),
-    )?;
+    check_sources(&own)?;
     let mut receipt = Receipt::of(&own, &sources).map_err(unwritable)?;
     let mut results = Results::read(folder)?;
     let chosen = choice::choose(&results.study, wanted)?;

@@ -6,6 +6,7 @@ mod ensembles;
 mod file;
 mod folds;
 mod frames;
+pub mod inference;
 mod parts;
 mod predictions;
 mod read;

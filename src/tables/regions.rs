@@ -2,10 +2,10 @@
 
 use indexmap::IndexMap;
 use polars::prelude::*;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::column::column;
 use super::frames::OfRun;
+use super::inference::{Welch, false_discovery_rates, welch};
 use super::records::RunDetails;
 use crate::metric::{Origin, RegionRelevance, statistics};
 
@@ -53,16 +53,6 @@ struct Contrast {
     welch: Option<Welch>,
     /// The false-discovery rate at which it is found, over all contrasts of the run.
     q: Option<f64>,
-}
-
-/// Welch's t test, and the effect size.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Welch {
-    t: f64,
-    degrees: f64,
-    p: f64,
-    /// The difference over the pooled standard deviation, corrected for small samples (Hedges 1981).
-    hedges_g: f64,
 }
 
 /// A row for each region and pair of groups.
@@ -130,76 +120,4 @@ fn contrasts_of(run: &RunDetails) -> Vec<Contrast> {
         all[index].q = Some(q);
     }
     all
-}
-
-/// Welch's test of two means; none for fewer than two values, or values that do not vary.
-fn welch(a: &[f64], b: &[f64]) -> Option<Welch> {
-    let moments = |values: &[f64]| {
-        let (n, mean) = (values.len() as f64, statistics::mean(values.iter().copied()));
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        (n, mean, squares / (n - 1.0))
-    };
-    if a.len() < 2 || b.len() < 2 {
-        return None;
-    }
-    let ((n_a, mean_a, variance_a), (n_b, mean_b, variance_b)) = (moments(a), moments(b));
-    let (error_a, error_b) = (variance_a / n_a, variance_b / n_b);
-    if error_a + error_b <= 0.0 {
-        return None;
-    }
-    let t = (mean_a - mean_b) / (error_a + error_b).sqrt();
-    let degrees = (error_a + error_b).powi(2) / (error_a.powi(2) / (n_a - 1.0) + error_b.powi(2) / (n_b - 1.0));
-    let distribution = StudentsT::new(0.0, 1.0, degrees).ok()?;
-    let pooled = ((n_a - 1.0) * variance_a + (n_b - 1.0) * variance_b) / (n_a + n_b - 2.0);
-    let small = 1.0 - 3.0 / (4.0 * (n_a + n_b) - 9.0);
-    let hedges_g = small * (mean_a - mean_b) / pooled.sqrt();
-    Some(Welch { t, degrees, p: 2.0 * distribution.sf(t.abs()), hedges_g })
-}
-
-/// For each p value the false-discovery rate at which it is found (Benjamini and Hochberg 1995).
-fn false_discovery_rates(p: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|&a, &b| p[b].total_cmp(&p[a]));
-    let mut rates = vec![1.0; p.len()];
-    let mut least = 1.0_f64;
-    for (place, index) in order.into_iter().enumerate() {
-        let rank = p.len() - place;
-        least = least.min(p[index] * p.len() as f64 / rank as f64);
-        rates[index] = least;
-    }
-    rates
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    fn close(one: f64, other: f64) -> bool {
-        (one - other).abs() <= 1e-10 * other.abs().max(1e-3)
-    }
-
-    #[test]
-    fn tests_and_rates_are_those_of_scipy_and_statsmodels() {
-        let text = include_str!("../../tests/fixtures/contrasts.json");
-        let known: Value = serde_json::from_str(text).unwrap();
-        let numbers = |value: &Value| value.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect::<Vec<_>>();
-        let mut cases = 0;
-        for case in known["welch"].as_array().unwrap() {
-            let found = welch(&numbers(&case["a"]), &numbers(&case["b"])).unwrap();
-            for (value, key) in [(found.t, "t"), (found.degrees, "df"), (found.p, "p"), (found.hedges_g, "g")] {
-                assert!(close(value, case[key].as_f64().unwrap()), "{key}: {value} but {}", case[key]);
-            }
-            cases += 1;
-        }
-        assert!(cases >= 3);
-        let rates = false_discovery_rates(&numbers(&known["p"]));
-        for (rate, expected) in rates.iter().zip(numbers(&known["q"])) {
-            assert!(close(*rate, expected), "{rate} but {expected}");
-        }
-        assert_eq!(rates.len(), numbers(&known["q"]).len());
-        assert_eq!(welch(&[1.0], &[1.0, 2.0]), None);
-        assert_eq!(welch(&[1.0, 1.0], &[1.0, 1.0]), None);
-    }
 }

@@ -30,7 +30,7 @@ const FRONT: &[&[&str]] = &[
     &["excerpt", "home"],
     &["error"],
     &["figure", "spec", "tables"],
-    &["report"],
+    &["comparison", "report"],
     &["runner"],
     &["reporter"],
     &["cli", "simulation"],

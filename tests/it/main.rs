@@ -8,6 +8,7 @@ mod clean_size;
 mod clocks;
 mod collecting;
 mod columns;
+mod comparing;
 mod configs;
 mod control_characters;
 mod crash;

@@ -62,17 +62,22 @@ impl Folder {
     /// Reads a file whole. Refuses one of more than 1 GiB: what is read whole is far smaller, and a huge or sparse file in
     /// its place must not take the memory.
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let file = self.open(name)?;
+        let file = self.check_size(name)?;
         let mut contents = Vec::new();
-        if file.metadata()?.len() <= LARGEST_READ {
-            // The file may grow meanwhile.
-            file.take(LARGEST_READ + 1).read_to_end(&mut contents)?;
-            if contents.len() as u64 <= LARGEST_READ {
-                return Ok(contents);
-            }
-        }
+        // The file may grow meanwhile.
+        file.take(LARGEST_READ + 1).read_to_end(&mut contents)?;
+        if contents.len() as u64 <= LARGEST_READ { Ok(contents) } else { Err(self.too_large(name)) }
+    }
+
+    /// Opens a file that is small enough to be read as a whole.
+    pub fn check_size(&self, name: &str) -> io::Result<File> {
+        let file = self.open(name)?;
+        if file.metadata()?.len() <= LARGEST_READ { Ok(file) } else { Err(self.too_large(name)) }
+    }
+
+    fn too_large(&self, name: &str) -> io::Error {
         let message = format!("{} is larger than 1 GiB", self.path_of(name).display());
-        Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
+        io::Error::new(io::ErrorKind::FileTooLarge, message)
     }
 
     /// The path of a regular file that is there, for code that opens it by its path.
