@@ -51,25 +51,25 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run an experiment, or go on with it
+    /// Run an experiment, or continue it
     Run(RunArgs),
-    /// Say what would run, what is cached, what is shared
+    /// Show what would run, what is cached and what is shared
     Plan(PlanArgs),
-    /// Say what a spec would read: images, targets, masks, groups and rows that are left out
+    /// Show what a spec would read: images, targets, masks, groups and rows that are left out
     Inspect(PlanArgs),
-    /// Say where experiments stand, also while they run
+    /// Show the progress of experiments, also while they run
     Status(FoldersArgs),
-    /// Show what happened to a run, with what its workers logged
+    /// Show what happened to a run, with the logs of its workers
     Logs(OneRunArgs),
-    /// Show what the results of a run are made of, and why a stage is not cached
+    /// Show the inputs of a run's results, and why a stage is not cached
     Why(OneRunArgs),
     /// Show which settings of two runs differ, and their scores side by side
     Compare(CompareArgs),
-    /// Ask the runner of an experiment to stop
+    /// Stop a running experiment
     Cancel(FoldersArgs),
-    /// Make room in the store; results folders keep what they show
+    /// Free space in the store; results folders keep their contents
     Clean(CleanArgs),
-    /// Draw pumpkins into a file for NumPy
+    /// Simulate pumpkins and write them to a file for NumPy
     Simulate(SimulateArgs),
     /// Explain the predictions of a network
     Explain(ExplainArgs),
@@ -79,7 +79,7 @@ pub enum Command {
     Network(NetworkArgs),
     /// Draw heatmaps of relevance maps
     Render(RenderArgs),
-    /// Draw the figures and the report of results again
+    /// Draw the figures and the report of a results folder again
     Report(ReportArgs),
     /// Print the JSON Schema of specs, for editors
     Schema,
@@ -93,10 +93,10 @@ pub struct OverArgs {
     /// Set a key of the spec, such as train.epochs=2
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// Folder for results folders, instead of experiment.output
+    /// Folder in which the results folder is created, instead of experiment.output
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Who does the work, instead of run.executor: local or slurm
+    /// Executor, instead of run.executor: local or slurm
     #[arg(long, value_name = "NAME", value_parser = ["local", "slurm"])]
     pub executor: Option<String>,
 }
@@ -132,22 +132,25 @@ pub struct RunArgs {
 pub struct RunFlags {
     #[command(flatten)]
     pub over: OverArgs,
-    /// Worker processes at once, instead of run.workers
+    /// Number of worker processes, instead of run.workers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// Help another xdlreg-run that works on the same experiment
+    /// Help another xdlreg-run that is running the same experiment
     #[arg(long)]
     pub join: bool,
-    /// Do the I-th of N parts, next to others that do the other parts; without it the same command writes the tables
+    /// Carry out the I-th of N parts; when all parts are done, the same command without this option writes the
+    /// tables
     #[arg(long, value_name = "I/N", conflicts_with_all = ["join", "dry_run"])]
     pub shard: Option<Shard>,
-    /// Follow the jobs of a cluster until they are done; without it they are submitted, and the same command collects
+    /// Follow the jobs of a cluster until they are done; without this option they are only submitted, and the
+    /// same command collects their results
     #[arg(long)]
     pub wait: bool,
     /// Stop at the first failure
     #[arg(long)]
     pub fail_fast: bool,
-    /// Believe stored results of the recorded size and time of change, instead of verifying their checksums
+    /// Trust stored results that have the recorded size and modification time, instead of verifying their
+    /// checksums
     #[arg(long)]
     pub trust_times: bool,
     /// Verify the checksums of all stored results, as is done anyway
@@ -211,26 +214,26 @@ pub struct CleanArgs {
     /// Folders with results folders in them, such as results
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, required = true, value_name = "DIR")]
     pub folders: Vec<PathBuf>,
-    /// Remove results that no experiment's plan uses any more
+    /// Remove results that no experiment's plan uses
     #[arg(long)]
     pub orphans: bool,
-    /// Remove results made longer ago than this, such as 30d
+    /// Remove results that are older than this, such as 30d
     #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
     pub older_than: Option<Duration>,
-    /// Remove the oldest results beyond this size, such as 10GB
+    /// Remove the oldest results until the store is smaller than this, such as 10GB
     #[arg(long, value_name = "SIZE", value_parser = super::clean::parse_size)]
     pub max_size: Option<u64>,
-    /// Say what would be removed, and remove nothing
+    /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
-    /// How many pumpkins; of each age, if ages are given
+    /// Number of pumpkins; per age, if ages are given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub n: u32,
-    /// What ageing does: human, eternal, tang_ping or no_growth
+    /// How pumpkins change with age: human, eternal, tang_ping or no_growth
     #[arg(long, value_name = "MODE", default_value = "human")]
     pub growth_mode: GrowthMode,
     /// An age in years; may be given several times
@@ -240,10 +243,10 @@ pub struct SimulateArgs {
     /// How ages are distributed: uniform or biased
     #[arg(long, value_name = "NAME", default_value = "uniform")]
     pub distribution: Distribution,
-    /// The age around which a biased distribution gathers
+    /// The age around which a biased distribution is concentrated
     #[arg(long, value_name = "YEARS")]
     pub target_bias: Option<f64>,
-    /// Seed of all that is random
+    /// Seed of everything that is random
     #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub seed: u64,
     /// The file to write
@@ -254,11 +257,11 @@ pub struct SimulateArgs {
 /// A network: that of a spec, or of a file that was written here; or the network of a spec with other weights.
 #[derive(Debug, Clone, Args)]
 pub struct WhichNetworkArgs {
-    /// A trained network; state dicts of PyTorch are read, too
+    /// A trained network; PyTorch state dicts are accepted
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "NET.safetensors",
           required_unless_present = "spec")]
     pub weights: Option<PathBuf>,
-    /// A spec whose [model] says what the layers are and, unless --weights does, where their weights are
+    /// A spec whose [model] describes the layers and, without --weights, names their weights
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "SPEC")]
     pub spec: Option<PathBuf>,
 }
@@ -295,7 +298,7 @@ pub struct ExplainArgs {
     /// Images [n, height, width], as .npy or .npz, such as `simulate` writes
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "IMAGES")]
     pub images: PathBuf,
-    /// How relevance is found, such as lrp.epsilon
+    /// Method of explanation, such as lrp.epsilon
     #[arg(long, value_name = "NAME")]
     pub analyzer: Option<String>,
     /// Set a key, such as explain.epsilon=0.01 or run.device=cpu
@@ -320,7 +323,7 @@ pub struct RenderArgs {
     /// Predictions [n] in years, for names and titles
     #[arg(value_parser = path(), value_hint = ValueHint::AnyPath, long, value_name = "PREDICTIONS.npy")]
     pub predictions: Option<PathBuf>,
-    /// Label the colour bar by relevance instead of from -1 to 1
+    /// Label the colour bar with relevance instead of -1 to 1
     #[arg(long)]
     pub true_scale: bool,
     /// The unit of the maps, such as years, for a colour bar with --true-scale
@@ -329,7 +332,7 @@ pub struct RenderArgs {
     /// The colours of relevance
     #[arg(long, value_enum, default_value_t = Colormap::Published)]
     pub colormap: Colormap,
-    /// How pictures are stored
+    /// Format of the pictures
     #[arg(long, value_enum, default_value_t = PictureFormat::Png)]
     pub format: PictureFormat,
     /// The folder to write pictures into
@@ -339,7 +342,7 @@ pub struct RenderArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
-    /// A run that shall have figures of its own, where there are many; may be given several times
+    /// A run for which figures are drawn, if there are many runs; may be given several times
     #[arg(long, value_name = "RUN_ID")]
     pub run: Vec<String>,
     /// Results folders

@@ -19,11 +19,11 @@ use crate::source::{self, BadData, DataSettings, Seen};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExperimentSettings {
-    /// Name of the results folder; by default the spec file's name without ending.
+    /// Name of the results folder. By default the name of the spec file without its ending.
     pub name: String,
-    /// A line for the report.
+    /// One line that describes the experiment, shown in the report.
     pub description: String,
-    /// Folder in which results folders are made.
+    /// Folder in which results folders are created.
     pub output: String,
 }
 

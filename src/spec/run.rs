@@ -76,9 +76,9 @@ impl JsonSchema for Workers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutorChoice {
-    /// Worker processes of this one, on this machine.
+    /// As processes on this machine.
     Local,
-    /// Jobs of a cluster under Slurm.
+    /// As jobs of a Slurm cluster.
     Slurm,
 }
 
@@ -86,24 +86,24 @@ pub enum ExecutorChoice {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunSettings {
-    /// "auto" (CUDA where it is found, else the CPU), "cpu", "cuda" or "cuda:N".
+    /// "auto" (CUDA if it is available, otherwise the CPU), "cpu", "cuda" or "cuda:N".
     pub device: Device,
-    /// Worker processes at once: "auto" or a number.
+    /// Number of worker processes: "auto" (as many as cores allow) or a number.
     pub workers: Workers,
-    /// Who starts the workers: "local" or "slurm".
+    /// How workers are started: "local" (on this machine) or "slurm".
     pub executor: ExecutorChoice,
-    /// What jobs ask of Slurm, with `executor = "slurm"`.
+    /// What jobs request from Slurm, with `executor = "slurm"`.
     pub slurm: SlurmSettings,
-    /// What computes networks: "auto" (kernels of this program's own where there are some for the network and the processor,
-    /// else libtorch) or "libtorch".
+    /// What computes networks: "auto" (this program's own kernels if they support the network and the processor,
+    /// otherwise libtorch) or "libtorch".
     pub engine: EngineChoice,
-    /// Threads that one training uses.
+    /// Number of threads that each worker uses.
     pub threads_per_worker: usize,
-    /// How often a stage whose worker died or hung is tried again.
+    /// How often a stage is tried again after its worker died or hung.
     pub retries: usize,
-    /// Seconds after which a stage without any sign of life counts as hanging; 0 waits for ever.
+    /// Seconds without a sign of life after which a stage counts as hanging. 0 waits forever.
     pub timeout: u64,
-    /// Stops at the first failure instead of finishing the other runs.
+    /// Whether to stop at the first failure instead of finishing the other runs.
     pub fail_fast: bool,
 }
 

@@ -74,7 +74,7 @@ pub struct SlurmSettings {
     /// The partition, such as "short"; several may be listed with commas.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
-    /// The account that is charged.
+    /// The account to charge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The time limit of a job, such as "2:00:00", "1-12" (a day and a half) or "90" (minutes).
@@ -83,27 +83,27 @@ pub struct SlurmSettings {
     /// Memory of a job, such as "4G".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mem: Option<String>,
-    /// Cores of a job; it has a worker for every `run.threads_per_worker` of them.
+    /// Cores of a job. A job has one worker for every `run.threads_per_worker` cores.
     pub cpus: usize,
     /// Generic resources, such as "gpu:1".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gres: Option<String>,
-    /// Features that nodes must have, such as "avx512".
+    /// Features that a node must have, such as "avx512".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub constraint: Option<String>,
-    /// Lines of shell that a job begins with, such as "module load gcc".
+    /// Shell commands with which a job starts, such as "module load gcc".
     pub setup: Vec<String>,
     /// Further options of sbatch, such as "--qos=normal".
     pub extra: Vec<String>,
-    /// How many trainings (or explanations, where several share a training) a job does: "auto" or a number.
+    /// How many trainings (or explanations, if several share a training) one job carries out: "auto" or a number.
     pub tasks_per_job: TasksPerJob,
-    /// How many jobs of an array run at once; 0 sets no limit.
+    /// How many jobs of an array run at the same time. 0 means no limit.
     pub max_parallel: usize,
-    /// After a job ran out of memory, the next attempt asks for so many times as much.
+    /// Factor by which the requested memory grows after a job ran out of memory.
     pub mem_growth: f64,
-    /// How often a job that is about to reach its time limit, or is preempted, puts itself back into the queue.
+    /// How often a job requeues itself when it reaches its time limit or is preempted.
     pub requeues: usize,
-    /// Seconds before the time limit at which a job is told to store where it stands.
+    /// How many seconds before the time limit a job is told to save its progress.
     pub warning: usize,
 }
 

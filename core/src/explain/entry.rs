@@ -26,34 +26,35 @@ pub enum RuleName {
     ZB,
 }
 
-/// One entry of a composite: the rule of the layers that it selects and no earlier entry does.
+/// One entry of a composite: the rule for the layers that it selects, unless an earlier entry selects them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompositeEntry {
     /// A kind of layers ("conv", "dense", "batch_norm", "avg_pool", "sum" of residual blocks, "any") or one of them: "input" for the first, "output" for the last, or
     /// its name, such as "conv1" to "conv5" and "bn1" to "bn6" of PumpkinNet.
     pub layer: String,
-    /// How its relevance is shared among its inputs.
+    /// How relevance is distributed among the layer's inputs.
     pub rule: RuleName,
-    /// Of epsilon (1e-7 by default), and added to the denominators of alpha_beta and gamma.
+    /// The stabiliser of epsilon (default: 1e-7). It is also added to the denominators of alpha_beta and gamma.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
-    /// Weight of what excites, of alpha_beta; 1 by default.
+    /// For alpha_beta: the weight of positive contributions. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// Weight of what inhibits, of alpha_beta: `alpha - 1`, which is the default.
+    /// For alpha_beta: the weight of negative contributions, which must be `alpha - 1` (the default).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beta: Option<f64>,
-    /// What z, epsilon, alpha_beta and gamma do with biases: "full" (the default), "signed" or "ignore".
+    /// How z, epsilon, alpha_beta and gamma treat biases: "full" (the default), "signed" or "ignore".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bias: Option<Bias>,
-    /// How much gamma favours what agrees with the sign of the layer's output; 0.25 by default.
+    /// For gamma: how strongly it favours contributions that agree with the sign of the layer's output. Default:
+    /// 0.25.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
-    /// The least value of the layer's input, of z_b.
+    /// For z_b: the smallest value of the layer's input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
-    /// The largest value of the layer's input, of z_b.
+    /// For z_b: the largest value of the layer's input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
 }

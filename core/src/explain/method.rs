@@ -40,7 +40,7 @@ pub enum Method {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Smoothing {
-    /// Noisy images that are averaged over.
+    /// Number of noisy images over which maps are averaged.
     pub samples: usize,
     /// Standard deviation of the noise.
     pub sigma: f64,

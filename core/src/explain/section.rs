@@ -37,13 +37,13 @@ macro_rules! options {
         #[derive(Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub(super) struct Section {
-            /// What tables, legends and captions call this explanation instead of its settings.
+            /// Name of this explanation in tables, legends and captions, instead of its settings.
             #[serde(skip_serializing_if = "Option::is_none")]
             name: Option<String>,
-            /// How relevance is found, by iNNvestigate's names, or Zennit's behind `zennit.`; "lrp" by the rules of
-            /// `composite`.
+            /// The method of explanation: iNNvestigate's names, Zennit's with the prefix `zennit.`, or
+            /// "lrp" with the rules of `composite`.
             analyzer: Name,
-            /// Which images are explained: "test", "validation", "train" or "all".
+            /// Which images are explained: "test" (the default), "validation", "train" or "all".
             subset: Split,
             /// Which class of a classification is explained: "predicted" (the default), "young" or "old". Refused for a
             /// regression.
@@ -75,43 +75,46 @@ macro_rules! options {
 }
 
 options! {
-    /// Stabiliser of the epsilon rule, in units of the layer's output (at the output layer: years). By default the
-    /// analyzer's own: 0.1 in iNNvestigate's presets, 1e-7 in `lrp.epsilon`, 1e-6 in Zennit's composites.
+    /// Stabiliser of the epsilon rule, in units of the layer's output (for the output layer, the unit of the
+    /// target). The default depends on the analyzer: 0.1 in iNNvestigate's presets, 1e-7 in `lrp.epsilon`, 1e-6
+    /// in Zennit's composites.
     epsilon: f64,
-    /// What rules do with biases: "full", "signed" or "ignore". By default the analyzer's own.
+    /// How rules treat biases: "full", "signed" or "ignore". The default depends on the analyzer.
     bias: Bias,
-    /// Weight of what excites in `lrp.alpha_beta`, at least 1 (the default); what inhibits weighs `alpha - 1`.
+    /// Weight of positive contributions in `lrp.alpha_beta`, at least 1 (the default). Negative contributions
+    /// have the weight `alpha - 1`.
     alpha: f64,
-    /// How much the gamma rule favours what agrees with the sign of a layer's output; 0.25 by default.
+    /// How strongly the gamma rule favours contributions that agree with the sign of a layer's output. Default:
+    /// 0.25.
     gamma: f64,
-    /// Lowest value of a pixel, for rules that are bounded; 0 by default.
+    /// Lowest value of a pixel, for bounded rules. Default: 0.
     low: f64,
-    /// Highest value of a pixel, for rules that are bounded; 1 by default.
+    /// Highest value of a pixel, for bounded rules. Default: 1.
     high: f64,
-    /// Points on the path of integrated gradients; 64 by default.
+    /// Number of points on the path of integrated gradients. Default: 64.
     steps: usize,
-    /// Pixel value of the image at which the path of integrated gradients begins; 0 by default.
+    /// Pixel value of the image at which the path of integrated gradients starts. Default: 0.
     baseline: f64,
     /// What relevance explains the difference to: "none" (the default), "output-bias", "mean" (of the training set's
     /// ages), a number of years, `{ flooding = 70 }`, a number of years that is met by lowering or raising all hidden units
     /// alike, or `{ ages = [20, 30] }`, the mean activation of the training samples of these ages.
     reference: Reference,
-    /// The last layer with the flat rule in `lrp.sequential_preset_b_flat_until_idx`, counted from 0 at the input; by
-    /// default 0.
+    /// Index of the last layer with the flat rule in `lrp.sequential_preset_b_flat_until_idx`, counted from 0 at
+    /// the input. Default: 0.
     until: usize,
-    /// Noisy images that SmoothGrad averages over; 64 by default.
+    /// Number of noisy images over which SmoothGrad averages. Default: 64.
     samples: usize,
-    /// Standard deviation of SmoothGrad's noise; 0.1 by default.
+    /// Standard deviation of SmoothGrad's noise. Default: 0.1.
     sigma: f64,
     /// Whether `sigma` is "relative" to the range of an image's values (the default) or "absolute".
     sigma_unit: SigmaUnit,
-    /// Seed of SmoothGrad's noise; 0 by default.
+    /// Seed of SmoothGrad's noise. Default: 0.
     seed: u64,
-    /// Side of the windows of occlusion in pixels; 7 by default.
+    /// Side length of the occlusion windows, in pixels. Default: 7.
     window: usize,
-    /// Pixels from one window of occlusion to the next; 7 by default.
+    /// Distance between occlusion windows, in pixels. Default: 7.
     stride: usize,
-    /// Pixel value of an occluded window; that of tissue, 0.8, by default.
+    /// Pixel value of an occluded window. Default: 0.8, the value of tissue.
     fill: f64,
     /// The rules of the analyzer "lrp": the first entry that selects a layer decides.
     composite: Vec<CompositeEntry>,

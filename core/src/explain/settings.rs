@@ -22,11 +22,11 @@ use crate::task::Task;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bias {
-    /// All of it counts in every denominator (iNNvestigate).
+    /// The whole bias counts in every denominator (iNNvestigate).
     Full,
-    /// Its positive part counts with what excites, its negative part with what inhibits (Zennit).
+    /// Its positive part counts with positive contributions, its negative part with negative ones (Zennit).
     Signed,
-    /// It does not count.
+    /// The bias does not count.
     Ignore,
 }
 

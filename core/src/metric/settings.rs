@@ -16,23 +16,25 @@ use crate::shown::shown;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluateSettings {
-    /// Which scores ask the network: "faithfulness" and "causal" (for a regression only), and "sensitivity" and "randomisation",
-    /// which explain each image `draws` times and once a layer.
+    /// Which scores are computed that need the network: "faithfulness" and "causal" (for a regression only),
+    /// "sensitivity" (explains each image `draws` times) and "randomisation" (explains each image once per
+    /// layer).
     #[schemars(schema_with = "scores_schema")]
     pub scores: Vec<String>,
-    /// How many of the explained images they look at, spread evenly; all where there are fewer.
+    /// Number of explained images for which these scores are computed, spread evenly. All if there are fewer.
     pub images: usize,
-    /// Causal: how many lesions and how many atrophies of an image are left out one at a time; all where there are fewer.
+    /// Causal: number of lesions and of atrophies per image that are left out one at a time. All if there are
+    /// fewer.
     pub signs: usize,
-    /// Faithfulness: predictions on the way.
+    /// Faithfulness: number of steps in which pixels are changed.
     pub steps: usize,
-    /// Faithfulness: share of an image's pixels that is changed in the end.
+    /// Faithfulness: share of an image's pixels that are changed in the end.
     pub flipped: f64,
-    /// Faithfulness: what pixels are set to; by default tissue, 0.8.
+    /// Faithfulness: the value to which pixels are set. The default, 0.8, is tissue.
     pub fill: f64,
-    /// Sensitivity: random images in the neighbourhood of an image.
+    /// Sensitivity: number of random images in the neighbourhood of an image.
     pub draws: usize,
-    /// Sensitivity: how far a pixel of a neighbour may be from the image's.
+    /// Sensitivity: largest difference between a pixel of a neighbour and that of the image.
     pub radius: f64,
     /// Seed of noise maps, of the choice of signs, of neighbours and of random layers.
     pub seed: u64,

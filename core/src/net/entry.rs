@@ -59,46 +59,50 @@ pub struct LayerEntry {
     /// "flatten", "dropout" or "residual".
     #[serde(rename = "type")]
     pub kind: LayerType,
-    /// What its parameters are called in weights files, such as "features.0"; by default its type and a number: "conv1".
+    /// Prefix of its parameters in weights files, such as "features.0". Default: its type and a number, such as
+    /// "conv1".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Of conv.
+    /// For conv: the number of filters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filters: Option<usize>,
-    /// Of dense; the last layer has 1, or 2 for a classification.
+    /// For dense: the number of units. The last layer has 1, or 2 for a classification.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<usize>,
-    /// Pixels of the windows of conv, max_pool and avg_pool: a number, or [rows, columns]; 3 by default for conv, 2 for pools.
+    /// For conv, max_pool and avg_pool: the size of the window in pixels, a number or [rows, columns]. Default: 3
+    /// for conv, 2 for pooling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<Sides>,
-    /// Pixels from window to window; 1 by default for conv, for pools the kernel.
+    /// For conv, max_pool and avg_pool: the distance between windows in pixels. Default: 1 for conv, the kernel
+    /// for pooling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stride: Option<Sides>,
-    /// "same" (the default of conv), "valid" (the default of pools), or the pixels on either side.
+    /// "same" (the default of conv), "valid" (the default of pooling), or the number of pixels on both sides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub padding: Option<PaddingEntry>,
-    /// Whether conv and dense have one; true by default.
+    /// For conv and dense: whether the layer has a bias. Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bias: Option<bool>,
-    /// Share that dropout drops, 0 to below 1; 0.5 by default.
+    /// For dropout: the share of values that are dropped, from 0 to below 1. Default: 0.5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// Of leaky_relu: what inputs below zero are multiplied by; 0.01 by default, as in PyTorch (Keras has 0.3).
+    /// For leaky_relu: the slope below zero. Default: 0.01, as in PyTorch (Keras uses 0.3).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slope: Option<f64>,
-    /// Of elu: what it tends to below zero, negated; 1 by default.
+    /// For elu: the negative of its limit for very negative inputs. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<f64>,
-    /// Of avg_pool, in place of a kernel: the rows and columns that it makes of any input, as PyTorch's AdaptiveAvgPool2d does.
+    /// For avg_pool, instead of a kernel: the number of rows and columns of its output, as in PyTorch's
+    /// AdaptiveAvgPool2d.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Sides>,
-    /// Of residual: the layers whose output is added to that of the shortcut.
+    /// For residual: the layers whose output is added to the output of the shortcut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<Vec<LayerEntry>>,
-    /// Of residual: the layers between its input and the sum; none by default, which is the identity.
+    /// For residual: the layers of the shortcut. Default: none, which is the identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortcut: Option<Vec<LayerEntry>>,
-    /// Added to the variance of batch_norm; 1e-3 by default, as in Keras (PyTorch has 1e-5).
+    /// For batch_norm: the value added to the variance. Default: 1e-3, as in Keras (PyTorch uses 1e-5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epsilon: Option<f64>,
 }

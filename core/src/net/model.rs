@@ -86,7 +86,7 @@ impl JsonSchema for OutputBias {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
-    /// The network of XDLreg, of `conv_filters`, `dense_units`, `batch_norm` and `dropout`.
+    /// The network of XDLreg, with `conv_filters`, `dense_units`, `batch_norm` and `dropout`.
     #[default]
     PumpkinNet,
     /// The layers in `[[model.layers]]`.
@@ -124,27 +124,27 @@ pub struct ModelSettings {
     /// "pumpkin_net", "resnet18", "vgg11", "sfcn", or "layers" for those in `[[model.layers]]`.
     #[serde(skip_serializing_if = "Architecture::is_default")]
     pub architecture: Architecture,
-    /// The layers of an architecture of one's own, from the images to the prediction.
+    /// The layers of `architecture = "layers"`, from the image to the prediction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layers: Option<Vec<LayerEntry>>,
-    /// A safetensors file with the weights to start from, relative to the spec; state dicts of PyTorch are read, too.
+    /// A safetensors file with the initial weights, relative to the spec. PyTorch state dicts are accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
     /// A checksum of what is in that file, once it was looked at.
     #[serde(skip)]
     pub start: Option<String>,
-    /// Initial output bias: "target-mean", "zero" or a number (of years, for pumpkins).
+    /// Initial bias of the output layer: "target-mean", "zero" or a number in the unit of the target.
     pub output_bias: OutputBias,
-    /// Batch normalisation before every convolution and before the dense layers.
+    /// Whether PumpkinNet has batch normalisation before every convolution and before the dense layers.
     pub batch_norm: bool,
-    /// Share of features dropped before the dense layers while training, 0 to below 1.
+    /// Share of features that PumpkinNet drops before its dense layers during training, from 0 to below 1.
     pub dropout: f64,
-    /// Filters of the five convolutions (3 x 3, the last 1 x 1).
+    /// Number of filters of the five convolutions of PumpkinNet (3 x 3, the last 1 x 1).
     #[serde(deserialize_with = "five")]
     pub conv_filters: [usize; 5],
-    /// Units of the hidden dense layer.
+    /// Number of units of PumpkinNet's hidden dense layer.
     pub dense_units: usize,
-    /// Seed of initial weights, shuffling and dropout.
+    /// Seed of the initial weights, of shuffling and of dropout.
     pub seed: u64,
 }
 

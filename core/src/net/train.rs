@@ -35,9 +35,9 @@ pub enum Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
-    /// Those of the last epoch, as XDLreg does.
+    /// The weights of the last epoch, as in XDLreg.
     Last,
-    /// Those of the epoch with the lowest validation loss.
+    /// The weights of the epoch with the lowest validation loss.
     Best,
 }
 
@@ -45,11 +45,11 @@ pub enum Keep {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainSettings {
-    /// Passes over the training set; 0 leaves the weights of `model.weights` as they are.
+    /// Number of passes over the training set. 0 leaves the weights of `model.weights` as they are.
     pub epochs: usize,
-    /// Images a step; the last batch of an epoch may be smaller.
+    /// Images per training step. The last batch of an epoch may be smaller.
     pub batch_size: usize,
-    /// Step size of the optimiser.
+    /// Learning rate of the optimiser.
     pub learning_rate: f64,
     /// "adam", "adamw" or "sgd".
     pub optimizer: Optimizer,
@@ -59,11 +59,13 @@ pub struct TrainSettings {
     pub momentum: f64,
     /// "constant" or "cosine".
     pub schedule: Schedule,
-    /// Stops when the validation loss has not improved for so many epochs; 0 never stops early.
+    /// Number of epochs without an improvement of the validation loss after which the training stops. 0 never
+    /// stops early.
     pub patience: usize,
-    /// Which weights to end with: "last" or "best".
+    /// Which weights the training returns: "last" or "best".
     pub keep: Keep,
-    /// Every so many epochs the weights are kept as a checkpoint if the validation loss is the best so far.
+    /// After every so many epochs, the weights are stored as a checkpoint if the validation loss is the best so
+    /// far.
     pub checkpoint_every: usize,
 }
 

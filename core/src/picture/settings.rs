@@ -13,7 +13,7 @@ use super::extent::Extent;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum PictureFormat {
-    /// Pixels: Portable Network Graphics, 8 bits a channel, lossless.
+    /// Pixels: Portable Network Graphics, 8 bits per channel, lossless.
     Png,
     /// Shapes: Scalable Vector Graphics, with the map as a lossless image.
     Svg,
@@ -36,13 +36,13 @@ impl PictureFormat {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HeatmapSettings {
-    /// How many of the explained images are drawn; 0 draws none.
+    /// Number of explained images that are drawn. 0 draws none.
     pub count: usize,
-    /// Also draws each picture with atrophies and lesions marked, where they are known.
+    /// Whether each picture is also drawn with the known signs or masks marked.
     pub pointers: bool,
-    /// Labels the colour bar by relevance in its unit instead of from -1 to 1.
+    /// Whether the colour bar shows relevance in its unit instead of -1 to 1.
     pub true_scale: bool,
-    /// How pictures are stored: "png" (the default), "svg" or "pdf".
+    /// Format of the pictures: "png" (the default), "svg" or "pdf".
     pub format: PictureFormat,
     /// The relevance that has the strongest colour: "image" (the default; the largest of each map), "run" (the largest of all
     /// explained maps of the run, so that their colours can be compared), or a number in the unit of relevance.

@@ -39,14 +39,14 @@ pub enum GrowthMode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PumpkinSettings {
-    /// Number of pumpkins, at least 100: 80 % train, 10 % validation, 10 % test.
+    /// Number of pumpkins, at least 100. The first 80 % train, the next 10 % validate and the last 10 % test.
     pub n_samples: usize,
     /// How ages are distributed.
     pub distribution: Distribution,
-    /// Age in years around which a biased distribution gathers; only with `distribution = "biased"`.
+    /// Age in years around which a biased distribution is concentrated. Only with `distribution = "biased"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_bias: Option<f64>,
-    /// Share of a biased distribution that stays uniform, 0 to 1.
+    /// Share of a biased distribution that remains uniform, from 0 to 1.
     pub skew_factor: f64,
     /// What ageing does.
     pub growth_mode: GrowthMode,

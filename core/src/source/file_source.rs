@@ -19,8 +19,8 @@ use crate::raster::ImageShape;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AtlasFiles {
-    /// A picture or an array of whole numbers, of which 0 is the background: a file, relative to the table, or a column with
-    /// such a file for each row.
+    /// A picture or an array of integers, where 0 is the background: a file, relative to the table, or a column
+    /// with one such file per row.
     pub labels: String,
     /// A table with the columns `label` and `name`, relative to the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]

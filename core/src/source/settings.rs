@@ -54,7 +54,7 @@ impl AtlasSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BadRows {
-    /// The experiment does not start, and all of them are listed.
+    /// The experiment does not start, and all such rows are listed.
     #[default]
     Refuse,
     /// They are left out, and the report lists them with their reasons.
@@ -70,81 +70,87 @@ fn absolute(path: &str) -> PathBuf {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSettings {
-    /// Where images come from: "pumpkins" (simulated) or "files" (your own, with a table).
+    /// Where images come from: "pumpkins" (simulated, the default) or "files" (your own images with a table).
     #[serde(skip_serializing_if = "SourceName::is_pumpkins")]
     pub source: SourceName,
-    /// Number of pumpkins, at least 100: 80 % train, 10 % validation, 10 % test.
+    /// Number of pumpkins, at least 100. The first 80 % train, the next 10 % validate and the last 10 % test.
     pub n_samples: usize,
-    /// How ages of pumpkins are distributed.
+    /// How the ages of pumpkins are distributed.
     pub distribution: Distribution,
-    /// Age in years around which a biased distribution gathers; only with `distribution = "biased"`.
+    /// Age in years around which a biased distribution is concentrated. Only with `distribution = "biased"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_bias: Option<f64>,
-    /// Share of a biased distribution that stays uniform, 0 to 1.
+    /// Share of a biased distribution that remains uniform, from 0 to 1.
     pub skew_factor: f64,
-    /// What ageing does to pumpkins.
+    /// How pumpkins change with age.
     pub growth_mode: GrowthMode,
-    /// Youngest age of pumpkins in years.
+    /// Minimum age of pumpkins, in years.
     pub min_age: u32,
-    /// Oldest age of pumpkins in years.
+    /// Maximum age of pumpkins, in years.
     pub max_age: u32,
-    /// Seed of all that is random in pumpkins.
+    /// Seed of everything that is random in the simulation.
     pub seed: u64,
-    /// Of files: the table (csv, tsv or parquet), with a header and one row per image.
+    /// For files: the table (csv, tsv or parquet), with a header and one row per image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
-    /// Of files: the column with the files of images (png, jpeg, tiff or npy), relative to the table.
+    /// For files: the column with the image files (png, jpeg, tiff or npy). Paths are relative to the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Of files: one array with all images (npy or npz) in the order of the rows, relative to the table, instead of `image`.
+    /// For files: one array with all images (npy or npz) in the order of the rows, instead of `image`. The path
+    /// is relative to the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<String>,
-    /// Of files: the column with a name for each row.
+    /// For files: the column with a name for each row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Of files: the column with what is to be predicted.
+    /// For files: the column with the target, the number to predict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Of files: the target's unit, such as "years".
+    /// For files: the unit of the target, such as "years".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// Of files: which rows train, validate and test.
+    /// For files: which rows train, validate and test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<SplitSettings>,
-    /// Of files: a column; rows with the same entry, such as the images of one family, always stay in the same part.
+    /// For files: a column of groups. Rows with the same entry, such as the images of one family, always stay in
+    /// the same split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Of files: number of folds of a cross-validation, 2 to 1000. There is a run for each fold, and every row is tested once.
+    /// For files: the number of cross-validation folds, from 2 to 1000. There is one run per fold, and every row
+    /// is tested once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folds: Option<usize>,
-    /// Of files: the fold that is tested, from 0 on; by default each in turn.
+    /// For files: the fold to test, counted from 0. By default each fold in turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<usize>,
-    /// Of files: names of regions that are known to matter, each with the column of its mask files; pixels that are not 0 belong
-    /// to it.
+    /// For files: regions that are known to matter, by name, each with the column of its mask files. Pixels that
+    /// are not 0 belong to the region.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masks: Option<BTreeMap<String, String>>,
-    /// Of files: 1 for grey images, 3 for colour; by default as the first image has them.
+    /// For files: 1 for grey images, 3 for colour. By default the channels of the first image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// Of files: rows and columns that all images are brought to, such as [96, 128]; by default they stay as they are.
+    /// For files: rows and columns to which all images are resized or cropped, such as [96, 128]. By default
+    /// images keep their size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
-    /// Of files: how images come to `size`: "resize" (the default) or "crop", which cuts or pads them around their middle.
+    /// For files: how images are brought to `size`: "resize" (the default) or "crop", which crops or pads them
+    /// around their centre.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
-    /// Of files: "as-is" (the default), "unit" (0 to 1), "zscore" (each image by itself) or "zscore-train" (by the images that
-    /// train).
+    /// For files: how intensities are scaled: "as-is" (the default), "unit" (0 to 1), "zscore" (each image
+    /// separately) or "zscore-train" (by the training images).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intensity: Option<Intensity>,
-    /// Of files: an image of whole numbers that label regions, 0 being the background: a file, or a column with a file for each
-    /// row. Relevance is summed over its regions.
+    /// For files: an image of integers that label regions, where 0 is the background: a file, or a column with
+    /// one file per row. Relevance is summed over each region.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub atlas: Option<AtlasSettings>,
-    /// Of files: a column, such as the sex; relevance of regions is compared between its groups.
+    /// For files: a column of groups, such as the sex. The relevance of regions is compared between the groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_by: Option<String>,
-    /// Of files: "refuse" (the default) lists rows that cannot be used and stops; "exclude" leaves them out.
+    /// For files: what happens to rows that cannot be used: "refuse" (the default) lists them and stops,
+    /// "exclude" leaves them out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bad_rows: Option<BadRows>,
     /// What is in the files, once they were looked at.

@@ -14,27 +14,27 @@ use crate::seed;
 use crate::settings::Invalid;
 use crate::settings::number::{Bound, number, seed as valid_seed};
 
-/// Which rows train, validate and test: by shares, drawn at random, or as a column says.
+/// Which rows train, validate and test: drawn at random by shares, or given by a column.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitSettings {
-    /// A column that holds "train", "validation" or "test"; shares are left out then. With `data.folds` it holds the fold of each
-    /// row, such as a number.
+    /// A column that contains "train", "validation" or "test", instead of shares. With `data.folds` it contains
+    /// the fold of each row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// Share of the rows that train; 0.8 by default.
+    /// Share of the rows used for training. Default: 0.8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<f64>,
-    /// Share of the rows that validate; 0.1 by default.
+    /// Share of the rows used for validation. Default: 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
-    /// Share of the rows that test; 0.1 by default.
+    /// Share of the rows used for testing. Default: 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<f64>,
-    /// Seed of the draw; 0 by default.
+    /// Seed of the random split. Default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Whether all parts, or folds, have about the same distribution of the target; false by default.
+    /// Whether all splits, or folds, get about the same distribution of the target. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stratify: Option<bool>,
 }

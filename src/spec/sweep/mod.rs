@@ -35,28 +35,30 @@ pub const MAX_CELLS: u128 = 100_000;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SweepBlock {
-    /// Key -> list of values; all keys are crossed.
+    /// Key -> list of values. All combinations are run.
     #[schemars(with = "Map<String, Json>")]
     pub grid: toml::Table,
-    /// Key -> list of values that advance together; a list of such tables makes several groups, which are crossed.
+    /// Key -> list of values that advance together. A list of such tables makes several groups, which are
+    /// crossed.
     #[serde(deserialize_with = "one_or_several")]
     #[schemars(with = "OneOrSeveral")]
     pub zip: Vec<toml::Table>,
-    /// Cells written out: tables of key -> value.
+    /// Runs written out: tables of key -> value.
     #[schemars(with = "Vec<Map<String, Json>>")]
     pub list: Vec<toml::Table>,
     /// Independent draws from ranges.
     pub random: Option<Draws>,
     /// Evenly spread draws from ranges: a scrambled Sobol sequence.
     pub sobol: Option<Draws>,
-    /// Key -> condition (other key -> value or list of values): where it does not hold, the key keeps its value of the
-    /// spec outside of the sweep.
+    /// Key -> condition (other key -> value or list of values). If the condition does not hold, the key keeps its
+    /// value from outside the sweep.
     #[schemars(with = "Map<String, Json>")]
     pub when: toml::Table,
-    /// Cells to leave out: those that match all values (or one of a list) of one of these tables.
+    /// Runs to leave out: those that match all values (or one of a list of values) of one of these tables.
     #[schemars(with = "Vec<Map<String, Json>>")]
     pub exclude: Vec<toml::Table>,
-    /// Replicates: data.seed and model.seed are both raised by 0, 1, ... n - 1, so cells are paired by seed.
+    /// Number of replicates: data.seed and model.seed are both raised by 0, 1, ... n - 1, so that runs are paired
+    /// by seed.
     pub seeds: Option<u64>,
 }
 
@@ -64,7 +66,7 @@ pub struct SweepBlock {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Draws {
-    /// How many cells are drawn.
+    /// Number of settings to draw.
     pub n: u64,
     #[serde(default)]
     pub seed: u64,

@@ -15,9 +15,7 @@ use xdlreg_core::key::Key;
 use xdlreg_core::metric::EvaluateSettings;
 use xdlreg_core::metric::Measurement;
 use xdlreg_core::net::{EngineChoice, Keep, ModelSettings, TrainSettings};
-use xdlreg_core::picture;
-use xdlreg_core::picture::HeatmapSettings;
-use xdlreg_core::picture::{Heatmap, Look, Scale, Shading};
+use xdlreg_core::picture::{self, Heatmap, HeatmapSettings, Look, Scale, Shading};
 use xdlreg_core::raster::RasterStack;
 use xdlreg_core::sim::{PumpkinSet, PumpkinSettings, Without};
 use xdlreg_core::source::Source;
@@ -372,6 +370,7 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
     let truth = xdlreg_core::data::Dataset::from(data.clone()).truth.expect("what is known of pumpkins");
     for (true_scale, pointers) in [(false, true), (true, false)] {
         let heatmaps = HeatmapSettings { count: 3, pointers, true_scale, ..HeatmapSettings::default() };
+        let labels = if true_scale { Scale::True(Some("years")) } else { Scale::Relative };
         let [dataset, network, relevance] =
             [StageName::Simulate, StageName::Train, StageName::Explain].map(|stage| chain.key(stage));
         let entry = chain.carry(Job::Render { dataset, network, relevance, subset: EXPLAINED, heatmaps });
@@ -384,10 +383,7 @@ fn pictures_show_the_explained_samples_with_their_own_maps() {
                     relevance: maps.get(index),
                     marks: if pointer { truth.marks(sample) } else { Vec::new() },
                     shading: Shading::default(),
-                    look: Look {
-                        labels: if true_scale { Scale::True(Some("years")) } else { Scale::Relative },
-                        ..Look::default()
-                    },
+                    look: Look { labels, ..Look::default() },
                     title: picture::title(sample, age, prediction),
                 };
                 let drawn =
