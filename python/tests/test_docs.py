@@ -1,12 +1,14 @@
-"""Runs the examples of docs/python.md, in their order and as they are printed."""
+"""Runs the Python examples of the documentation, in their order and as they are printed."""
 
 import re
 import traceback
 import unittest
 
+import xdlreg
 from scene import REPOSITORY, InFolder
 
 PAGE = REPOSITORY / "docs" / "python.md"
+TUTORIAL = REPOSITORY / "docs" / "tutorial.md"
 
 
 class Examples(InFolder):
@@ -27,9 +29,18 @@ class Examples(InFolder):
                 self.fail(f"an example of docs/python.md does not run:\n{traceback.format_exc()}")
         self.assertLess(names["lesions"].mean(), 0.2)
 
-    def test_every_name_of_the_package_is_explained(self):
-        import xdlreg
+    def test_the_tutorial_reads_its_own_results(self):
+        text = TUTORIAL.read_text()
+        (spec,) = re.findall(r"^```toml\n# pumpkins.toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        (self.folder / "pumpkins.toml").write_text(spec)
+        xdlreg.run("pumpkins.toml", set={"train.epochs": 2, "run.device": "cpu"}, progress=False)
+        (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        names = {}
+        exec(compile(code, str(TUTORIAL), "exec"), names)
+        self.assertEqual(len(names["runs"]), 9)
+        self.assertGreater(len(names["lesions"]), 9)
 
+    def test_every_name_of_the_package_is_explained(self):
         text = PAGE.read_text()
         for name in xdlreg.__all__:
             if name not in ("MissingLibtorch", "Plan", "Pumpkins", "XdlregError", "export"):
