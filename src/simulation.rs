@@ -55,7 +55,7 @@ impl RunSimulation {
         let growth_mode = growth_mode.as_str().unwrap_or_default();
         spec.experiment.name = format!("{}_{growth_mode}_{ages}_{}-epochs", self.n_samples, self.epochs);
         spec.experiment.output = self.path.display().to_string();
-        spec.data.n_samples = self.n_samples;
+        spec.data.n_samples = self.n_samples.into();
         spec.data.distribution = if self.uniform { Distribution::Uniform } else { Distribution::Biased };
         spec.data.target_bias = bias;
         spec.data.growth_mode = self.growth_mode;

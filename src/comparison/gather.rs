@@ -38,6 +38,9 @@ pub enum ComparisonError {
 const TRIVIAL: [(&str, &str); 4] =
     [("chance", "chance"), ("image", "the image itself"), ("edges", "its edges"), ("noise", "noise")];
 
+/// The score of each replicate, with its seeds.
+type Values = Vec<(String, f64)>;
+
 /// What a run is among the others.
 struct Place {
     by: String,
@@ -78,7 +81,7 @@ pub fn gather(folder: &Path, plan: &Plan, request: &Request) -> Result<Vec<Compa
             return Err(ComparisonError::NoScore { metric: metric.clone(), known: scores.names() });
         }
         for (sign, of_runs) in found {
-            let mut blocks: IndexMap<&str, IndexMap<&str, Vec<(String, f64)>>> = IndexMap::new();
+            let mut blocks: IndexMap<&str, IndexMap<&str, Values>> = IndexMap::new();
             for (run, place) in &places {
                 let Some(value) = of_runs.get(run.as_str()) else { continue };
                 let within = if is_of_network(metric) { &place.within_network } else { &place.within };
@@ -134,7 +137,8 @@ fn is_seed(key: &str) -> bool {
 fn places(plan: &Plan, by: &str) -> Result<IndexMap<String, Place>, ComparisonError> {
     let keys: IndexSet<&str> = plan.runs.iter().flat_map(|run| &run.settings).map(|(key, _)| key.as_str()).collect();
     let explained = plan.runs.iter().any(|run| run.explanation.is_some());
-    if !keys.contains(by) && !(by == "explain.name" && explained) {
+    let named = by == "explain.name" && explained;
+    if !(keys.contains(by) || named) {
         let varied = keys.into_iter().filter(|key| !is_seed(key)).map(str::to_owned).collect();
         return Err(ComparisonError::NotVaried { by: by.to_owned(), varied });
     }

@@ -107,8 +107,8 @@ mod tests {
             change(&mut spec);
             refuse(&of_run(&spec), 8 << 30).map(|invalid| invalid.key).unwrap_or_default()
         };
-        assert_eq!(with(|spec| spec.data.n_samples = 10_000_000_000_000), "data.n_samples");
-        assert_eq!(with(|spec| spec.data.n_samples = usize::MAX), "data.n_samples");
+        assert_eq!(with(|spec| spec.data.n_samples = 10_000_000_000_000.into()), "data.n_samples");
+        assert_eq!(with(|spec| spec.data.n_samples = usize::MAX.into()), "data.n_samples");
         assert_eq!(with(|spec| spec.train.batch_size = 1_000_000_000_000), "train.batch_size");
         assert_eq!(with(|spec| spec.train.batch_size = usize::MAX), "train.batch_size");
         assert_eq!(with(|spec| spec.train.epochs = 1_000_000_000_000), "train.epochs");

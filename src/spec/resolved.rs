@@ -73,7 +73,12 @@ impl ResolvedSpec {
     /// The spec as TOML, every value with its origin. Read as a spec it resolves to the same values: origins are on one
     /// line each, whatever characters the names of files and options have.
     pub fn to_toml(&self) -> String {
-        let tree = toml::Table::try_from(&self.spec).expect("validated settings are representable in TOML");
+        let mut tree = toml::Table::try_from(&self.spec).expect("validated settings are representable in TOML");
+        // A number that nobody wrote is left out of layers, where it would count as written.
+        let (data, count) = (tree.get_mut("data").and_then(toml::Value::as_table_mut), self.spec.data.n_samples.count);
+        if let Some(data) = data {
+            data.entry("n_samples").or_insert(toml::Value::Integer(count as i64));
+        }
         let mut text = String::from("# Every setting of this experiment and where its value came from.\n");
         for (section, values) in &tree {
             let _ = write!(text, "\n[{section}]\n");

@@ -145,9 +145,11 @@ fn unfinished_work_stays_as_long_as_a_plan_needs_it() {
     let scene = Scene::with_spec(TINY);
     scene.run("spec.toml --set evaluate.scores=[] --set heatmaps.count=0").succeeds();
     let key = crate::harness::texts(&scene.results("spec").table("runs"), "train_key").remove(0);
-    let states =
-        [key, "0123456789abcdef".repeat(2)].map(|key| format!("results/.store/scratch/{key}/state.safetensors"));
+    let states = [key.clone(), "0123456789abcdef".repeat(2)]
+        .map(|key| format!("results/.store/scratch/{key}/state.safetensors"));
     states.iter().for_each(|state| scene.write(state, "what was reached"));
+    // With its result, what was reached would be of no more use.
+    fs::remove_dir_all(scene.path(&format!("results/.store/train/{key}"))).expect("the result of the training");
     // A message about a file is one line, whatever the file is called.
     scene.write("results/.store/train/two\nlines", "");
     let said = scene.run("clean results --orphans").succeeds();

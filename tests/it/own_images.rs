@@ -327,3 +327,51 @@ fn the_example_of_own_images_finds_the_stain() {
     let page = fs::read_to_string(results.path("report.html")).expect("a report");
     assert!(page.contains("13_relevance_by_region"));
 }
+
+/// Fewer rows train, or those around a value; the rows that test are the same for all.
+#[test]
+fn parts_of_the_rows_train_and_the_same_rows_test() {
+    let sweep = "[[sweep]]\nlist = [\n    { 'data.n_samples' = 20 },\n    { 'data.n_samples' = 20, 'data.distribution' = 'biased', \
+                 'data.target_bias' = 2.0, 'data.skew_factor' = 0.2 },\n]\nseeds = 2\n";
+    let spec = SPEC.split("[[sweep]]").next().expect("a spec").replace("epochs = 25", "epochs = 1") + sweep;
+    let scene = Scene::with_spec(&spec);
+    write_study(&scene);
+    let told = scene.run("inspect spec.toml").succeeds().stdout;
+    assert!(told.contains("data set 1 of 4") && told.contains("20 images; weight"), "{told}");
+    scene.run("spec.toml --set evaluate.scores=[] --set heatmaps.count=0").succeeds();
+    let results = scene.results("spec");
+    let runs = results.table("runs");
+    let samples = results.table("samples");
+    let keys = texts(&runs, "simulate_key");
+    assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "a data set for each setting and seed");
+    let (of, parts, names) = (texts(&samples, "simulate_key"), texts(&samples, "split"), texts(&samples, "name"));
+    let targets = numbers(&samples, "target");
+    let in_part = |key: &str, part: &str| -> Vec<usize> {
+        (0..of.len()).filter(|&row| of[row] == key && parts[row] == part).collect()
+    };
+    let named = |rows: Vec<usize>| rows.into_iter().map(|row| names[row].clone()).collect::<Vec<_>>();
+    for key in &keys {
+        assert_eq!(in_part(key, "train").len(), 20);
+        assert_eq!(named(in_part(key, "test")), named(in_part(&keys[0], "test")), "the same rows test");
+    }
+    let distance = |key: &str| {
+        let rows = in_part(key, "train");
+        rows.iter().map(|&row| (targets[row] - 2.0).abs()).sum::<f64>() / rows.len() as f64
+    };
+    let biased: Vec<f64> =
+        numbers(&runs.drop_nulls(Some(&["data.target_bias".to_owned()])).unwrap(), "data.target_bias");
+    assert_eq!(biased, [2.0, 2.0]);
+    assert!(
+        distance(&keys[2]) < distance(&keys[0]) && distance(&keys[3]) < distance(&keys[1]),
+        "{:?}",
+        keys.iter().map(|key| distance(key)).collect::<Vec<_>>()
+    );
+
+    let refused = |arguments: &str, parts: &[&str]| {
+        scene.run(&format!("plan spec.toml --set sweep=[] {arguments}")).exits(2).complains(parts);
+    };
+    refused("--set data.n_samples=900", &["asks for 900 rows that train, but there are 42"]);
+    refused("--set data.n_samples=0", &["data.n_samples must be positive, got 0"]);
+    refused("--set data.distribution=biased", &["needs the target value"]);
+    refused("--set data.n_samples=10 --set data.split={} --set data.folds=3", &["data.n_samples leaves rows out"]);
+}

@@ -12,6 +12,7 @@ use super::fit::Fit;
 use super::intensity::Intensity;
 use super::settings::SourceName;
 use super::split::{Fold, SplitSettings};
+use super::subsample::Subsample;
 use crate::data::{Partition, Target};
 use crate::raster::ImageShape;
 
@@ -45,6 +46,9 @@ pub struct FileSource {
     /// The fold of a cross-validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<Fold>,
+    /// The part of the rows that train, unless all of them do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subsample: Option<Subsample>,
     /// Regions by name, each with the column of its mask files.
     pub masks: BTreeMap<String, String>,
     /// Labelled regions of which relevance is summed.
@@ -107,7 +111,8 @@ impl FileSource {
     pub(super) fn of_files_alone(&self) -> Self {
         let (target, unit, split, id) = (String::new(), String::new(), SplitSettings::default(), None);
         let (group, group_by, fold, content, excluded) = (None, None, None, None, Vec::new());
-        Self { target, unit, split, id, group, group_by, fold, content, excluded, excludes: false, ..self.clone() }
+        let own = Self { target, unit, split, id, group, group_by, fold, content, excluded, ..self.clone() };
+        Self { subsample: None, excludes: false, ..own }
     }
 
     /// Whether relevance can be summed over regions.

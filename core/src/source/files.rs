@@ -15,6 +15,7 @@ use super::bad_data::{BadData, Problem};
 use super::file_source::{FileSource, Found};
 use super::intensity::{self, Intensity};
 use super::load::{Array, Loaded, load};
+use super::subsample;
 use super::table::{self, Row, Table};
 use crate::data::{Atlas, Dataset, Grouping, Masks, Partition};
 use crate::raster::{ImageShape, RasterStack};
@@ -114,6 +115,7 @@ pub fn find(source: &FileSource, seen: &mut Seen) -> Result<Found, BadData> {
         });
     };
     let partition = table::partition(source, &table.rows)?;
+    let partition = subsample::draw(source, &mut table.rows, partition)?;
     let known =
         Known { shape, array: files.array.map(|(_, checksum)| checksum), rows: &table.rows, partition: &partition };
     let atlas = atlas::read(source, table.atlas_of_rows, shape)?;
@@ -178,6 +180,7 @@ pub fn read(source: &FileSource) -> Result<(Dataset, Option<Masks>), BadData> {
     let Table { mut rows, count, atlas_of_rows, .. } = table::read(source)?;
     table::exclude(&mut rows, &source.excluded);
     let partition = table::partition(source, &rows)?;
+    let partition = subsample::draw(source, &mut rows, partition)?;
     let array = Array::read(source, count)?;
     let array_checksum = array.as_ref().map(|array| array.checksum);
     let in_array = array.as_ref().map(|array| array.stack.shape());

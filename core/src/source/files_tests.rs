@@ -279,7 +279,7 @@ fn settings_of_one_source_are_refused_with_the_other() {
     assert_eq!(keys("table = 't.csv'\nmasks = {}"), ["data.masks", "data.table"]);
     let files = "source = 'files'\ntable = 't.csv'\nimage = 'file'\ntarget = 'weight'\n";
     assert_eq!(keys(files), [""; 0]);
-    assert_eq!(keys(&format!("{files}growth_mode = 'eternal'\nseed = 4")), ["data.growth_mode", "data.seed"]);
+    assert_eq!(keys(&format!("{files}growth_mode = 'eternal'\nseed = 4")), ["data.growth_mode"]);
     assert_eq!(keys("source = 'files'"), ["data.table", "data.target", "data.image"]);
     assert_eq!(keys(&format!("{files}images = 'all.npy'")), ["data.images"]);
     assert_eq!(keys(&format!("{files}channels = 2")), ["data.channels"]);

@@ -16,6 +16,7 @@ mod picture;
 mod prepared_tests;
 mod settings;
 mod split;
+mod subsample;
 mod table;
 mod validation;
 
@@ -29,6 +30,7 @@ pub use fit::Fit;
 pub use intensity::Intensity;
 pub use settings::{AtlasSettings, BadRows, DataSettings, SourceName};
 pub use split::{Fold, MOST_FOLDS, SplitSettings, SplitShares};
+pub use subsample::SampleCount;
 
 use crate::data::Target;
 use crate::sim::{self, PumpkinSettings};

@@ -12,6 +12,7 @@ use super::file_source::{AtlasFiles, FileSource, Found};
 use super::fit::Fit;
 use super::intensity::Intensity;
 use super::split::{Fold, SplitSettings};
+use super::subsample::{SampleCount, Subsample};
 use crate::data::Split;
 use crate::raster::ImageShape;
 use crate::settings::{Invalid, Need, image_bytes};
@@ -73,11 +74,14 @@ pub struct DataSettings {
     /// Where images come from: "pumpkins" (simulated, the default) or "files" (your own images with a table).
     #[serde(skip_serializing_if = "SourceName::is_pumpkins")]
     pub source: SourceName,
-    /// Number of pumpkins, at least 100. The first 80 % train, the next 10 % validate and the last 10 % test.
-    pub n_samples: usize,
-    /// How the ages of pumpkins are distributed.
+    /// Number of pumpkins, at least 100. The first 80 % train, the next 10 % validate and the last 10 % test. For files: the number of
+    /// training rows to use, drawn at random. By default all of them; rows that validate and test are always used.
+    #[serde(skip_serializing_if = "SampleCount::is_default")]
+    pub n_samples: SampleCount,
+    /// How the ages of pumpkins are distributed. For files, "biased" uses part of the training rows (half of them unless `n_samples`
+    /// says how many), most of them at random and the rest around `target_bias`.
     pub distribution: Distribution,
-    /// Age in years around which a biased distribution is concentrated. Only with `distribution = "biased"`.
+    /// Age in years (for files: target value) around which a biased distribution is concentrated. Only with `distribution = "biased"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_bias: Option<f64>,
     /// Share of a biased distribution that remains uniform, from 0 to 1.
@@ -88,7 +92,7 @@ pub struct DataSettings {
     pub min_age: u32,
     /// Maximum age of pumpkins, in years.
     pub max_age: u32,
-    /// Seed of everything that is random in the simulation.
+    /// Seed of everything that is random in the data. For files: the seed of the split, unless `split.seed` is set, and of `n_samples`.
     pub seed: u64,
     /// For files: the table (csv, tsv or parquet), with a header and one row per image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,7 +174,7 @@ impl From<PumpkinSettings> for DataSettings {
             pumpkins;
         Self {
             source: SourceName::Pumpkins,
-            n_samples,
+            n_samples: SampleCount::default_of(n_samples),
             distribution,
             target_bias,
             skew_factor,
@@ -205,7 +209,7 @@ impl DataSettings {
     /// The settings of pumpkins.
     pub fn pumpkins(&self) -> PumpkinSettings {
         PumpkinSettings {
-            n_samples: self.n_samples,
+            n_samples: self.n_samples.count,
             distribution: self.distribution,
             target_bias: self.target_bias,
             skew_factor: self.skew_factor,
@@ -226,7 +230,8 @@ impl DataSettings {
             id: self.id.clone(),
             target: self.target.clone().unwrap_or_default(),
             unit: self.unit.clone().unwrap_or_default(),
-            split: self.split.clone().unwrap_or_default(),
+            split: self.own_split(),
+            subsample: self.subsample(),
             group: self.group.clone(),
             fold: self.folds.map(|count| Fold { count, tested: self.fold.unwrap_or(0) }),
             masks: self.masks.clone().unwrap_or_default(),
@@ -242,6 +247,31 @@ impl DataSettings {
         })
     }
 
+    /// The split, whose seed is `data.seed` unless it has its own: replicates then have splits of their own.
+    fn own_split(&self) -> SplitSettings {
+        let split = self.split.clone().unwrap_or_default();
+        let drawn = split.column.is_none() && split.seed.is_none() && self.seed != 0;
+        if drawn { SplitSettings { seed: Some(self.seed), ..split } } else { split }
+    }
+
+    /// The part of the rows that train; none if all of them do.
+    fn subsample(&self) -> Option<Subsample> {
+        let count = Some(self.n_samples.count).filter(|_| self.n_samples.given);
+        let bias = self.target_bias.filter(|_| self.distribution == Distribution::Biased);
+        let bias = bias.map(|bias| (bias, self.skew_factor));
+        (count.is_some() || bias.is_some()).then_some(Subsample { count, bias, seed: self.seed })
+    }
+
+    /// The settings of pumpkins that files have as well, in the way in which they are used now.
+    pub(super) fn shared_with_pumpkins(&self) -> &'static [&'static str] {
+        match (self.n_samples.given, self.distribution) {
+            (false, Distribution::Uniform) => &["seed"],
+            (true, Distribution::Uniform) => &["seed", "n_samples"],
+            (false, Distribution::Biased) => &["seed", "distribution", "target_bias", "skew_factor"],
+            (true, Distribution::Biased) => &["seed", "n_samples", "distribution", "target_bias", "skew_factor"],
+        }
+    }
+
     /// What the first stage makes the data set of.
     pub fn to_source(&self) -> Source {
         self.files().map_or_else(|| Source::Pumpkins(self.pumpkins()), |files| Source::Files(Box::new(files)))
@@ -255,7 +285,7 @@ impl DataSettings {
     /// Number of images.
     pub fn count(&self) -> usize {
         match self.source {
-            SourceName::Pumpkins => self.n_samples,
+            SourceName::Pumpkins => self.n_samples.count,
             SourceName::Files => self.found.as_ref().map_or(0, |found| found.partition.len()),
         }
     }
@@ -285,7 +315,9 @@ impl DataSettings {
             SourceName::Pumpkins => Vec::new(),
             SourceName::Files => {
                 let pumpkins = serde_json::json!(PumpkinSettings::default());
-                pumpkins.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect()
+                let used = self.shared_with_pumpkins();
+                let keys = pumpkins.as_object().into_iter().flatten().map(|(key, _)| key.clone());
+                keys.chain(["target_bias".to_owned()]).filter(|key| !used.contains(&key.as_str())).collect()
             }
         }
     }

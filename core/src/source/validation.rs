@@ -4,7 +4,8 @@ use super::intensity::Intensity;
 use super::settings::DataSettings;
 use super::split;
 use crate::settings::Invalid;
-use crate::sim::PumpkinSettings;
+use crate::settings::number::{Bound, number, seed as valid_seed};
+use crate::sim::{Distribution, PumpkinSettings};
 
 /// Images are no larger than this along an axis.
 const MOST_SIDE: usize = 1 << 14;
@@ -14,9 +15,9 @@ impl DataSettings {
     pub(super) fn validate_files(&self) -> Vec<Invalid> {
         let mut invalid = Vec::new();
         let (own, default) = (serde_json::json!(self.pumpkins()), serde_json::json!(PumpkinSettings::default()));
-        for (key, value) in
-            own.as_object().into_iter().flatten().filter(|(key, value)| default.get(*key) != Some(value))
-        {
+        let shared = self.shared_with_pumpkins();
+        let foreign = own.as_object().into_iter().flatten().filter(|(key, _)| !shared.contains(&key.as_str()));
+        for (key, value) in foreign.filter(|(key, value)| default.get(*key) != Some(value)) {
             let message =
                 format!("`{key}` is a setting of pumpkins, but here it is {value} and images come from files");
             invalid.push(Invalid::new(
@@ -66,8 +67,34 @@ impl DataSettings {
             let message = "data.fit says how images come to a size, but there is no data.size";
             invalid.push(Invalid::new("data.fit", message, "add for example size = [96, 128], or leave data.fit out"));
         }
+        invalid.extend(self.validate_subsample());
         invalid.extend(self.split.iter().flat_map(|split| split.validate(self.folds.is_some())));
         invalid.extend(split::validate_folds(self.folds, self.fold));
+        invalid
+    }
+
+    fn validate_subsample(&self) -> Vec<Invalid> {
+        let mut invalid: Vec<Invalid> = valid_seed("data.seed", self.seed).into_iter().collect();
+        if self.n_samples.given && self.n_samples.count == 0 {
+            let message = "data.n_samples must be positive, got 0";
+            invalid.push(Invalid::new("data.n_samples", message, "leave it out to train on all rows"));
+        }
+        if self.distribution == Distribution::Biased {
+            invalid.extend(number("data.skew_factor", self.skew_factor, Bound::From(0.0, 1.0)));
+            match self.target_bias {
+                Some(bias) if bias.is_finite() => {}
+                _ => invalid.push(Invalid::new(
+                    "data.target_bias",
+                    "a biased distribution needs the target value around which its rows are",
+                    "add target_bias, in the unit of the target, or leave data.distribution out",
+                )),
+            }
+        }
+        if self.folds.is_some() && (self.n_samples.given || self.distribution == Distribution::Biased) {
+            let key = if self.n_samples.given { "data.n_samples" } else { "data.distribution" };
+            let message = format!("{key} leaves rows out, but in a cross-validation every row is tested once");
+            invalid.push(Invalid::new(key, message, format!("leave {key} or data.folds out")));
+        }
         invalid
     }
 }
