@@ -6,7 +6,6 @@ use super::maps::{Bar, color_bar, tile, within};
 use super::sheet::{Area, Lettering, Sheet};
 use super::study::{Explained, Run, Study};
 use super::style::{GREY, SMALL_SIZE};
-use crate::picture::Colormap;
 use crate::plan::is_seed;
 
 pub(super) const FIGURE: StudyFigure = StudyFigure {
@@ -92,7 +91,7 @@ fn draw(study: &Study) -> Drawn {
         }
     }
     let bar = Area::new(GAP + width + 10.0, tops[0].1, 14.0, SIDE);
-    color_bar(&mut sheet, bar, Bar::Heatmap(Colormap::Published), 1.0, "R / max");
+    color_bar(&mut sheet, bar, Bar::Heatmap(columns[0].1.colormap), 1.0, "R / max");
     left_out.write(&mut sheet, (GAP, below - 8.0), whole - 2.0 * GAP);
     Ok(sheet)
 }
